@@ -1,0 +1,252 @@
+"""Lenient and safe reading of UBL documents to the short text an agent reads.
+
+UBL 2.x (ISO/IEC 19845) documents found in practice are seldom schema-valid, so nothing is validated:
+every well-formed XML file is read. Files are untrusted: entities are refused, nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+MAX_BYTES = 5_000_000
+MAX_CHARS = 4_000
+MAX_WORD = 40
+MAX_VALUE = 2_000
+
+_BOILERPLATE = {"UBLVersionID", "CustomizationID", "ProfileID", "ProfileExecutionID"}
+_SKIPPED_SUBTREES = {
+    "UBLExtensions", "Signature", "EmbeddedDocumentBinaryObject", "Price", "TaxTotal", "WithholdingTaxTotal",
+    "ClassifiedTaxCategory", "TaxCategory", "Contact",
+}  # fmt: skip
+_SKIPPED_ENDINGS = ("Quantity", "Indicator", "Time", "TypeCode")
+_ADDRESS_KEPT = {"CityName", "IdentificationCode"}
+_FREE_TEXT = {"Note", "Description", "Name", "Information", "SpecialInstructions", "DocumentDescription"}
+_PREFERRED = re.compile(r"(Document|Note|ID|Reference|Description|Name|Instructions|Remarks|UUID)( \(.*\))?$")
+_EMPTY = {"", "none", "null"}
+_ENCODING_FAULT = re.compile(r"encod|conver|not proper UTF|invalid multibyte", re.I)
+
+
+class DocumentError(ValueError):
+    """A document that cannot be read; the message gives the file, the reason and the fix."""
+
+
+def read_ubl(data: bytes, source: str) -> str:
+    """The text an agent reads of one UBL document: a line `Path: value` per filled element, in order.
+
+    The first line is the type, e.g. `Document: Waybill`. Paths leave out the root, lines have numbers: `Note: ...`, `Line 1 Item/Description: ...`,
+    `AdditionalDocumentReference/ID (AAJ): ...` (the scheme or type code of an identifier in brackets),
+    `PayableAmount: 12.50 EUR`. A party is one line: names, city, country.
+
+    Left out: empty values and "None"; version and profile ids; embedded attachments; prices, taxes and
+    all totals but the payable amount; quantities, times, flags and type codes; contacts and address details. A free text that repeats an earlier
+    one (PaymentTerms/Note after Note, Item/Name after Item/Description) is dropped; of two copies that
+    differ only in white space the better spaced one is kept. White space is one blank, a line break
+    inside a value " / ", a word over 40 characters is cut and ends in "…", a value over 2,000 too.
+    A text over 4,000 characters first loses other lines from its end, then notes and references from
+    their end, and says how many at the bottom.
+
+    `source` names the file in errors. Raises DocumentError for a document over 5 MB, DTDs that declare
+    entities, XML that is not well-formed, a wrong encoding, and a document without any text.
+    """
+    root = _parse(data, source)
+    lines = _without_copies(_lines(root))
+    if not lines:
+        raise DocumentError(f"{source}: no filled text element found; check that it is a UBL document")
+    return _capped([("Document", etree.QName(root).localname), *lines])
+
+
+def check_size(size: int, source: str) -> None:
+    """Raises DocumentError when `size` bytes are over the limit."""
+    if size > MAX_BYTES:
+        raise DocumentError(
+            f"{source}: {size:,} bytes exceed the limit of {MAX_BYTES:,} bytes a document; "
+            f"remove embedded attachments or leave the file out"
+        )
+
+
+def _parse(data: bytes, source: str) -> etree._Element:
+    check_size(len(data), source)
+    if not data.strip():
+        raise DocumentError(f"{source}: the file is empty; leave it out or export it again")
+    _refuse_entities(data, source)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, remove_comments=True,
+        remove_pis=True,
+    )  # fmt: skip
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, LookupError) as error:
+        raise DocumentError(_syntax_message(error, data, source)) from error
+    dtd = root.getroottree().docinfo.internalDTD
+    if (dtd is not None and any(True for _ in dtd.iterentities())) or _has_entity_node(root):
+        raise DocumentError(f"{source}: its DTD declares or uses entities, which are refused; remove the DTD")
+    return root
+
+
+def _has_entity_node(root: etree._Element) -> bool:
+    return next(root.iter(etree.Entity), None) is not None
+
+
+def _refuse_entities(data: bytes, source: str) -> None:
+    """Before parsing, because the parser itself would expand entities inside attribute values."""
+    flat = data.replace(b"\0", b"")
+    if b"<!DOCTYPE" not in flat:
+        return
+    found = re.search(rb"<!ENTITY\s+(?:%\s+)?([^\s>]{1,60})\s+(SYSTEM|PUBLIC)?", flat)
+    if found is None:
+        return
+    name = found.group(1).decode("ascii", "replace")
+    what = (
+        f"the external entity {name!r}, which would read another file"
+        if found.group(2)
+        else f"the entity {name!r}, which can expand without bound (entity bomb)"
+    )
+    raise DocumentError(f"{source}: its DTD declares {what}; entities are refused: remove the DTD")
+
+
+def _syntax_message(error: Exception, data: bytes, source: str) -> str:
+    reason = str(getattr(error, "msg", None) or error)
+    line, column = getattr(error, "position", (0, 0))
+    declared = re.search(rb"<\?xml[^>]*encoding=[\"']([^\"']{1,40})", data[:200].replace(b"\0", b""))
+    encoding = declared.group(1).decode("ascii", "replace") if declared else "UTF-8 (the default)"
+    if _ENCODING_FAULT.search(reason):
+        return (
+            f"{source}: its bytes are not valid in its declared encoding {encoding} (line {line}: {reason}); "
+            f"save it again as UTF-8 or correct the encoding in its first line"
+        )
+    return (
+        f"{source}: not well-formed XML at line {line}, column {column}: {reason}; "
+        f"the file may be truncated: export or copy it again"
+    )
+
+
+def _lines(root: etree._Element) -> list[tuple[str, str]]:
+    """(path, value) of every kept element, in document order."""
+    numbers: dict[str, int] = {}
+    return [line for child in root for line in _walk(child, "", numbers)]
+
+
+def _walk(node: etree._Element, path: str, numbers: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """Recursion is safe: the parser refuses trees deeper than 256."""
+    name = etree.QName(node).localname
+    if name in _SKIPPED_SUBTREES or name in _BOILERPLATE or name.endswith(_SKIPPED_ENDINGS):
+        return
+    if name.endswith("Party") and len(node):
+        value = ", ".join(_party(node))
+        if value:
+            yield _join(path, name), value
+        return
+    if not len(node):
+        yield from _leaf(node, name, path)
+        return
+    if name.endswith("Line"):
+        path, name = "", _line_name(node, name, path, numbers)
+    inside = _join(path, name)
+    for child in node:
+        child_name = etree.QName(child).localname
+        if name.endswith("Address") and child_name not in _ADDRESS_KEPT | {"Country"}:
+            continue
+        if name.endswith("MonetaryTotal") and child_name != "PayableAmount":
+            continue
+        if name.startswith("Line ") and child_name == "ID":
+            continue
+        yield from _walk(child, inside, numbers)
+
+
+def _line_name(node: etree._Element, name: str, path: str, numbers: dict[str, int]) -> str:
+    """`Line 3`, by the line's own ID or else its count; an order line inside a line keeps its name."""
+    numbers[name] = numbers.get(name, 0) + 1
+    given = _child_text(node, "ID") or str(numbers[name])
+    return f"Line {_clean(given)[:12]}" if not path else f"{path}/{name}"
+
+
+def _join(path: str, name: str) -> str:
+    if not path:
+        return name
+    return f"{path} {name}" if re.fullmatch(r"Line \S+", path) else f"{path}/{name}"
+
+
+def _leaf(node: etree._Element, name: str, path: str) -> Iterator[tuple[str, str]]:
+    value = _clean(node.text or "")
+    if value.lower() in _EMPTY:
+        return
+    unit = node.get("currencyID") or node.get("unitCode")
+    scheme = _scheme(node, name)
+    label = f"{name} ({scheme})" if scheme else name
+    yield _join("" if name == "PayableAmount" else path, label), f"{value} {unit}" if unit else value
+
+
+def _scheme(node: etree._Element, name: str) -> str:
+    """The code that tells what an identifier is: its scheme, else the type of its document reference."""
+    if name != "ID":
+        return ""
+    parent = node.getparent()
+    code = node.get("schemeID") or (_child_text(parent, "DocumentTypeCode") if parent is not None else "")
+    return _clean(code or "")[:20]
+
+
+def _child_text(node: etree._Element, name: str) -> str:
+    for child in node:
+        if etree.QName(child).localname == name:
+            return (child.text or "").strip()
+    return ""
+
+
+def _party(node: etree._Element) -> list[str]:
+    """Names, city and country of a party, each once."""
+    kept: dict[str, None] = {}
+    for wanted in ("Name", "RegistrationName", "CityName", "IdentificationCode"):
+        for part in node.iter("{*}" + wanted):
+            above = etree.QName(part.getparent()).localname
+            value = _clean(part.text or "")
+            if value.lower() not in _EMPTY and above not in ("Contact", "TaxScheme"):
+                kept.setdefault(value)
+    return list(kept)
+
+
+def _clean(text: str) -> str:
+    """One blank for white space, " / " for line breaks, long words and values cut."""
+    parts = (" ".join(_cut(word) for word in line.split()) for line in text.strip().splitlines())
+    value = " / ".join(part for part in parts if part)
+    return value if len(value) <= MAX_VALUE else value[: MAX_VALUE - 1] + "…"
+
+
+def _cut(word: str) -> str:
+    return word if len(word) <= MAX_WORD else word[:MAX_WORD] + "…"
+
+
+def _without_copies(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Free texts that repeat an earlier one dropped. Identifiers are kept: where they stand tells."""
+    kept: list[tuple[str, str]] = []
+    seen: dict[str, int] = {}
+    for path, value in lines:
+        if path.rsplit("/", 1)[-1].split(" ")[-1] in _FREE_TEXT:
+            key = re.sub(r"[\s/]+", "", value)
+            if key in seen:
+                first, other = kept[seen[key]]
+                kept[seen[key]] = (first, max(other, value, key=lambda text: text.count(" ")))
+                continue
+            seen[key] = len(kept)
+        kept.append((path, value))
+    return kept
+
+
+def _capped(lines: list[tuple[str, str]]) -> str:
+    texts = [f"{path}: {value}" for path, value in lines]
+    size = sum(len(text) + 1 for text in texts)
+    if size <= MAX_CHARS:
+        return "\n".join(texts)
+    room = MAX_CHARS - 40  # for the last line, which says what is missing
+    preferred = [_PREFERRED.search(path) is not None for path, _ in lines]
+    drop_order = sorted(range(len(texts)), key=lambda at: (preferred[at], -at))
+    dropped = set()
+    for at in drop_order:
+        if size <= room:
+            break
+        size -= len(texts[at]) + 1
+        dropped.add(at)
+    kept = [text for at, text in enumerate(texts) if at not in dropped]
+    return "\n".join([*kept, f"… ({len(dropped)} lines left out)"])
