@@ -1,0 +1,94 @@
+# Needs only make, python3 (3.11 to 3.13) and pip. Everything is installed into .venv; nothing outside changes.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup test lab reproduce lint lock clean FORCE
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.stamp
+
+PYTHON ?=
+PRESET ?= fast
+MODEL ?= simulated
+YES ?=
+ARGS ?=
+CELL_TIMEOUT ?= 900
+
+# uv trusts what the system trusts, as pip does; without a writable cache it works without one.
+export UV_SYSTEM_CERTS := 1
+
+# 3.13 comes after 3.12 and 3.11 because the ALFWorld engine does not run on it. Each is tried, not looked
+# up: a shim on PATH may stand for a version that is not installed.
+define FIND_PYTHON
+set -- python3.12 python3.11 python3.13 python3; \
+[ -z "$(PYTHON)" ] || set -- "$(PYTHON)"; \
+py=; for p in "$$@"; do \
+    "$$p" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+        >/dev/null 2>&1 && py=$$p && break; \
+done; \
+[ -n "$$py" ] || { echo "No usable Python among: $$*. Install Python 3.11, 3.12 or 3.13," \
+    "or name one: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+endef
+
+# A moved checkout, a vanished interpreter or another PYTHON= than last time makes the environment stale.
+STALE := $(shell [ -x $(PY) ] && [ "$$(sed -n 1p $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] \
+    && { [ -z "$(PYTHON)" ] || [ "$$(sed -n 2p $(STAMP))" = "$(PYTHON)" ]; } || echo FORCE)
+
+# The kernel named python3 is this environment's, whatever the user's own Jupyter has registered.
+RUN = JUPYTER_PATH="$$(pwd -P)/$(VENV)/share/jupyter" $(PY)
+
+help:  ## show this help
+	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo "e.g. make reproduce PRESET=full MODEL=openai:gpt-4o-mini; make setup PYTHON=python3.13"
+
+setup: $(STAMP)  ## install everything into .venv (again only when the lock or pyproject.toml changed)
+
+$(STAMP): requirements.lock pyproject.toml $(STALE)
+	@rm -f $@; $(FIND_PYTHON); \
+	echo "Setting up $(VENV) with $$("$$py" --version) ..."; \
+	"$$py" -m venv --clear --without-pip $(VENV) || exit 1; \
+	mkdir -p "$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cache}/uv}" 2>/dev/null \
+	    || export UV_NO_CACHE=1; \
+	pip() { \
+	    if "$$py" -m pip --version >/dev/null 2>&1; then "$$py" -m pip --python $(PY) "$$@"; \
+	    else command pip --python $(PY) "$$@"; fi; \
+	}; \
+	uv=uv; \
+	$$uv --version >/dev/null 2>&1 || { \
+	    awk '/^[a-z]/ {on = /^uv==/} on' requirements.lock > $(VENV)/uv.txt; \
+	    pip install -q --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt; \
+	    uv=$(VENV)/bin/uv; \
+	}; \
+	$$uv pip install -q --python $(PY) --compile-bytecode --require-hashes -r requirements.lock || { \
+	    echo "uv could not install the lock; trying pip, which takes longer ..." >&2; \
+	    pip install -q --disable-pip-version-check --require-hashes -r requirements.lock || exit 1; \
+	}; \
+	$$uv pip install -q --python $(PY) --no-deps --no-build-isolation -e . \
+	    || pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . || exit 1; \
+	{ pwd -P; echo "$(PYTHON)"; } > $@.new && mv $@.new $@ \
+	&& echo "Done. Next: make lab, make test or make reproduce."
+
+test: $(STAMP)  ## run the whole test suite, notebooks included (ARGS="-k name" picks)
+	$(RUN) -m pytest --nbmake --nbmake-timeout=$(CELL_TIMEOUT) tests $(wildcard notebooks) $(ARGS)
+
+lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
+	$(RUN) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
+
+reproduce: $(STAMP)  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
+	$(RUN) -m fgo_kit.reproduce --preset "$(PRESET)" --model "$(MODEL)" $(if $(filter 1 y yes true,$(YES)),--yes) $(ARGS)
+
+lint: $(STAMP)  ## check the style of code and notebooks
+	$(PY) -m ruff check .
+
+$(VENV)/bin/uv:
+	@$(MAKE) --no-print-directory setup
+
+# Only uv itself is needed here, not an environment that matches the lock about to be replaced.
+lock: $(VENV)/bin/uv  ## pin newer versions in requirements.lock (ARGS="--upgrade" or "-P numpy")
+	$(VENV)/bin/uv pip compile -q pyproject.toml --extra test --group build --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock $(ARGS)
+
+clean:  ## remove .venv, caches, fast figures and data/runs with its call logs; never paper_figures/*.*
+	rm -rf $(VENV) data/runs paper_figures/fast .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
