@@ -1,0 +1,267 @@
+"""Merge: modules -> one module and the tree of how it came about. One plain function per strategy.
+
+A strategy is `f(ctx, leaves) -> MergeNode`; `merging` puts it in the registry. Most strategies only
+plan a tree (nested tuples of leaf numbers) and leave the rest to `merge_tree`. The merger answers
+with rules that name the child rules they come from; Python checks the ids, unites support exactly,
+and the gate decides whether the candidate replaces the better child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydantic import BaseModel, Field
+from scipy.cluster.hierarchy import linkage, to_tree
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from . import prompts
+from .meter import Place
+from .optimize import RuleText, ask_checked, parse, rewritten
+from .records import MergeNode, Module, Rule
+from .rollout import Context, count_uses, rollouts
+
+Plan = int | tuple["Plan", ...]
+Strategy = Callable[[Context, list[MergeNode]], MergeNode]
+MERGES: dict[str, Strategy] = {}
+GATES = ("none", "hard", "soft")
+SOFT_Z = 1.645
+"""Soft gate: refuse when the candidate is worse by more than this many standard errors (one-sided 5 %)."""
+
+
+class MergedRule(BaseModel):
+    """One rule of the merged module, as the merger writes it."""
+
+    text: RuleText
+    sources: list[str] = Field(alias="from", min_length=1)
+    component: str = ""
+
+
+class Merged(BaseModel):
+    """The merger's whole answer."""
+
+    rules: list[MergedRule]
+
+
+def merging(strategy: Strategy) -> Strategy:
+    """Register a merge strategy under its function name (decorator)."""
+    MERGES[strategy.__name__] = strategy
+    return strategy
+
+
+def merge(ctx: Context, leaves: Sequence[MergeNode], strategy: str) -> MergeNode:
+    """Merge the leaves by a named strategy; one leaf is returned as it is. ValueError if unknown."""
+    if strategy not in MERGES:
+        raise ValueError(f"merge={strategy!r} is unknown; use one of {sorted(MERGES)} or register your own")
+    if not leaves:
+        raise ValueError("there are no modules to merge")
+    return leaves[0] if len(leaves) == 1 else MERGES[strategy](ctx, list(leaves))
+
+
+@merging
+def progressive(ctx: Context, leaves: list[MergeNode]) -> MergeNode:
+    """Related modules first: agglomerative clustering of their texts, `fan_in` children a node."""
+    return merge_tree(ctx, leaves, related_first([leaf.module for leaf in leaves], ctx.settings.fan_in))
+
+
+@merging
+def oneshot(ctx: Context, leaves: list[MergeNode]) -> MergeNode:
+    """All modules in one merge."""
+    return merge_tree(ctx, leaves, tuple(range(len(leaves))))
+
+
+def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
+    """Complete-linkage clustering of the rules' TF-IDF vectors, as nested tuples of at most `fan_in`."""
+    if fan_in < 2:
+        raise ValueError(f"fan_in={fan_in} cannot merge anything; use fan_in >= 2")
+    texts = [" ".join(rule.text for rule in module.rules) + " module" for module in modules]
+    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(texts).toarray()
+    root = to_tree(linkage(vectors, "complete"))
+
+    def plan(cluster) -> Plan:
+        if cluster.is_leaf():
+            return cluster.id
+        children = [cluster.left, cluster.right]
+        while len(children) < fan_in and any(not child.is_leaf() for child in children):
+            widest = max((c for c in children if not c.is_leaf()), key=lambda c: c.dist)
+            at = children.index(widest)
+            children[at : at + 1] = [widest.left, widest.right]
+        return tuple(plan(child) for child in children)
+
+    return plan(root)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A node of the plan with its id, given before anything runs so that ids do not depend on timing."""
+
+    id: str
+    children: tuple[_Planned | MergeNode, ...]
+
+
+def merge_tree(ctx: Context, leaves: list[MergeNode], plan: Plan) -> MergeNode:
+    """Carry out a plan: every node starts as soon as its own children are ready."""
+    numbers = iter(range(1, len(leaves) + 1))
+    return _carry_out(ctx, _number(plan, leaves, numbers))
+
+
+def _number(plan: Plan, leaves: list[MergeNode], numbers: Iterator[int]) -> _Planned | MergeNode:
+    if isinstance(plan, int | np.integer):
+        return leaves[plan]
+    children = tuple(_number(part, leaves, numbers) for part in plan)
+    return children[0] if len(children) == 1 else _Planned(f"m{next(numbers)}", children)
+
+
+def _carry_out(ctx: Context, node: _Planned | MergeNode) -> MergeNode:
+    if isinstance(node, MergeNode):
+        return node
+    children = ctx.meter.together([lambda child=child: _carry_out(ctx, child) for child in node.children])
+    return merge_node(ctx, node.id, tuple(children))
+
+
+def merge_node(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> MergeNode:
+    """One merge: ask the merger, check its answer, audit it, and let the gate decide."""
+    candidate = ctx.meter.map(lambda kids: _candidate(ctx, node_id, kids), [children])[0]
+    if candidate is None:
+        best = max(children, key=_total_support)
+        return MergeNode(node_id, best.module, children, decision="failed", tasks=_tasks(children))
+    audited: tuple[str, ...] = ()
+    if ctx.settings.audit:
+        candidate, audited = audit(ctx, node_id, candidate, _tasks(children))
+    node = MergeNode(node_id, candidate, children, "merged", candidate, audited=audited, tasks=_tasks(children))
+    return node if ctx.settings.gate == "none" else gated(ctx, node)
+
+
+def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> Module | None:
+    settings, place = ctx.settings, Place("merge", node=node_id)
+    modules = [child.module for child in children]
+    named = [(child.id, child.module) for child in children]
+    messages = prompts.merge(named, counts=settings.counts or settings.audit > 0, edits=settings.edits)
+    if settings.edits:
+        schema = Merged.model_json_schema(by_alias=True)
+        return ask_checked(
+            ctx, messages, place, lambda text: unite(modules, parse(Merged, text), node_id), schema
+        )
+    return ask_checked(ctx, messages, place, lambda text: rewritten(pooled(modules), text, node_id, node_id), None)
+
+
+def pooled(modules: Sequence[Module]) -> Module:
+    """All rules of all modules in order; a rule that several children share stands once, its record united."""
+    first = modules[0]
+    rules: dict[str, dict[str, Rule]] = {component.name: {} for component in first.components}
+    for module in modules:
+        for component in module.components:
+            listed = rules[component.name]
+            for rule in component.rules:
+                listed[rule.id] = _join(listed[rule.id], rule) if rule.id in listed else rule
+    return first.with_rules({name: tuple(listed.values()) for name, listed in rules.items()})
+
+
+def _join(a: Rule, b: Rule) -> Rule:
+    support = tuple(dict.fromkeys((*a.support, *b.support)))
+    return replace(a, support=support, right=a.right + b.right, wrong=a.wrong + b.wrong)
+
+
+def unite(modules: Sequence[Module], merged: Merged, node_id: str) -> Module:
+    """The merger's rules with exact lineage: support is the union and uses are the sum over the sources.
+
+    A rule taken over word for word from one source keeps its id. ValueError names every unknown id.
+    """
+    pool = pooled(modules)
+    known = {rule.id: rule for rule in pool.rules}
+    home = {rule.id: component.name for component in pool.components for rule in component.rules}
+    _check_sources(merged, known, [component.name for component in pool.components])
+    rules: dict[str, list[Rule]] = {component.name: [] for component in pool.components}
+    kept: set[str] = set()
+    for number, written in enumerate(merged.rules, 1):
+        sources = tuple(dict.fromkeys(written.sources))
+        joined = known[sources[0]]
+        for source in sources[1:]:
+            joined = _join(joined, known[source])
+        same = len(sources) == 1 and joined.text == written.text and joined.id not in kept
+        if same:
+            kept.add(joined.id)
+        else:
+            joined = replace(joined, id=f"{node_id}.{number}", text=written.text, parents=sources, origin=node_id)
+        rules[written.component or home[sources[0]]].append(joined)
+    return pool.with_rules({name: tuple(listed) for name, listed in rules.items()})
+
+
+def _check_sources(merged: Merged, known: dict[str, Rule], names: list[str]) -> None:
+    wrong = []
+    for number, written in enumerate(merged.rules, 1):
+        unknown = [source for source in written.sources if source not in known]
+        if unknown:
+            wrong.append(f"rule {number}: 'from' names rules that were not shown: {unknown[:5]}")
+        if written.component and written.component not in names:
+            wrong.append(f"rule {number}: no component {written.component!r}; the components are {names}")
+    if known and not merged.rules:
+        wrong.append("no rules: a merge of modules with rules cannot be empty")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+
+
+def audit(
+    ctx: Context, node_id: str, candidate: Module, task_ids: Sequence[str]
+) -> tuple[Module, tuple[str, ...]]:
+    """Roll the candidate out on up to `audit` training tasks of the node and count uses again.
+
+    Returns the module without the rules that this audit saw wrong more often than right, and their ids.
+    """
+    by_id = {task.id: task for task in ctx.bench.train}
+    rng = np.random.default_rng([ctx.seed, *node_id.encode()])
+    chosen = rng.permutation(len(task_ids))[: ctx.settings.audit]
+    tasks = [by_id[task_ids[i]] for i in sorted(chosen)]
+    trajectories = rollouts(ctx, candidate, tasks, Place("audit", node=node_id))
+    seen = count_uses(candidate.map_rules(lambda rule: replace(rule, right=0, wrong=0)), trajectories)
+    harmful = tuple(rule.id for rule in seen.rules if rule.wrong > rule.right)
+    counted = count_uses(candidate, trajectories)
+    kept = {c.name: tuple(r for r in c.rules if r.id not in harmful) for c in counted.components}
+    return counted.with_rules(kept), harmful
+
+
+def gated(ctx: Context, node: MergeNode) -> MergeNode:
+    """The node after its gate: the candidate, or the better child where the candidate is refused."""
+    candidate = gate_scores(ctx, node.module, node.id)
+    of_child = [gate_scores(ctx, child.module, f"{node.id}<{child.id}") for child in node.children]
+    best = max(range(len(of_child)), key=lambda i: _mean(of_child[i]))
+    node = replace(node, candidate_gate_score=_mean(candidate))
+    if accepts(ctx.settings.gate, candidate, of_child[best]):
+        return replace(node, gate_score=_mean(candidate))
+    child = node.children[best]
+    return replace(node, module=child.module, decision=f"kept {child.id}", gate_score=_mean(of_child[best]))
+
+
+def gate_scores(ctx: Context, module: Module, node_id: str) -> np.ndarray:
+    """Scores on the gate split, NaN where a call failed. Raises ValueError if the split is empty."""
+    if not ctx.bench.gate:
+        raise ValueError(f"gate={ctx.settings.gate!r} needs gate tasks and {ctx.bench.name} has none; use gate='none'")
+    return np.array([t.score for t in rollouts(ctx, module, ctx.bench.gate, Place("gate", node=node_id))])
+
+
+def accepts(gate: str, candidate: np.ndarray, incumbent: np.ndarray) -> bool:
+    """Whether a gate lets a candidate replace the incumbent, from paired scores on the gate tasks.
+
+    >>> accepts("hard", np.array([1, 0, 0]), np.array([1, 1, 0]))
+    False
+    """
+    difference = candidate - incumbent
+    difference = difference[~np.isnan(difference)]
+    if gate == "none" or not len(difference) or difference.mean() >= 0:
+        return True
+    if gate == "hard" or len(difference) < 2:
+        return False
+    return bool(difference.mean() + SOFT_Z * difference.std(ddof=1) / np.sqrt(len(difference)) >= 0)
+
+
+def _mean(scores: np.ndarray) -> float:
+    return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
+
+
+def _tasks(children: Sequence[MergeNode]) -> tuple[str, ...]:
+    return tuple(task_id for child in children for task_id in child.tasks)
+
+
+def _total_support(node: MergeNode) -> int:
+    return sum(len(rule.support) for rule in node.module.rules)

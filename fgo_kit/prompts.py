@@ -1,0 +1,177 @@
+"""Every prompt: a named template, and a function that renders it to chat messages.
+
+Material goes between section tags (`<module>`, `<trajectory>`, `<document>` ...). Everything untrusted
+is passed through `quote`, so a document cannot close its section or open another. The simulated LLM
+tells its job by these tags alone: `<modules>` merge, `<trajectories>` propose, `<trajectory>` with
+`<expected>` evaluate, otherwise act. The wording between the tags is free.
+"""
+
+from __future__ import annotations
+
+import re
+from string import Template
+
+from .records import Feedback, Module, Rule, Task, Trajectory, digest
+
+TAGS = (
+    "module", "modules", "trajectory", "trajectories", "observation", "action", "expected", "score",
+    "feedback", "document", "problem", "answer",
+)  # fmt: skip
+_OUR_TAGS = re.compile(rf"<(?=/?(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
+FEEDBACK_LIMIT = 1_200
+"""Longest feedback, in characters, that an optimiser prompt carries."""
+
+TEMPLATES = {
+    "act": """\
+<module>
+$module
+</module>
+
+Answer in this form, each part on a line of its own:
+THOUGHT: what you rely on, in one sentence
+$cite\
+ANSWER: the answer alone""",
+    "cite": "RULES: the ids of the rules above that you used, separated by commas, or none\n",
+    "evaluate": """\
+You review one trajectory of an agent whose right answer is known. Say what was right, what was wrong and \
+why. Where the answer was wrong, say where the right one stands in what the agent saw and what comes just \
+before it, or why there is none. At most three sentences, no advice that holds for this one task only.""",
+    "propose": """\
+You improve an agent by editing the rules of its module. You see the module, and trajectories of the agent \
+on some tasks with the expected answer and a reviewer's feedback. Find rules that would have made failed \
+trajectories right and that hold for tasks like these in general; revise or drop rules that did harm. \
+Rules are short, stand on their own, and say when they apply.
+
+Answer with JSON alone:
+{"edits": [{"op": "add", "component": "...", "text": "...", "support": ["task id", ...]},
+           {"op": "revise", "id": "rule id", "text": "...", "support": ["task id", ...]},
+           {"op": "drop", "id": "rule id", "support": ["task id", ...]}]}
+"support" names the shown tasks that speak for the edit. An empty list of edits leaves the module as it is.""",
+    "propose_rewrite": """\
+You improve an agent by rewriting its module. You see the module, and trajectories of the agent on some \
+tasks with the expected answer and a reviewer's feedback. Write rules that would have made failed \
+trajectories right and that hold for tasks like these in general, and keep what already works.
+
+Answer with the whole list of rules between <module> and </module>, one rule a line.""",
+    "merge": """\
+Several copies of one agent were improved on different tasks. Merge their modules into one: unite rules \
+that say the same, generalise rules that are cases of one, settle contradictions in favour of the better \
+supported, keep rare rules that contradict nothing. More specific rules come first.
+
+Answer with JSON alone:
+{"rules": [{"component": "...", "text": "...", "from": ["rule id", ...]}]}
+"from" names the shown rules that a rule comes from. A rule that no "from" names is dropped.""",
+    "merge_rewrite": """\
+Several copies of one agent were improved on different tasks. Merge their modules into one: unite rules \
+that say the same, generalise rules that are cases of one, settle contradictions, keep rare rules that \
+contradict nothing. More specific rules come first.
+
+Answer with the whole list of rules between <module> and </module>, one rule a line.""",
+    "repair": """\
+<problem>
+$problem
+</problem>
+Your last answer could not be used for the reason above. Give the whole answer again in the form asked for.""",
+}
+
+
+def version() -> str:
+    """A hash of all templates: part of a run's identity."""
+    return digest(TEMPLATES)
+
+
+def quote(text: str) -> str:
+    """Untrusted text made safe to stand inside a section: our own tags in it lose their `<`.
+
+    >>> quote("a </document> b < c")
+    'a &lt;/document> b < c'
+    """
+    return _OUR_TAGS.sub("&lt;", text)
+
+
+def section(tag: str, text: str, **attributes: object) -> str:
+    """`<tag a="b">` text `</tag>`, attributes escaped, the text as it is."""
+    extra = "".join(f' {name}="{_attribute(value)}"' for name, value in attributes.items())
+    return f"<{tag}{extra}>\n{text}\n</{tag}>"
+
+
+def _attribute(value: object) -> str:
+    return str(value).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace("\n", " ")
+
+
+def act(module: Module, cite: bool) -> dict[str, str]:
+    """The agent's system message: the module, and the form of the answer."""
+    text = Template(TEMPLATES["act"]).substitute(
+        module=quote(str(module)), cite=TEMPLATES["cite"] if cite else ""
+    )
+    return {"role": "system", "content": text}
+
+
+def parse_action(reply: str) -> tuple[str, tuple[str, ...]]:
+    """(answer, cited rule ids) of an agent's reply; a reply without an ANSWER line is all answer.
+
+    >>> parse_action("THOUGHT: x\\nRULES: s1e1.1, s1e1.2\\nANSWER: 42")
+    ('42', ('s1e1.1', 's1e1.2'))
+    """
+    answers = re.findall(r"^\W*ANSWER\W*?:[*\s]*(.*?)\s*$", reply, re.MULTILINE | re.IGNORECASE)
+    cited = re.findall(r"^\W*RULES\W*?:[*\s]*(.*)$", reply, re.MULTILINE | re.IGNORECASE)
+    ids = tuple(dict.fromkeys(re.findall(r"[\w.-]*\w", cited[-1]))) if cited else ()
+    return (answers[-1] if answers else reply.strip()), ids
+
+
+def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
+    turns = [
+        f"{section('observation', step.observation)}\n{section('action', quote(step.action))}"
+        for step in trajectory.steps
+    ]
+    parts = [*turns, section("expected", quote(task.answer))]
+    if feedback is not None:
+        parts.append(section("feedback", quote(feedback.text[:FEEDBACK_LIMIT])))
+    return section("trajectory", "\n".join(parts), task=task.id, score=f"{trajectory.score:g}")
+
+
+def evaluate(task: Task, trajectory: Trajectory) -> list[dict[str, str]]:
+    """The evaluator sees one trajectory with its score and the expected answer."""
+    return _chat("evaluate", _trajectory(task, trajectory, None))
+
+
+def propose(
+    module: Module,
+    judged: list[tuple[Task, Trajectory, Feedback]],
+    *,
+    counts: bool = False,
+    edits: bool = True,
+) -> list[dict[str, str]]:
+    """The optimiser sees the module and the trajectories of a subset with their feedback."""
+    shown = section("module", _rules_text(module, counts))
+    trajectories = section("trajectories", "\n".join(_trajectory(*one) for one in judged))
+    return _chat("propose" if edits else "propose_rewrite", f"{shown}\n{trajectories}")
+
+
+def merge(named: list[tuple[str, Module]], *, counts: bool = False, edits: bool = True) -> list[dict[str, str]]:
+    """The merger sees modules only, each under its node's name."""
+    shown = "\n".join(section("module", _rules_text(module, counts), name=name) for name, module in named)
+    return _chat("merge" if edits else "merge_rewrite", section("modules", shown))
+
+
+def repair(messages: list[dict[str, str]], reply: str, problem: str) -> list[dict[str, str]]:
+    """The same chat, the answer that could not be used, and why."""
+    ask = Template(TEMPLATES["repair"]).substitute(problem=quote(problem))
+    return [*messages, {"role": "assistant", "content": reply or "(empty)"}, {"role": "user", "content": ask}]
+
+
+def _chat(template: str, text: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": TEMPLATES[template]}, {"role": "user", "content": text}]
+
+
+def _rules_text(module: Module, counts: bool) -> str:
+    parts = []
+    for component in module.components:
+        rules = "\n".join(_rule_line(rule, counts) for rule in component.rules) or "(no rules yet)"
+        parts.append(f"{component.name}: {quote(component.preamble)}\n{rules}")
+    return "\n\n".join(parts)
+
+
+def _rule_line(rule: Rule, counts: bool) -> str:
+    uses = f"; used {rule.right} times right, {rule.wrong} wrong" if counts else ""
+    return f"[{rule.id}] {quote(' '.join(rule.text.split()))} (support {len(rule.support)}{uses})"

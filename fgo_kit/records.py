@@ -1,0 +1,235 @@
+"""The nouns of the method as frozen dataclasses, and JSON in and out for all of them.
+
+A `Task` is rolled out into a `Trajectory`, judged by a `Feedback`; a `Module` is the text being
+optimised, made of `Rule`s; a `Division` splits the tasks, and `MergeNode`s join the modules again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from functools import cache
+from html import escape
+from typing import Any
+
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True)
+class Task:
+    """One example: the text the agent reads and, for training and scoring, its gold answer."""
+
+    id: str
+    text: str
+    answer: str = ""
+    meta: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One turn of a rollout: what the agent saw, and what it then wrote."""
+
+    observation: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The record of one rollout.
+
+    `cited` holds the ids of the rules the agent says it used (only ids that were shown to it).
+    `score` is NaN when `status` is not "ok": a failed call is never a wrong answer.
+    """
+
+    task_id: str
+    steps: tuple[Step, ...]
+    answer: str
+    score: float = float("nan")
+    cited: tuple[str, ...] = ()
+    status: str = "ok"
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+    def _repr_html_(self) -> str:
+        steps = "".join(
+            f"<details><summary>step {number}: {escape(step.action[:80])}</summary>"
+            f"<pre style='white-space:pre-wrap'>{escape(step.observation)}</pre>"
+            f"<pre style='white-space:pre-wrap'>{escape(step.action)}</pre></details>"
+            for number, step in enumerate(self.steps, 1)
+        )
+        return (
+            f"<b>{escape(self.task_id)}</b>: answer <code>{escape(self.answer)}</code>, "
+            f"score {self.score:g} ({escape(self.status)}){steps}"
+        )
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What the evaluator wrote about one trajectory: the paper's textual gradient."""
+
+    task_id: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a module, with where it came from.
+
+    support: ids of the training tasks said to speak for it, united exactly through merges.
+    parents: ids of the rules it was revised from or merged from.
+    origin: where it was written, e.g. "seed", "s2/e1" (subset 2, epoch 1) or a merge node's id.
+    right, wrong: how often training rollouts that cited it were scored right and wrong.
+    """
+
+    id: str
+    text: str
+    support: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    origin: str = "seed"
+    right: int = 0
+    wrong: int = 0
+
+
+@dataclass(frozen=True)
+class Component:
+    """A named part of a module: a fixed preamble and an ordered list of rules."""
+
+    name: str
+    preamble: str
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Module:
+    """The text being optimised. `str(module)` is what the agent reads."""
+
+    components: tuple[Component, ...]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return tuple(rule for component in self.components for rule in component.rules)
+
+    def rule(self, rule_id: str) -> Rule:
+        for rule in self.rules:
+            if rule.id == rule_id:
+                return rule
+        raise KeyError(f"rule {rule_id!r} is not in this module; it has {[r.id for r in self.rules]}")
+
+    def with_rules(self, rules: dict[str, tuple[Rule, ...]]) -> Module:
+        """The same components with other rules, by component name; a name left out keeps its own."""
+        return Module(
+            tuple(replace(part, rules=tuple(rules.get(part.name, part.rules))) for part in self.components)
+        )
+
+    def map_rules(self, change) -> Module:
+        """The same module with `change(rule)` in place of every rule."""
+        return self.with_rules({c.name: tuple(change(rule) for rule in c.rules) for c in self.components})
+
+    def __str__(self) -> str:
+        return "\n\n".join(_component_text(part) for part in self.components)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td><code>{escape(rule.id)}</code></td><td style='text-align:left'>{escape(rule.text)}</td>"
+            f"<td title='{escape(', '.join(rule.support), quote=True)}'>{len(rule.support)}</td>"
+            f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{escape(rule.origin)}</td></tr>"
+            for rule in self.rules
+        )
+        preambles = "".join(
+            f"<p><b>{escape(part.name)}</b>: {escape(part.preamble)}</p>" for part in self.components
+        )
+        head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
+        return f"{preambles}<table>{head}{rows}</table>"
+
+
+def _component_text(part: Component) -> str:
+    rules = "\n".join(f"[{rule.id}] {rule.text}" for rule in part.rules)
+    return f"{part.preamble}\n{rules}".strip()
+
+
+@dataclass(frozen=True)
+class Division:
+    """A partition of the training tasks: every task id in exactly one subset."""
+
+    strategy: str
+    subsets: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.subsets)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>s{number}</td><td>{len(ids)}</td><td style='text-align:left'>{escape(', '.join(ids))}</td></tr>"
+            for number, ids in enumerate(self.subsets, 1)
+        )
+        return (
+            f"division <b>{escape(self.strategy)}</b>: {len(self)} subsets"
+            f"<table><tr><th>subset</th><th>tasks</th><th>ids</th></tr>{rows}</table>"
+        )
+
+
+@dataclass(frozen=True)
+class MergeNode:
+    """One node of the merge tree. A leaf (no children) is a subset's optimised module.
+
+    `tasks` are the training tasks below the node; `audited` the rules its audit dropped.
+    `decision` is "leaf", "merged", "kept <child id>" (the gate refused the candidate) or
+    "failed" (no valid answer, the best supported child was kept). `candidate` is the module the
+    merger wrote (after its audit), whether or not the gate let it through. Gate scores are NaN where no gate ran.
+    """
+
+    id: str
+    module: Module
+    children: tuple[MergeNode, ...] = ()
+    decision: str = "leaf"
+    candidate: Module | None = None
+    tasks: tuple[str, ...] = ()
+    audited: tuple[str, ...] = ()
+    gate_score: float = float("nan")
+    candidate_gate_score: float = float("nan")
+
+    def walk(self):
+        """This node and all below it, children first."""
+        for child in self.children:
+            yield from child.walk()
+        yield self
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self, depth: int = 0):
+        yield f"{'  ' * depth}{self.id}: {len(self.module.rules)} rules, {self.decision}"
+        for child in self.children:
+            yield from child._lines(depth + 1)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter:
+    return TypeAdapter(kind)
+
+
+def to_json(record: Any) -> str:
+    """JSON text of a record; NaN is written as NaN.
+
+    >>> from_json(Task, to_json(Task("t1", "text"))) == Task("t1", "text")
+    True
+    """
+    return json.dumps(_adapter(type(record)).dump_python(record, mode="python"), ensure_ascii=False)
+
+
+def from_json(kind: type, text: str) -> Any:
+    """The record that `to_json` wrote; raises pydantic's ValidationError on anything else."""
+    return _adapter(kind).validate_python(json.loads(text))
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """A short stable hash of any JSON-able value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

@@ -1,0 +1,127 @@
+"""Explore: module x tasks -> trajectories. Also what every stage of a run shares: the `Context`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from . import prompts
+from .llm import BadRequest, ContextOverflow
+from .meter import Meter, Place
+from .records import Feedback, Module, Step, Task, Trajectory
+
+MAX_TURNS = 50
+"""Longest rollout, in turns: ALFWorld's own limit."""
+
+
+class Environment(Protocol):
+    """One task being played."""
+
+    def observe(self) -> str: ...
+
+    def step(self, action: str) -> tuple[str, bool]:
+        """Next observation, and whether the episode is over."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Benchmark(Protocol):
+    """Tasks in three disjoint splits, how to play one, and how to score it."""
+
+    name: str
+    fingerprint: str
+    train: tuple[Task, ...]
+    gate: tuple[Task, ...]
+    test: tuple[Task, ...]
+    seed_module: Module
+    tools: tuple
+
+    def start(self, task: Task) -> Environment: ...
+
+    def score(self, task: Task, trajectory: Trajectory) -> float: ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices that make two runs of a method differ. The paper's setting has gate, counts, audit off."""
+
+    divide: str = "similar"
+    merge: str = "progressive"
+    n_subsets: int | None = None
+    epochs: int = 2
+    fan_in: int = 2
+    gate: str = "none"
+    edits: bool = True
+    counts: bool = False
+    audit: int = 0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One line of a run's notebook: a trajectory, its feedback, and where in the run it was made."""
+
+    place: Place
+    trajectory: Trajectory
+    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage of one run needs. `record` collects trajectories in whatever order they end."""
+
+    bench: Benchmark
+    meter: Meter
+    settings: Settings
+    seed: int
+    record: list[Judged] = field(default_factory=list)
+    dropped: list[Place] = field(default_factory=list)
+
+
+def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajectory:
+    """One trajectory. A call that fails for good gives a status, never a wrong answer."""
+    cite = ctx.settings.counts or ctx.settings.audit > 0
+    shown = {rule.id for rule in module.rules}
+    messages, steps, cited = [prompts.act(module, cite)], [], []
+    environment = ctx.bench.start(task)
+    try:
+        observation, done, answer = environment.observe(), False, ""
+        while not done and len(steps) < MAX_TURNS:
+            messages = [*messages, {"role": "user", "content": observation}]
+            reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)))
+            answer, used = prompts.parse_action(reply.text)
+            cited += [rule_id for rule_id in used if rule_id in shown]
+            steps.append(Step(observation, reply.text))
+            messages = [*messages, {"role": "assistant", "content": reply.text}]
+            observation, done = environment.step(answer)
+    except (BadRequest, ContextOverflow) as error:
+        return Trajectory(task.id, tuple(steps), "", status=f"{type(error).__name__}: {error}")
+    finally:
+        environment.close()
+    trajectory = Trajectory(task.id, tuple(steps), answer, cited=tuple(dict.fromkeys(cited)))
+    return replace(trajectory, score=ctx.bench.score(task, trajectory))
+
+
+def rollouts(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> list[Trajectory]:
+    """One trajectory a task, in the order of the tasks."""
+    trajectories = ctx.meter.map(lambda task: rollout(ctx, module, task, place), tasks)
+    if place.phase != "rollout":  # training rollouts are recorded with their feedback, by optimize
+        ctx.record.extend(Judged(replace(place, task=t.task_id), t) for t in trajectories)
+    return trajectories
+
+
+def count_uses(module: Module, trajectories: Sequence[Trajectory]) -> Module:
+    """The module with the right and wrong uses of its rules in these trajectories added."""
+    right: dict[str, int] = {}
+    wrong: dict[str, int] = {}
+    for trajectory in trajectories:
+        if trajectory.ok:
+            tally = right if trajectory.score >= 0.5 else wrong
+            for rule_id in trajectory.cited:
+                tally[rule_id] = tally.get(rule_id, 0) + 1
+    return module.map_rules(
+        lambda rule: replace(
+            rule, right=rule.right + right.get(rule.id, 0), wrong=rule.wrong + wrong.get(rule.id, 0)
+        )
+    )

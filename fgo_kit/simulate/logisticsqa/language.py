@@ -1,0 +1,150 @@
+"""The rule language of the simulated LLM: typed rules, rendered to plain sentences and parsed back.
+
+    condition    the document mentions one or two words, or nothing
+    action       take the code that follows a label, stands in a field, has a shape, appears once
+                 (or two of these at a time); answer None; answer None if several codes share a shape
+
+`parse_rule(render(rule)) == rule` for every rule; `parse_rule` also reads what people type, such as
+"the reference follows the label 'HBL no'".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .reading import Pick, Reading, shape_of, words_of
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as understood. `pick` None answers None; `several` makes that depend on a shape."""
+
+    when: tuple[str, ...] = ()
+    pick: Pick | None = None
+    several: str = ""
+
+    @property
+    def specificity(self) -> int:
+        """Readers let the more specific rule win; "otherwise None" loses to everything."""
+        if self.pick is None and not self.when and not self.several:
+            return -1
+        return 2 * len(self.when) + len(self.pick or ()) + bool(self.several)
+
+    def covers(self, other: Rule) -> bool:
+        """Whether `other` is a case of this rule: the same action under more conditions."""
+        if (self.pick is None) != (other.pick is None) or self.several != other.several:
+            return False
+        if self.pick is None and not self.when and not self.several:
+            return self == other
+        return set(self.when) <= set(other.when) and set(self.pick or ()) <= set(other.pick or ())
+
+    def answer(self, reading: Reading) -> str | None:
+        """What the rule says of a document: a code, "None", or None where it does not apply."""
+        if not all(word in reading.mentioned for word in self.when):
+            return None
+        if self.pick is not None:
+            return _first(self.pick, reading)
+        return "None" if not self.several or self.several in reading.several else None
+
+
+def _first(pick: Pick, reading: Reading) -> str | None:
+    if len(pick) <= 2 and pick in reading.answers:
+        return reading.answers[pick]
+    for code in reading.codes:  # typed by a person: more than a pair, or a longer label
+        has = {("field", code.field), ("seen", code.seen), ("shape", code.shape)}
+        has.update(("label", label) for label in code.labels)
+        if all(one in has or _loosely(one, code) for one in pick):
+            return code.text
+    return None
+
+
+def _loosely(one: tuple[str, str], code) -> bool:
+    """People name a field by its last part, and a scheme code without the path before it."""
+    kind, value = one
+    return kind == "field" and bool(value) and value.casefold() in code.field.casefold()
+
+
+def render(rule: Rule) -> str:
+    """The rule as a sentence."""
+    condition = f"If the document mentions {' and '.join(map(_quoted, rule.when))}, " if rule.when else ""
+    if rule.pick is not None:
+        parts = dict(rule.pick)
+        words = [
+            f'follows the label "{parts["label"]}"' if "label" in parts else "",
+            f'stands in the field "{parts["field"]}"' if "field" in parts else "",
+            f'has the shape "{parts["shape"]}"' if "shape" in parts else "",
+            f"appears {parts['seen']}" if "seen" in parts else "",
+        ]
+        sentence = f"{condition}the reference is the code that {' and '.join(filter(None, words))}."
+        return sentence[0].upper() + sentence[1:]
+    if rule.several:
+        if rule.when:
+            return f'{condition}and several codes have the shape "{rule.several}", answer None.'
+        return f'If several codes have the shape "{rule.several}", answer None.'
+    return f"{condition}answer None." if rule.when else "If no other rule applies, answer None."
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+_Q = r"[\"'“”‘’«»„`]"
+_QUOTED = rf"{_Q}([^\"“”«»„`]{{1,90}}?){_Q}"
+_ANY_QUOTED = re.compile(_QUOTED)
+_MENTIONS = re.compile(
+    rf"(?:mention(?:s|ing)?|contain(?:s|ing)?|says?)\s+(?:the\s+)?(?:words?\s+|phrase\s+)?{_QUOTED}"
+    rf"(?:\s+and\s+{_QUOTED})?",
+    re.I,
+)
+_LABEL = re.compile(
+    rf"(?:follow(?:s|ing)?|after|next to|preceded by|behind|label(?:l?ed)?(?:\s+as)?)\s+(?:the\s+)?"
+    rf"(?:labels?\s+|words?\s+|phrase\s+|text\s+)?{_QUOTED}",
+    re.I,
+)
+_FIELD = re.compile(rf"\b(?:in|from|under)\s+(?:the\s+)?(?:fields?|elements?)\s+(?:{_QUOTED}|([\w/]+))", re.I)
+_FIELD_BEFORE = re.compile(rf"\b(?:in|from|under)\s+(?:the\s+)?(?:{_QUOTED}|([\w/]+))\s+(?:field|element)\b", re.I)
+_SHAPE = re.compile(rf"\b(?:shape|form|format|pattern)\s+(?:of\s+|like\s+)?{_Q}?([A9][A9 ./-]{{3,}}[A9])", re.I)
+_SEVERAL = re.compile(r"\b(?:several|multiple|more than one)\b", re.I)
+_NONE = re.compile(r"\b(?:answer|return|give|say|reply|is)\s+(?:with\s+)?[\"'“‘]?none\b|\bno (?:transport )?reference\b", re.I)
+_ONCE = re.compile(r"\b(?:appears?|occurs?|seen|stands?)\s+(?:only\s+|just\s+)?once\b|\bnot repeated\b", re.I)
+_REPEATED = re.compile(
+    r"\b(?:appears?|occurs?)\s+(?:repeatedly|more than once|several times)|(?<!not )\brepeated\b|\bmost (?:often|frequent)", re.I
+)  # fmt: skip
+
+
+@lru_cache(maxsize=65_536)
+def parse_rule(text: str) -> Rule | None:
+    """The rule that a sentence states, or None where it states none in this language.
+
+    >>> parse_rule("the reference follows the label 'HBL no'").pick
+    (('label', 'hbl no'),)
+    """
+    when = _conditions(text)
+    shape = _SHAPE.search(text)
+    bare = _ANY_QUOTED.sub(lambda found: "none" if found[1].strip().casefold() == "none" else "x", text)
+    if _NONE.search(bare):
+        several = shape_of(shape[1]) if shape and _SEVERAL.search(bare) else ""
+        return Rule(when, None, several)
+    pick = []
+    if label := _LABEL.search(text):
+        pick.append(("label", words_of(label[1])))
+    if field := _FIELD.search(text) or _FIELD_BEFORE.search(text):
+        pick.append(("field", (field[1] or field[2]).strip()))
+    if shape:
+        pick.append(("shape", shape_of(shape[1])))
+    if _ONCE.search(bare):
+        pick.append(("seen", "once"))
+    elif _REPEATED.search(bare):
+        pick.append(("seen", "repeatedly"))
+    pick = [(kind, value) for kind, value in pick if value]
+    return Rule(when, tuple(sorted(pick))) if pick else None
+
+
+def _conditions(text: str) -> tuple[str, ...]:
+    found = _MENTIONS.search(text)
+    if not found:
+        return ()
+    words = [word.casefold() for phrase in found.groups() if phrase for word in re.findall(r"[^\W\d_]{3,}", phrase)]
+    return tuple(sorted(dict.fromkeys(words)))

@@ -1,0 +1,281 @@
+"""Optimiser and merger: inducing rules from noticed trajectories, and uniting rules of several modules.
+
+Induction is decision-list learning over the rule language. Every hypothesis is scored on the noticed
+trajectories by bit masks: log-odds for each one it gets right or wrong, less a cost for its length (a
+minimum-description-length prior, so that no phrase is favoured for where it comes from). Coincidences are
+not coded: they come from ties between hypotheses that fit few examples, broken by a seeded draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+from ..limits import ASSUMPTIONS
+from .language import Rule, parse_rule, render
+from .reading import normal, read
+from .skills import Draw
+
+CONTRASTED = 24
+"""How many picks that are right here and wrong there are examined for a condition that tells them apart."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A noticed trajectory."""
+
+    task_id: str
+    document: str
+    expected: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """A rule shown in a prompt, with the counts shown beside it."""
+
+    id: str
+    text: str
+    support: int = 0
+    right: int = 0
+    wrong: int = 0
+
+
+@dataclass(frozen=True)
+class _Hypothesis:
+    rule: Rule
+    right: int
+    wrong: int
+
+
+class _Evidence:
+    """Bit masks over the noticed examples: bit i is example i."""
+
+    def __init__(self, examples: Sequence[Example]):
+        self.examples = examples
+        self.right: dict = {}
+        self.wrong: dict = {}
+        self.mentions: dict[str, int] = {}
+        self.several: dict[str, int] = {}
+        self.none = self.failed = 0
+        for number, example in enumerate(examples):
+            self._add(1 << number, example)
+        self.all = (1 << len(examples)) - 1
+
+    def _add(self, bit: int, example: Example) -> None:
+        reading, expected = read(example.document), normal(example.expected)
+        self.failed |= 0 if example.right else bit
+        self.none |= 0 if expected else bit
+        for pick, text in reading.answers.items():
+            side = self.right if normal(text) == expected else self.wrong
+            side[pick] = side.get(pick, 0) | bit
+        for word in reading.words:
+            self.mentions[word] = self.mentions.get(word, 0) | bit
+        for shape in reading.several:
+            self.several[shape] = self.several.get(shape, 0) | bit
+
+    def judge(self, rule: Rule) -> tuple[int, int]:
+        """(right, wrong) masks of any rule."""
+        right = wrong = 0
+        for number, example in enumerate(self.examples):
+            answer = rule.answer(read(example.document))
+            if answer is not None:
+                same = normal(answer) == normal(example.expected)
+                right, wrong = right | (same << number), wrong | ((not same) << number)
+        return right, wrong
+
+    def ids(self, mask: int) -> list[str]:
+        return [example.task_id for number, example in enumerate(self.examples) if mask >> number & 1]
+
+
+def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
+    """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
+    evidence = _Evidence(examples)
+    edits, present = _revisions(evidence, known, draw)
+    return edits + [
+        {"op": "add", "text": render(found.rule), "support": evidence.ids(found.right)}
+        for found in _induced(evidence, present, draw)
+    ]
+
+
+def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple[list[dict], list[Rule]]:
+    edits, present = [], []
+    for shown in known:
+        rule = parse_rule(shown.text)
+        if rule is None or rule.specificity < 0:
+            present += [rule] if rule else []
+            continue
+        right, wrong = evidence.judge(rule)
+        harm = wrong.bit_count() > right.bit_count() + ASSUMPTIONS.patience or shown.wrong > shown.right
+        if not harm:
+            present.append(rule)
+            continue
+        better = _contrast(evidence, _Hypothesis(rule, right, wrong), draw) if right else None
+        if better is not None and _value(better, evidence.all) > 0:
+            present.append(better.rule)
+            support = evidence.ids(better.right)
+            edits.append({"op": "revise", "id": shown.id, "text": render(better.rule), "support": support})
+        else:
+            edits.append({"op": "drop", "id": shown.id, "support": evidence.ids(wrong)})
+    return edits, present
+
+
+def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypothesis]:
+    """Greedy covering of the failed examples; a rule comes to mind the likelier the more of them support it."""
+    pool = [
+        hypothesis
+        for hypothesis in _hypotheses(evidence, draw)
+        if hypothesis.rule not in present
+        and draw("think", render(hypothesis.rule))
+        < 1 - (1 - ASSUMPTIONS.induce) ** hypothesis.right.bit_count()
+    ]
+    ties = {hypothesis.rule: 0.5 * draw("tie", render(hypothesis.rule)) for hypothesis in pool}
+    chosen, left = [], evidence.failed
+    while left and pool:
+        best = max(pool, key=lambda h: _value(h, left) + ties[h.rule])
+        if _value(best, left) <= 0 or not best.right & left:
+            break
+        chosen.append(best)
+        left &= ~best.right
+        pool = [hypothesis for hypothesis in pool if hypothesis.right & left]
+    otherwise = Rule()
+    if otherwise not in present and _otherwise_pays(evidence, chosen, left):
+        chosen.append(_Hypothesis(otherwise, evidence.none & left, 0))
+    return chosen
+
+
+def _value(hypothesis: _Hypothesis, left: int) -> float:
+    """Log-odds for the failures it mends (and, at a discount, what it also gets right), less harm and length."""
+    mends = (hypothesis.right & left).bit_count()
+    agrees = hypothesis.right.bit_count() - mends
+    return (
+        ASSUMPTIONS.right_odds * (mends + ASSUMPTIONS.agreement * agrees)
+        - ASSUMPTIONS.wrong_odds * hypothesis.wrong.bit_count()
+        - ASSUMPTIONS.length_cost * _length(hypothesis.rule)
+    )
+
+
+def _length(rule: Rule) -> int:
+    words = sum(1 + value.count(" ") if kind == "label" else 1 for kind, value in rule.pick or ())
+    return words + 2 * len(rule.when) + bool(rule.several)
+
+
+def _otherwise_pays(evidence: _Evidence, chosen: list[_Hypothesis], left: int) -> bool:
+    """Answering None where nothing applies mends what is left of the None class and costs uncovered answers."""
+    covered = 0
+    for hypothesis in chosen:
+        covered |= hypothesis.right
+    return (evidence.none & left).bit_count() > (evidence.all & ~evidence.none & ~covered).bit_count()
+
+
+def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
+    """Everything the rule language can say that is right of at least one failed example."""
+    useful = [
+        _Hypothesis(Rule((), tuple(sorted(pick))), right, evidence.wrong.get(pick, 0))
+        for pick, right in evidence.right.items()
+        if right & evidence.failed and evidence.all & ~evidence.none & right
+    ]
+    mixed = sorted((h for h in useful if h.wrong), key=lambda h: -(h.right & evidence.failed).bit_count())
+    told_apart = [_contrast(evidence, hypothesis, draw) for hypothesis in mixed[:CONTRASTED]]
+    nones = [
+        _Hypothesis(Rule((word,)), evidence.none & mask, mask & ~evidence.none)
+        for word, mask in evidence.mentions.items()
+        if evidence.none & evidence.failed & mask and word not in ENGLISH_STOP_WORDS
+    ]
+    several = [
+        _Hypothesis(Rule((), None, shape), evidence.none & mask, mask & ~evidence.none)
+        for shape, mask in evidence.several.items()
+        if evidence.none & evidence.failed & mask
+    ]
+    return useful + [found for found in told_apart if found] + nones + several
+
+
+def _contrast(evidence: _Evidence, hypothesis: _Hypothesis, draw: Draw) -> _Hypothesis | None:
+    """The rule with the one condition that best keeps its right and loses its wrong examples."""
+    best, best_gain = None, 0.0
+    for word, mask in evidence.mentions.items():
+        if not mask & hypothesis.right or word in ENGLISH_STOP_WORDS or word in hypothesis.rule.when:
+            continue
+        kept = (mask & hypothesis.right).bit_count()
+        lost = (hypothesis.wrong & ~mask).bit_count()
+        gain = kept + lost
+        if gain > best_gain or (gain == best_gain and draw("word", word) > draw("word", best)):
+            best, best_gain = word, gain
+    if best is None or len(hypothesis.rule.when) >= 2:
+        return None
+    mask = evidence.mentions[best]
+    rule = Rule(tuple(sorted((*hypothesis.rule.when, best))), hypothesis.rule.pick, hypothesis.rule.several)
+    return _Hypothesis(rule, hypothesis.right & mask, hypothesis.wrong & mask)
+
+
+def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
+    """The rules of several modules as one list: duplicates united, cases absorbed, conflicts settled.
+
+    Rules whose shown uses were wrong more often than right are left out. A rule in no language we read
+    is carried over word for word.
+    """
+    groups: dict[Rule | str, list[Known]] = {}
+    for shown in known:
+        groups.setdefault(parse_rule(shown.text) or shown.text, []).append(shown)
+    groups = {key: found for key, found in groups.items() if not _harmful(found)}
+    groups = _without_conflicts(_absorbed(_generalised(groups, draw)))
+    ranked = sorted(groups.items(), key=lambda item: (-_specificity(item[0]), -_support(item[1])))
+    return [
+        {"text": render(key) if isinstance(key, Rule) else key, "from": list(dict.fromkeys(k.id for k in found))}
+        for key, found in ranked
+    ]
+
+
+def _specificity(key: Rule | str) -> int:
+    return key.specificity if isinstance(key, Rule) else 0
+
+
+def _support(found: Sequence[Known]) -> int:
+    return sum(shown.support + shown.right - shown.wrong for shown in found)
+
+
+def _harmful(found: Sequence[Known]) -> bool:
+    return sum(shown.wrong for shown in found) > sum(shown.right for shown in found)
+
+
+def _generalised(groups: dict, draw: Draw) -> dict:
+    """Conditions are given up where modules found the same action under different ones."""
+    by_action: dict[Rule, list] = {}
+    for key in groups:
+        if isinstance(key, Rule) and key.pick is not None and key.when:
+            by_action.setdefault(Rule((), key.pick), []).append(key)
+    out = dict(groups)
+    for general, cases in by_action.items():
+        if len(cases) > 1 and draw("generalise", render(general)) < ASSUMPTIONS.generalise:
+            out[general] = out.get(general, []) + [shown for case in cases for shown in out.pop(case)]
+    return out
+
+
+def _absorbed(groups: dict) -> dict:
+    """A rule that is a case of another joins it."""
+    rules = [key for key in groups if isinstance(key, Rule)]
+    out = dict(groups)
+    for case in rules:
+        wider = [rule for rule in rules if rule != case and rule in out and rule.covers(case)]
+        if wider and case in out:
+            home = max(wider, key=lambda rule: _support(out[rule]))
+            out[home] = out[home] + out.pop(case)
+    return out
+
+
+def _without_conflicts(groups: dict) -> dict:
+    """Of rules under one condition that name different actions the best supported stays."""
+    out = dict(groups)
+    by_condition: dict[tuple[str, ...], list[Rule]] = {}
+    for key in groups:
+        if isinstance(key, Rule) and key.when:
+            by_condition.setdefault(key.when, []).append(key)
+    for rivals in by_condition.values():
+        if len(rivals) > 1:
+            best = max(rivals, key=lambda rule: _support(groups[rule]))
+            for rule in rivals:
+                if rule != best:
+                    del out[rule]
+    return out
