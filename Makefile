@@ -17,6 +17,7 @@ CELL_TIMEOUT ?= 900
 
 # uv trusts what the system trusts, as pip does; without a writable cache it works without one.
 export UV_SYSTEM_CERTS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # 3.13 comes after 3.12 and 3.11 because the ALFWorld engine does not run on it. Each is tried, not looked
 # up: a shim on PATH may stand for a version that is not installed.
@@ -57,15 +58,16 @@ $(STAMP): requirements.lock pyproject.toml $(STALE)
 	uv=uv; \
 	$$uv --version >/dev/null 2>&1 || { \
 	    awk '/^[a-z]/ {on = /^uv==/} on' requirements.lock > $(VENV)/uv.txt; \
-	    pip install -q --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt; \
+	    pip install -q --require-hashes --no-deps -r $(VENV)/uv.txt; \
 	    uv=$(VENV)/bin/uv; \
 	}; \
-	$$uv pip install -q --python $(PY) --compile-bytecode --require-hashes -r requirements.lock || { \
+	if $$uv pip install -q --python $(PY) --compile-bytecode --require-hashes -r requirements.lock; then \
+	    $$uv pip install -q --python $(PY) --no-deps --no-build-isolation -e .; \
+	else \
 	    echo "uv could not install the lock; trying pip, which takes longer ..." >&2; \
-	    pip install -q --disable-pip-version-check --require-hashes -r requirements.lock || exit 1; \
-	}; \
-	$$uv pip install -q --python $(PY) --no-deps --no-build-isolation -e . \
-	    || pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . || exit 1; \
+	    pip install -q --require-hashes -r requirements.lock \
+	    && pip install -q --no-deps --no-build-isolation -e .; \
+	fi || exit 1; \
 	{ pwd -P; echo "$(PYTHON)"; } > $@.new && mv $@.new $@ \
 	&& echo "Done. Next: make lab, make test or make reproduce."
 
