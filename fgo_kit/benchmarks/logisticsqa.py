@@ -256,8 +256,8 @@ def near_duplicates(texts: list[str], threshold: float = 0.9) -> list[int]:
     from scipy.sparse.csgraph import connected_components
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    masked = [re.sub(r"\S*\d\S*", "0", text) for text in texts]
-    vectors = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True).fit_transform(masked)
+    masked = [re.sub(r"\S*\d\S*", " ", text) for text in texts]
+    vectors = TfidfVectorizer(token_pattern=r"[^\W\d_]+").fit_transform(masked)
     close = (vectors @ vectors.T).toarray() >= threshold
     return connected_components(close, directed=False)[1].tolist()
 
