@@ -1,0 +1,153 @@
+"""Threads for LLM calls: an ordered `map` on shared workers, and `together` for what runs side by side.
+
+With workers=1 everything runs in the calling thread, in order. Threads are daemons that end when there
+is nothing left to do, so an interrupt never waits for a call that hangs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from fgo_kit.llm import Cancelled
+
+TICK = 0.1  # seconds between looks at whether the run was cancelled, wherever something is awaited
+
+
+class Group:
+    """Work started together: when one part fails, what has not started is dropped."""
+
+    def __init__(self, parent: Group | None, size: int = 0):
+        self.parent = parent
+        self.error: BaseException | None = None
+        self.results: list[Any] = [None] * size
+        self.left = size
+        self.lock = threading.Lock()
+        self.done = threading.Event()
+
+    @property
+    def cause(self) -> BaseException | None:
+        """The error that stopped this group or one it is part of."""
+        group: Group | None = self
+        while group is not None:
+            if group.error is not None:
+                return group.error
+            group = group.parent
+        return None
+
+    def fail(self, error: BaseException) -> None:
+        with self.lock:
+            self.error = self.error or error
+
+    def run(self, index: int, thunk: Callable[[], Any]) -> None:
+        """Do one part, unless the group has been stopped."""
+        try:
+            if self.cause is None:
+                self.results[index] = thunk()
+        except BaseException as error:  # kept, and raised where the group is awaited
+            self.fail(error)
+        with self.lock:
+            self.left -= 1
+            if self.left == 0:
+                self.done.set()
+
+
+class Pool:
+    """At most `workers` leaf jobs at a time for a whole run, however `map` and `together` are nested."""
+
+    def __init__(self, workers: int):
+        if workers < 1:
+            raise ValueError(f"workers={workers} must be at least 1")
+        self.workers = workers
+        self._root = Group(None)
+        self._here = threading.local()  # .group the thread works for, .leaf whether it is a worker
+        self._queue: deque[tuple[Group, int, Callable[[], Any]]] = deque()
+        self._alive = 0
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise Cancelled when the run, or the work this thread is part of, has been stopped."""
+        cause = getattr(self._here, "group", self._root).cause
+        if cause is not None:
+            raise Cancelled(f"not done, because of {type(cause).__name__}: {cause}")
+
+    def cancel(self) -> None:
+        """Drop all queued work; whatever asks from now on is refused with Cancelled."""
+        self._root.fail(Cancelled("the run was interrupted; running it again resumes it"))
+        with self._lock:
+            self._queue.clear()
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """`[fn(item) for item in items]` on the shared workers. The first error drops what has not
+        started, lets the rest finish, and is raised."""
+        jobs = [partial(fn, item) for item in items]
+        if self._inline(jobs):
+            return self._in_order(jobs)
+        group = self._group(len(jobs))
+        with self._lock:
+            self._queue.extend((group, index, job) for index, job in enumerate(jobs))
+            starting = min(self.workers - self._alive, len(jobs))
+            self._alive += starting
+        for _ in range(starting):
+            threading.Thread(target=self._work, daemon=True, name="fgo worker").start()
+        return self._await(group)
+
+    def together(self, thunks: Iterable[Callable[[], Any]]) -> list[Any]:
+        """Call every thunk in a thread of its own; for work that mostly waits in `map`."""
+        jobs = list(thunks)
+        if self._inline(jobs):
+            return self._in_order(jobs)
+        group = self._group(len(jobs))
+        for index, job in enumerate(jobs):
+            args = (group, index, job)
+            threading.Thread(target=self._control, args=args, daemon=True, name="fgo control").start()
+        return self._await(group)
+
+    def _inline(self, jobs: list) -> bool:
+        # a worker that waited for other workers could wait for ever, so it does nested work itself
+        return self.workers == 1 or not jobs or getattr(self._here, "leaf", False)
+
+    def _group(self, size: int) -> Group:
+        return Group(getattr(self._here, "group", self._root), size)
+
+    def _in_order(self, jobs: list[Callable[[], Any]]) -> list[Any]:
+        results = []
+        try:
+            for job in jobs:
+                self.check()
+                results.append(job())
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        return results
+
+    def _await(self, group: Group) -> list[Any]:
+        try:
+            while not group.done.wait(TICK):
+                if self._root.error is not None:
+                    self.check()
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        if group.error is not None:
+            raise group.error
+        self.check()
+        return group.results
+
+    def _control(self, group: Group, index: int, job: Callable[[], Any]) -> None:
+        self._here.group = group
+        group.run(index, job)
+
+    def _work(self) -> None:
+        self._here.leaf = True
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._alive -= 1
+                    return
+                group, index, job = self._queue.popleft()
+            self._here.group = group
+            group.run(index, job)
