@@ -30,7 +30,7 @@ HOP_CURVE = "nolima_hops"
 # is GPT-4o's predecessor; Gemini 1.5 is RULER's strongest reader and has a window of 1M; GPT-4o of August
 # 2024 is the last OpenAI model in HELMET (its May version falls to 48 % at 128k, which is not used here).
 _OPENAI = ("openai/gpt-4o-mini", "openai/gpt-4o", "openai/gpt-4.1")
-MODELS = {curve: dict(zip(SIZES, models)) for curve, models in {
+MODELS = {curve: dict(zip(SIZES, models, strict=True)) for curve, models in {
     "nolima_accuracy": ("GPT-4o mini", "GPT-4o", "GPT-4.1"),
     "ruler_aggregation_cwe_fwe": ("Llama3.1 (8B)", "GPT-4", "Gemini-1.5"),
     "helmet_icl": ("GPT-4o-mini", "GPT-4o-08", "GPT-4o-08"),
@@ -160,7 +160,7 @@ def rewrite_retention() -> float:
 
 
 def fit_table():
-    """The Hill fits as a DataFrame: x50, k, number of points, RMSE (as a share of 1), range of data, users."""
+    """The Hill fits as a DataFrame: x50, k, number of points, RMSE (share of 1), range of data, users."""
     import pandas as pd
 
     rows = []
@@ -187,7 +187,7 @@ def plot_fits(axes=None):
     axes = list(axes)
     if len(axes) != 4:
         raise ValueError(f"axes has {len(axes)} axes; give 4, or none to make a figure")
-    for ax, curve in zip(axes, (*NOTICE_CURVES.values(), OBEY_CURVE)):
+    for ax, curve in zip(axes, (*NOTICE_CURVES.values(), OBEY_CURVE), strict=True):
         _plot_curve(ax, curve)
     return axes[0].figure
 
@@ -196,7 +196,8 @@ def _plot_curve(ax, curve: str) -> None:
     import numpy as np
 
     obeying = curve == OBEY_CURVE
-    for size, colour, marker in zip(SIZES, ("#D55E00", "#0072B2", "#009E73"), "os^"):  # Okabe and Ito
+    colours = ("#D55E00", "#0072B2", "#009E73")  # Okabe and Ito
+    for size, colour, marker in zip(SIZES, colours, "os^", strict=True):
         model = MODELS[curve][size]
         hill, (x, y) = fit(curve, model), np.array(_shares(curve, model)).T
         window = points("context_window", MODELS["context_window"][size])[0][1]
