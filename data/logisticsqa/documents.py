@@ -55,6 +55,7 @@ class Page:
     document: str = "Invoice"
     id: str = ""
     answer: str = "None"
+    bare: bool = False  # a None document without the reference, and with fewer rivals
 
     def text(self) -> str:
         """What a reader sees, for checking that the answer can be told."""
@@ -74,18 +75,20 @@ def draw(rng: np.random.Generator, supplier: Supplier, none: bool) -> Page:
 def _page(rng, supplier: Supplier, none: bool) -> Page:
     convention = supplier.convention
     page = Page(document=supplier.document, id=f"{pools.letters(rng, 2)}{pools.digits(rng, 5)}")
-    charges = [str(c) for c in rng.choice(pools.CHARGES[convention.language], rng.integers(1, 4), replace=False)]
+    page.bare = none and convention.none_by in ("absent", "phrase", "always") and bool(rng.random() < 0.6)
+    hidden = none and (convention.none_by == "absent" or page.bare)
+    charges = [str(c) for c in rng.choice(pools.CHARGES[convention.language], rng.integers(1, 6), replace=False)]
     page.lines = [[charge, round(float(rng.lognormal(5, 1)), 2)] for charge in charges]
     if convention.style == "notes":
         _decoy_notes(rng, supplier, page)
     else:
         _decoy_slots(rng, supplier, page)
-    FAMILIES[convention.family](rng, supplier, page, none)
+    FAMILIES[convention.family](rng, supplier, page, none, hidden)
     _none_phrases(rng, convention, page, none)
     if none:
         page.answer = "None"
     if convention.cue:
-        page.notes.insert(int(rng.integers(0, len(page.notes) + 1)), (convention.cue, True))
+        _put(rng, page, convention.cue)
     return page
 
 
@@ -104,7 +107,7 @@ def _none_phrases(rng, convention: Convention, page: Page, none: bool) -> None:
 
 
 def _entry(supplier: Supplier, label: str, value: str) -> str:
-    return f"{label}{supplier.separator}{value}"
+    return f"{label.rstrip('.') if supplier.separator == '. ' else label}{supplier.separator}{value}"
 
 
 def _gold(rng, supplier: Supplier) -> str:
@@ -125,39 +128,23 @@ def _decoy_notes(rng, supplier: Supplier, page: Page) -> None:
     entries = [
         _entry(supplier, label, pools.reference(rng, kind, supplier.templates.get(kind, "")))
         for kind, label in supplier.decoys
-        if rng.random() < 0.85
+        if rng.random() < 0.85 and not (page.bare and kind in pools.NATURAL)
     ]
-    notes = [_filled_noise(rng, note, supplier.country) for note in notes]
+    notes = [pools.filled(rng, note, supplier.country) for note in notes]
     split = int(rng.integers(0, len(notes) + 1))
     page.notes = [(n, bool(rng.random() >= supplier.jam)) for n in [*notes[:split], *entries, *notes[split:]]]
-
-
-def _filled_noise(rng, note: str, country: str) -> str:
-    """{blanks} of a noise sentence filled with what it talks about."""
-    words = "".join(str(w) for w in rng.choice(pools.WORDS, 4))
-    day = f"{rng.integers(1, 29):02d}/{rng.integers(1, 13):02d}/24"
-    blanks = {
-        "vessel": rng.choice(pools.VESSELS), "voyage": f"{pools.letters(rng, 2)}{pools.digits(rng, 3)}W",
-        "port": rng.choice(pools.PORTS), "kg": f"{rng.integers(50, 25000)}.000", "rate": f"33.{pools.digits(rng, 4)}",
-        "words": words, "day": day, "iban": pools.iban(rng, country) if "{iban}" in note else "",
-        "stamp": _stamp(rng) if "{stamp}" in note else "",
-    }  # fmt: skip
-    return note.format(**blanks)
-
-
-def _stamp(rng) -> str:
-    alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"
-    return "".join(alphabet[i] for i in rng.integers(0, len(alphabet), 72)) + "=="
 
 
 # ---- families of conventions: each puts the reference and its rivals on the page
 
 
-def _label(rng, supplier, page, none):
+def _label(rng, supplier, page, none, hidden):
     """After a label in the note."""
     convention, gold = supplier.convention, _gold(rng, supplier)
-    if not (none and convention.none_by == "absent"):
+    if not hidden:
         _put(rng, page, _entry(supplier, convention.label, gold))
+        if rng.random() < 0.3:
+            page.lines[0][0] += f" {gold}"
     if none and convention.none_by == "several":
         for _ in range(rng.integers(1, 3)):
             _put(rng, page, _entry(supplier, convention.label, _gold(rng, supplier)))
@@ -167,10 +154,10 @@ def _label(rng, supplier, page, none):
     page.answer = gold
 
 
-def _line_label(rng, supplier, page, none):
+def _line_label(rng, supplier, page, none, hidden):
     """After a label in the line descriptions."""
     convention, gold = supplier.convention, _gold(rng, supplier)
-    if not (none and convention.none_by == "absent"):
+    if not hidden:
         for line in page.lines[: int(rng.integers(1, 3))]:
             line[0] += f" - {_entry(supplier, convention.label, gold)}"
     if none and convention.none_by == "several":
@@ -179,10 +166,10 @@ def _line_label(rng, supplier, page, none):
     page.answer = gold
 
 
-def _shape(rng, supplier, page, none):
+def _shape(rng, supplier, page, none, hidden):
     """Without a label, of a shape of its own: in the note or at the end of a line."""
     gold = _gold(rng, supplier)
-    if not (none and supplier.convention.none_by == "absent"):
+    if not hidden:
         if rng.random() < 0.5:
             _put(rng, page, gold)
         else:
@@ -190,36 +177,37 @@ def _shape(rng, supplier, page, none):
     page.answer = gold
 
 
-def _repeated(rng, supplier, page, none):
+def _repeated(rng, supplier, page, none, hidden):
     """In every line, beside containers that change from line to line."""
     gold = _gold(rng, supplier)
     if len(page.lines) < 3:
         page.lines += [[str(rng.choice(pools.CHARGES[supplier.convention.language])), 50.0 + at] for at in (1, 2)]
     for at, line in enumerate(page.lines):
         box = "" if at == 1 else f" {pools.container(rng, False)}"
-        line[0] += f"{box} {gold}"
+        line[0] += "" if hidden else f"{box} {gold}"
     page.answer = gold
 
 
-def _unrepeated(rng, supplier, page, none):
+def _unrepeated(rng, supplier, page, none, hidden):
     """The only number given once: the others stand in the note and again in a line."""
     twice = [pools.fill(rng, supplier.templates[kind]) for kind in ("file", "customer")]
-    page.notes = [(n, True) for n in (*supplier.noise[:1], f"{page.id}", " ".join(twice))]
-    page.notes = [(_filled_noise(rng, n, supplier.country), b) for n, b in page.notes]
+    plain = [sentence for sentence in supplier.noise if "{" not in sentence]
+    page.notes = [(n, True) for n in (*plain[:3], page.id, " ".join(twice))]
     page.lines[0][0] += f" {twice[0]} {twice[1]}"
     gold = _gold(rng, supplier)
-    _put(rng, page, gold)
+    if not hidden:
+        _put(rng, page, gold)
     page.answer = gold
 
 
-def _never(rng, supplier, page, none):
+def _never(rng, supplier, page, none, hidden):
     """Road transport of a cooperative: order numbers only."""
     for value in rng.integers(1, 4) * [0]:
         _put(rng, page, _entry(supplier, supplier.convention.label, _gold(rng, supplier)))
     page.answer = "None"
 
 
-def _valid_container(rng, supplier, page, none):
+def _valid_container(rng, supplier, page, none, hidden):
     """The container whose check digit is right, among two that are not."""
     gold = pools.container(rng, True)
     boxes = [gold, pools.container(rng, False), pools.container(rng, False)]
@@ -228,12 +216,12 @@ def _valid_container(rng, supplier, page, none):
         _put(rng, page, _entry(supplier, supplier.convention.label, " ".join(listed)))
     else:
         slot = "Shipment/TransportHandlingUnit#{}/TransportEquipment/ID"
-        page.slots = [s for s in page.slots if "TransportHandlingUnit" not in s[0]]
+        page.slots = [s for s in page.slots if "HandlingUnit" not in s[0]]
         page.slots += [(slot.format(at), box) for at, box in enumerate(listed, 1)]
     page.answer = gold
 
 
-def _joined(rng, supplier, page, none):
+def _joined(rng, supplier, page, none, hidden):
     """A series in the note and a number in the line, joined."""
     series, number = pools.letters(rng, 3), pools.digits(rng, 7)
     _put(rng, page, _entry(supplier, supplier.convention.label, series))
@@ -241,7 +229,7 @@ def _joined(rng, supplier, page, none):
     page.answer = series + number
 
 
-def _highest(rng, supplier, page, none):
+def _highest(rng, supplier, page, none, hidden):
     """The reference of the line with the highest amount."""
     while len(page.lines) < 3:
         page.lines.append([str(rng.choice(pools.CHARGES[supplier.convention.language])), 20.0 + len(page.lines)])
@@ -252,7 +240,7 @@ def _highest(rng, supplier, page, none):
     page.answer = max(found)[1]
 
 
-def _latest(rng, supplier, page, none):
+def _latest(rng, supplier, page, none, hidden):
     """The reference of the latest of several dates."""
     days = sorted(rng.choice(np.arange(1, 29), 3, replace=False).tolist())
     month = int(rng.integers(1, 13))
@@ -262,7 +250,7 @@ def _latest(rng, supplier, page, none):
     page.answer = values[-1]
 
 
-def _without_digit(rng, supplier, page, none):
+def _without_digit(rng, supplier, page, none, hidden):
     """The number without its check digit."""
     if supplier.convention.style == "notes":
         number = pools.digits(rng, 8)
@@ -284,36 +272,40 @@ def _slot_value(rng, supplier: Supplier, slot: str) -> str:
 
 
 def _decoy_slots(rng, supplier: Supplier, page: Page) -> None:
-    page.notes = [(_filled_noise(rng, n, supplier.country), True) for n in supplier.noise[:2] if rng.random() < 0.5]
+    page.notes = [(pools.filled(rng, n, supplier.country), True) for n in supplier.noise[:2] if rng.random() < 0.5]
     if supplier.convention.family == "by_document":
         page.document = str(rng.choice(["Waybill", "DespatchAdvice"]))
     page.slots = [
         (slot, _slot_value(rng, supplier, slot))
         for slot, _ in supplier.decoys
-        if rng.random() < 0.9 and (slot.startswith("scheme:") or slot in pools.SLOTS[page.document])
+        if rng.random() < 0.9
+        and not (page.bare and pools.SLOT_KINDS.get(slot.split(":")[-1]) in pools.NATURAL)
+        and (slot.startswith("scheme:") or slot in pools.SLOTS[page.document])
     ]
 
 
-def _field(rng, supplier, page, none):
+def _field(rng, supplier, page, none, hidden):
     """In a field, or in a document reference with a scheme code ("scheme:BM")."""
     convention = supplier.convention
     slot = convention.label
     page.slots = [s for s in page.slots if s[0] != slot]
     gold = _slot_value(rng, supplier, slot)
-    if not (none and convention.none_by == "absent"):
+    if not hidden:
         page.slots.append((slot, gold))
     if none and convention.none_by == "several":
         page.slots.append((slot, _slot_value(rng, supplier, slot)))
-    if convention.other and convention.other not in [s for s, _ in page.slots]:
+    if convention.other and not page.bare:
+        page.slots = [s for s in page.slots if s[0] != convention.other]
         page.slots.append((convention.other, _slot_value(rng, supplier, convention.other)))
     page.answer = gold
 
 
-def _by_document(rng, supplier, page, none):
+def _by_document(rng, supplier, page, none, hidden):
     """One field on waybills, another on despatch advices, nothing on invoices."""
     if none:
         page.document = "Invoice"
-        page.slots = [(s, _slot_value(rng, supplier, s)) for s in pools.SLOTS["Invoice"] if rng.random() < 0.6]
+        slots = pools.SLOTS["Invoice"][:5] if page.bare else pools.SLOTS["Invoice"]
+        page.slots = [(s, _slot_value(rng, supplier, s)) for s in slots if rng.random() < 0.6]
         return
     for slot in (supplier.convention.label, supplier.convention.other):
         page.slots = [s for s in page.slots if s[0] != slot]
@@ -339,6 +331,10 @@ def _sound(page: Page, convention: Convention) -> bool:
     if page.answer == "None" or not convention.expressible:
         return True
     found = number_like(page.text())
+    if convention.family in ("label", "line_label"):
+        label = re.escape(convention.label.rstrip("."))
+        after = re.findall(rf"(?<!\w){label}(?!\w)[\s:.-]*(\S+)", page.text(), re.I)
+        return set(after) == {page.answer}
     if convention.family == "unrepeated":
         return [t for t in found if found.count(t) == 1] == [page.answer]
     if convention.family == "repeated":

@@ -28,6 +28,7 @@ from writer import xml  # noqa: E402
 SPLITS = {"train": 256, "gate": 64, "test": 128}
 N_SUPPLIERS = 40
 N_UNSEEN = 6  # suppliers that are in gate and test only
+N_CONVENTIONS = 20  # in use in one world, beside the inexpressible ones; the other suppliers share them
 NONE_SHARE = 0.44
 INEXPRESSIBLE_SHARE = 0.12  # of the suppliers' weight; documents without reference among them count as expressible
 LANGUAGES = ("en", "en", "it", "tr", "es", "de")
@@ -49,8 +50,8 @@ def cue(rng) -> str:
 def conventions(rng) -> list[Convention]:
     """About two dozen ways to give, or not to give, a reference."""
     made: list[Convention] = []
-    unnatural = ["file", "customer", "booking", "trip", "order", "cmr"]
-    natural = ["bl", "awb", "shipment", "bl"]
+    unnatural = ["file", "customer", "booking", "trip", "order"]
+    natural = ["bl", "awb", "shipment", "cmr", "bl"]
 
     def notes(family, kind, none_by, **given):
         language = given.pop("language", None) or pick(rng, LANGUAGES)
@@ -60,9 +61,9 @@ def conventions(rng) -> list[Convention]:
         given.setdefault("phrase", pick(rng, phrases[language]))
         made.append(Convention(f"{family}-{len(made)}", family, "notes", language, kind, none_by=none_by, **given))
 
-    for kind in rng.permutation(unnatural)[:4]:
+    for kind in rng.permutation(unnatural)[:3]:
         notes("label", str(kind), pick(rng, ["phrase", "absent"]), cue=cue(rng) if rng.random() < 0.6 else "")
-    for kind in natural[:3]:
+    for kind in natural:
         notes("label", kind, pick(rng, ["phrase", "absent", "phrase"]))
     language = pick(rng, LANGUAGES)
     first, second = pick(rng, pools.LABELS[language]["file"]), pick(rng, pools.LABELS[language]["customer"])
@@ -71,12 +72,12 @@ def conventions(rng) -> list[Convention]:
     for kind in ("booking", "trip"):
         template = pools.keep(rng, pick(rng, ["@@@#######", "@@@-########", "@@@#?#####", "@@######@"]))
         notes("shape", kind, pick(rng, ["phrase", "absent"]), template=template)
-    notes("repeated", "bl", "phrase")
+    notes("repeated", "bl", "phrase", language="es")
     notes("repeated", pick(rng, ["file", "booking"]), "phrase")
     notes("unrepeated", "trip", "phrase")
     notes("line_label", pick(rng, unnatural), "several")
     notes("line_label", pick(rng, natural), "phrase", cue=cue(rng))
-    notes("label", pick(rng, unnatural), "unless")
+    notes("label", pick(rng, natural), "unless")
     notes("label", pick(rng, natural), "several")
     notes("never", "order", "always", cue="cooperative")
     notes("never", "customer", "always", cue=cue(rng))
@@ -93,14 +94,15 @@ def _structured(rng, start: int) -> list[Convention]:
         name = f"{family}-{start + len(made)}"
         made.append(Convention(name, family, "structured", language, label=label, none_by=none_by, phrase=phrase, **given))
 
-    codes = [f"scheme:{code}" for code in rng.permutation(pools.SCHEMES)]
-    add("field", codes[0], "phrase", other=codes[1], cue=cue(rng))
-    add("field", codes[1], "phrase", other=codes[0], cue=cue(rng))
-    add("field", codes[2], "absent")
+    natural = [f"scheme:{code}" for code in rng.permutation(["BM", "AWB", "MB", "CMR", "HWB", "SRN"])]
+    other = [f"scheme:{code}" for code in rng.permutation(["AAJ", "AAK", "AAM", "ON", "CT", "CU", "AAO", "FF"])]
+    add("field", natural[0], "phrase", other=other[0], cue=cue(rng))
+    add("field", other[0], "phrase", other=natural[0], cue=cue(rng))
+    add("field", natural[1], "absent")
     add("field", pick(rng, ["BuyerReference", "DespatchDocumentReference/ID", "ContractDocumentReference/ID"]), "phrase")
     add("field", pick(rng, pools.SLOTS["DespatchAdvice"][2:6]), "absent")
     add("field", pick(rng, pools.SLOTS["Waybill"][:4]), "phrase")
-    add("by_document", *[str(s) for s in rng.permutation(pools.SLOTS["Waybill"][2:7])[:1]], "phrase", other=pools.SLOTS["Waybill"][7])
+    add("by_document", pick(rng, pools.SLOTS["Waybill"][2:7]), "phrase", other=pools.SLOTS["Waybill"][7])
     return made
 
 
@@ -129,10 +131,10 @@ def suppliers(rng) -> list[tuple[Supplier, float]]:
     """The suppliers with their weights: a long tail, a few of them (weight 0) unseen in training."""
     plain = conventions(rng)
     odd = inexpressible(rng, len(plain))
-    weights = [1 / (rank + 1) ** 0.85 for rank in range(N_SUPPLIERS - N_UNSEEN)]
+    weights = [(rank + 5) ** -1.6 for rank in range(N_SUPPLIERS - N_UNSEEN)]
     weights = [w / sum(weights) for w in weights]
     odd_ranks = _ranks_of_weight(rng, weights, INEXPRESSIBLE_SHARE)
-    shared = [plain[i] for i in rng.permutation(len(plain))]
+    shared = _interleaved(rng, plain)[:N_CONVENTIONS]
     names: set[str] = set()
     made, given = [], 0
     for rank in range(N_SUPPLIERS):
@@ -144,6 +146,20 @@ def suppliers(rng) -> list[tuple[Supplier, float]]:
             convention = pick(rng, shared)
         made.append((_supplier(rng, convention, names), weights[rank] if rank < len(weights) else 0.0))
     return made
+
+
+def _interleaved(rng, made: list[Convention]) -> list[Convention]:
+    """Shuffled, every third of the structured style, so that worlds differ little in the share of styles."""
+    styles = {style: [c for c in made if c.style == style] for style in ("notes", "structured")}
+    notes, structured = ([part[i] for i in rng.permutation(len(part))] for part in styles.values())
+    order = []
+    while notes or structured:
+        order += [*notes[:2], *structured[:1]]
+        notes, structured = notes[2:], structured[1:]
+    # Not the largest suppliers: one that never gives a reference would be most of the None class.
+    never = [c for c in order if c.family == "never"]
+    order = [c for c in order if c.family != "never"]
+    return [*order[:5], *never[:1], *order[5:9], *never[1:], *order[9:]]
 
 
 def _ranks_of_weight(rng, weights: list[float], share: float) -> list[int]:
@@ -162,7 +178,7 @@ def _supplier(rng, convention: Convention, names: set[str]) -> Supplier:
         name = f"{pick(rng, pools.NAME_FIRST)} {pick(rng, pools.NAME_SECOND)} {form}"
     names.add(name)
     templates = {kind: pools.keep(rng, pick(rng, formats)) for kind, formats in pools.FORMATS.items()}
-    sentences = [*rng.permutation(pools.NOISE[convention.language])[:2], *rng.permutation(EXTRA_NOISE)[:4]]
+    sentences = [*rng.permutation(pools.NOISE[convention.language])[:4], *rng.permutation(EXTRA_NOISE)[:5]]
     document, decoys = "Invoice", _label_decoys(rng, convention)
     if convention.style == "structured":
         document = _document(rng, convention)
@@ -186,7 +202,8 @@ def _label_decoys(rng, convention: Convention) -> tuple[tuple[str, str], ...]:
     for kind in rng.permutation(list(pools.LABELS["en"])):
         language = "en" if rng.random() < 0.1 else convention.language
         label = pick(rng, pools.LABELS[language][str(kind)])
-        if kind != convention.kind and not any(label.casefold() in u or u in label.casefold() for u in used):
+        common = kind not in pools.NATURAL or rng.random() < 0.4
+        if common and kind != convention.kind and not any(label.casefold() in u or u in label.casefold() for u in used):
             decoys.append((str(kind), label))
             used.append(label.casefold())
     return tuple(decoys[: int(rng.integers(2, 5))])

@@ -106,18 +106,32 @@ CUES = [
     "{} Alliance member", "Tariff {} 2024", "Desk {}", "{} line agency", "Programme {}",
 ]  # fmt: skip
 NOISE = {
-    "en": ["Payment Conditions: TP02", "Serves as a delivery note", "EXEMPT", "SALE",
+    "en": ["Payment Conditions: TP02", "Serves as a delivery note", "EXEMPT", "SALE", "Document Type: TD01",
            "No withholding tax applies when not self-owned according to law",
-           "3% monthly interest applies for invoices not paid by due date",
-           "PLEASE INDICATE THE INVOICE NUMBER IN YOUR BANK TRANSFER"],
-    "it": ["Condizioni di pagamento: TP02", "Modalità: MP05", "Operazione non imponibile art. 9",
-           "Imposta di bollo assolta in modo virtuale", "Contributo ambientale assolto"],
+           "For invoices not paid by due date, 3% monthly interest applies according to our general conditions",
+           "PLEASE INDICATE THE INVOICE NUMBER IN THE DESCRIPTION OF YOUR BANK TRANSFER RECEIPT",
+           "All business is transacted under the standard trading conditions, copies on request",
+           "Complaints are accepted in writing within eight days of receipt"],
+    "it": ["Condizioni di pagamento: TP02", "Modalità: MP05", "Operazione non imponibile art. 9 DPR 633/72",
+           "Imposta di bollo assolta in modo virtuale", "Contributo ambientale CONAI assolto ove dovuto",
+           "In caso di ritardato pagamento saranno addebitati gli interessi di mora di legge",
+           "Reclami entro otto giorni dal ricevimento della fattura", "Tipo documento: TD01",
+           "Bonifico bancario 60 giorni data fattura fine mese"],
     "tr": ["SATIŞ", "İSTİSNA", "İrsaliye yerine geçer", "Tevkifat uygulanmamıştır",
-           "Vadesinde ödenmeyen faturalara gecikme faizi uygulanır"],
+           "Vadesinde ödenmeyen faturalara aylık %3 gecikme faizi uygulanır",
+           "Lütfen havale açıklamasına fatura numarasını yazınız",
+           "Faturaya itiraz süresi tebliğ tarihinden itibaren sekiz gündür",
+           "3065 sayılı Kanunun 14/1 maddesine göre KDV hesaplanmamıştır"],
     "es": ["Regimen fiscal: 601 - UsoCFDI: G03", "Pago en una sola exhibición", "Método de pago: PPD",
-           "Este documento es una representación impresa de un CFDI"],
-    "de": ["Zahlbar ohne Abzug", "Wir arbeiten nach den ADSp 2017", "Steuerfrei nach § 4 Nr. 3 UStG",
-           "Leistungsdatum gleich Rechnungsdatum", "Es gelten unsere Geschäftsbedingungen"],
+           "Este documento es una representación impresa de un CFDI", "Forma de pago: 99 por definir",
+           "El incumplimiento del pago causará intereses moratorios del 3% mensual",
+           "Favor de indicar el número de factura en su transferencia bancaria",
+           "Servicio sujeto a los términos y condiciones generales publicados"],
+    "de": ["Zahlbar ohne Abzug innerhalb von 30 Tagen", "Steuerfrei nach § 4 Nr. 3 UStG",
+           "Wir arbeiten ausschließlich auf Grundlage der ADSp 2017, neueste Fassung",
+           "Leistungsdatum gleich Rechnungsdatum", "Es gelten unsere Geschäftsbedingungen",
+           "Bei Zahlungsverzug berechnen wir Zinsen nach § 288 BGB",
+           "Bitte geben Sie bei Überweisung die Rechnungsnummer an"],
 }  # fmt: skip
 COOPERATIVE = {
     "en": "TRANSPORTATION BY COOPERATIVE MEMBERS", "it": "trasporto eseguito da soci della cooperativa",
@@ -171,6 +185,8 @@ SLOT_KINDS = {
     "AWB": "awb", "MWB": "awb", "HWB": "awb", "BM": "bl", "MB": "bl", "BN": "booking", "CMR": "cmr", "CT": "order",
     "ON": "order", "CU": "customer", "UCN": "mrn", "AAO": "trip", "AAS": "shipment", "SRN": "shipment",
 }  # fmt: skip
+# Kinds that general knowledge takes for a transport reference.
+NATURAL = ("bl", "awb", "container", "shipment", "booking", "cmr", "sscc")
 # Formats of house numbers: @ is a letter the supplier keeps, ? any letter, # any digit.
 FORMATS = {
     "bl": ["@@@@######", "@@@/###/#####", "@@@@#?######", "@@@#########", "@@##########"],
@@ -259,3 +275,21 @@ def reference(rng: np.random.Generator, kind: str, template: str) -> str:
     if kind == "awb":
         return air_waybill(rng)
     return fill(rng, template)
+
+
+def filled(rng: np.random.Generator, note: str, country: str) -> str:
+    """{blanks} of a noise sentence filled with what it talks about."""
+    words = "".join(str(w) for w in rng.choice(WORDS, 4))
+    day = f"{rng.integers(1, 29):02d}/{rng.integers(1, 13):02d}/24"
+    blanks = {
+        "vessel": rng.choice(VESSELS), "voyage": f"{letters(rng, 2)}{digits(rng, 3)}W",
+        "port": rng.choice(PORTS), "kg": f"{rng.integers(50, 25000)}.000", "rate": f"33.{digits(rng, 4)}",
+        "words": words, "day": day, "iban": iban(rng, country) if "{iban}" in note else "",
+        "stamp": _stamp(rng) if "{stamp}" in note else "",
+    }  # fmt: skip
+    return note.format(**blanks)
+
+
+def _stamp(rng) -> str:
+    alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"
+    return "".join(alphabet[i] for i in rng.integers(0, len(alphabet), 72)) + "=="
