@@ -1,0 +1,149 @@
+"""Execute every notebook in order and show what came out: `python -m fgo_kit.reproduce --help`.
+
+Executed copies go to data/runs/executed/, figures to where the notebooks write them (paper_figures/, or
+paper_figures/fast/ with the fast preset). Exit codes: 0 all ran, 1 a notebook failed, 2 not started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ROOT / "paper_figures"
+HEADLINE = "quickstart_methods.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one notebook did: seconds taken, figure files it wrote, and its error ("" when it ran)."""
+
+    name: str
+    seconds: float
+    figures: tuple[Path, ...] = field(default=())
+    error: str = ""
+
+
+def find_notebooks(folder: Path) -> list[Path]:
+    """The notebooks named NN_*.ipynb, in order. Raises FileNotFoundError when there is none."""
+    found = sorted(p for p in folder.glob("*.ipynb") if re.match(r"\d\d_", p.name))
+    if not found:
+        raise FileNotFoundError(f"no notebook named NN_*.ipynb in {folder}; give its folder with --notebooks")
+    return found
+
+
+def _stamps(folder: Path) -> dict[Path, int]:
+    return {p: p.stat().st_mtime_ns for p in sorted(folder.glob("*")) if p.is_file()}
+
+
+def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Path) -> Outcome:
+    """Run one notebook in its own folder; inject those parameters which its `parameters` cell defines."""
+    import papermill
+
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    before, start, error = _stamps(figures), time.monotonic(), ""
+    try:
+        known = papermill.inspect_notebook(str(notebook))
+        papermill.execute_notebook(
+            str(notebook),
+            str(copy),
+            parameters={k: v for k, v in parameters.items() if k in known},
+            kernel_name="python3",
+            cwd=str(notebook.parent),
+            progress_bar={"leave": False} if sys.stderr.isatty() else False,
+        )
+    except papermill.PapermillExecutionError as failure:
+        error = f"cell In [{failure.exec_count}]: {failure.ename}: {failure.evalue}"
+    except Exception as failure:  # a dead kernel or a broken file must not hide the other notebooks
+        error = f"{type(failure).__name__}: {failure}"
+    written = tuple(p for p, stamp in _stamps(figures).items() if before.get(p) != stamp)
+    return Outcome(notebook.stem, time.monotonic() - start, written, error)
+
+
+def agreed(model: str, preset: str, yes: bool) -> bool:
+    """True when the run may start: it is offline, `yes` was given, or the user accepts the estimate."""
+    if model.partition(":")[0] in ("simulated", "replay"):
+        return True
+    from fgo_kit.run import estimate
+
+    e = estimate(model, preset)
+    usd = "the price of this model is unknown" if e["usd"] is None else f"about {e['usd']:.2f} USD"
+    print(f"{model}, preset {preset}: about {e['calls']:,} calls, {e['prompt_tokens']:,} prompt and "
+          f"{e['completion_tokens']:,} completion tokens, {usd}. {e.get('note') or ''}".rstrip())
+    if yes:
+        return True
+    if sys.stdin is None or not sys.stdin.isatty():
+        print("Stopped: a paid model and no terminal to ask at; agree with YES=1 or --yes.", file=sys.stderr)
+        return False
+    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _number(text: str | None) -> str:
+    try:
+        return f"{float(text or ''):.3g}"
+    except ValueError:
+        return text or ""
+
+
+def headline(path: Path) -> list[str]:
+    """The lines of the methods table that the quickstart wrote; lo and hi are its 95 % interval."""
+    lines = [f"{'llm':<24} {'method':<16} {'score':>7}  95 % interval"]
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            llm, method = row.get("llm") or "", row.get("method") or ""
+            score, lo, hi = (_number(row.get(key)) for key in ("score", "lo", "hi"))
+            interval = f"[{lo}, {hi}]" if lo and hi else ""
+            lines.append(f"{llm:<24} {method:<16} {score:>7}  {interval}".rstrip())
+    return lines
+
+
+def show(outcomes: list[Outcome], figures: Path) -> None:
+    """Print the closing table: notebook, seconds, figures; then the headline scores if they are new."""
+    width = max(len(o.name) for o in outcomes)
+    print(f"\n{'notebook':<{width}}  {'seconds':>7}  figures written")
+    for o in outcomes:
+        names = "FAILED" if o.error else " ".join(p.name for p in o.figures)
+        print(f"{o.name:<{width}}  {o.seconds:>7.1f}  {names}".rstrip())
+    if any(figures / HEADLINE in o.figures for o in outcomes):
+        print("", HEADLINE, *headline(figures / HEADLINE), sep="\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="fgo_kit.reproduce", description="Execute all notebooks in order.")
+    parser.add_argument("--preset", choices=("fast", "full"), default="fast", help="default: %(default)s")
+    parser.add_argument("--model", default="simulated", help="as for fgo.load_llm; default: %(default)s")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a paid model")
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="DIR")
+    parser.add_argument("--out", type=Path, default=ROOT / "data" / "runs" / "executed", metavar="DIR")
+    args = parser.parse_args(argv)
+    try:
+        notebooks = find_notebooks(args.notebooks)
+        if not agreed(args.model, args.preset, args.yes):
+            return 2
+    except Exception as error:  # such as an unknown model: nothing has run yet, so say why and stop
+        print(f"Stopped: {error}", file=sys.stderr)
+        return 2
+
+    # The kernel named python3 must be this interpreter's, not one in the user's own Jupyter folders.
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    figures = FIGURES / "fast" if args.preset == "fast" else FIGURES
+    parameters, outcomes = {"PRESET": args.preset, "MODEL": args.model}, []
+    for n, notebook in enumerate(notebooks, 1):
+        print(f"[{n}/{len(notebooks)}] {notebook.stem} ... ", end="", flush=True)
+        copy = args.out / notebook.name
+        outcomes.append(o := execute(notebook, copy, parameters, figures))
+        failed = f"FAILED, {o.error} (see {copy})"
+        print(failed if o.error else "ok", f"{o.seconds:.1f} s", flush=True)
+    show(outcomes, figures)
+    return 1 if any(o.error for o in outcomes) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
