@@ -7,28 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pools
-
-
-@dataclass(frozen=True)
-class Convention:
-    """Where a group of suppliers puts the transport reference, and when their documents have none.
-
-    none_by: "absent" the reference is left out; "phrase" the document mentions `phrase`; "several" it
-    names more than one; "unless" it does not mention `phrase`; "always".
-    """
-
-    name: str
-    family: str
-    style: str
-    language: str
-    kind: str = "file"
-    label: str = ""
-    other: str = ""
-    template: str = ""
-    cue: str = ""
-    none_by: str = "absent"
-    phrase: str = ""
-    expressible: bool = True
+from conventions import Convention
 
 
 @dataclass(frozen=True)
@@ -75,9 +54,11 @@ def draw(rng: np.random.Generator, supplier: Supplier, none: bool) -> Page:
 def _page(rng, supplier: Supplier, none: bool) -> Page:
     convention = supplier.convention
     page = Page(document=supplier.document, id=f"{pools.letters(rng, 2)}{pools.digits(rng, 5)}")
-    page.bare = none and convention.none_by in ("absent", "phrase", "always") and bool(rng.random() < 0.6)
+    page.bare = none and convention.none_by in ("absent", "phrase", "always") and bool(rng.random() < 0.7)
     hidden = none and (convention.none_by == "absent" or page.bare)
-    charges = [str(c) for c in rng.choice(pools.CHARGES[convention.language], rng.integers(1, 6), replace=False)]
+    charges = [
+        str(c) for c in rng.choice(pools.CHARGES[convention.language], rng.integers(1, 6), replace=False)
+    ]
     page.lines = [[charge, round(float(rng.lognormal(5, 1)), 2)] for charge in charges]
     if convention.style == "notes":
         _decoy_notes(rng, supplier, page)
@@ -112,7 +93,9 @@ def _entry(supplier: Supplier, label: str, value: str) -> str:
 
 def _gold(rng, supplier: Supplier) -> str:
     convention = supplier.convention
-    return pools.reference(rng, convention.kind, convention.template or supplier.templates.get(convention.kind, ""))
+    return pools.reference(
+        rng, convention.kind, convention.template or supplier.templates.get(convention.kind, "")
+    )
 
 
 def _put(rng, page: Page, text: str) -> None:
@@ -150,7 +133,11 @@ def _label(rng, supplier, page, none, hidden):
             _put(rng, page, _entry(supplier, convention.label, _gold(rng, supplier)))
     if convention.other:
         kind = "customer" if convention.kind == "file" else "file"
-        _put(rng, page, _entry(supplier, convention.other, pools.reference(rng, kind, supplier.templates.get(kind, ""))))
+        _put(
+            rng,
+            page,
+            _entry(supplier, convention.other, pools.reference(rng, kind, supplier.templates.get(kind, ""))),
+        )
     page.answer = gold
 
 
@@ -181,7 +168,9 @@ def _repeated(rng, supplier, page, none, hidden):
     """In every line, beside containers that change from line to line."""
     gold = _gold(rng, supplier)
     if len(page.lines) < 3:
-        page.lines += [[str(rng.choice(pools.CHARGES[supplier.convention.language])), 50.0 + at] for at in (1, 2)]
+        page.lines += [
+            [str(rng.choice(pools.CHARGES[supplier.convention.language])), 50.0 + at] for at in (1, 2)
+        ]
     for at, line in enumerate(page.lines):
         box = "" if at == 1 else f" {pools.container(rng, False)}"
         line[0] += "" if hidden else f"{box} {gold}"
@@ -202,7 +191,7 @@ def _unrepeated(rng, supplier, page, none, hidden):
 
 def _never(rng, supplier, page, none, hidden):
     """Road transport of a cooperative: order numbers only."""
-    for value in rng.integers(1, 4) * [0]:
+    for _ in range(int(rng.integers(1, 4))):
         _put(rng, page, _entry(supplier, supplier.convention.label, _gold(rng, supplier)))
     page.answer = "None"
 
@@ -232,7 +221,9 @@ def _joined(rng, supplier, page, none, hidden):
 def _highest(rng, supplier, page, none, hidden):
     """The reference of the line with the highest amount."""
     while len(page.lines) < 3:
-        page.lines.append([str(rng.choice(pools.CHARGES[supplier.convention.language])), 20.0 + len(page.lines)])
+        page.lines.append(
+            [str(rng.choice(pools.CHARGES[supplier.convention.language])), 20.0 + len(page.lines)]
+        )
     found = []
     for line in page.lines:
         found.append((line[1], _gold(rng, supplier)))
@@ -265,6 +256,7 @@ def _without_digit(rng, supplier, page, none, hidden):
 
 # ---- structured documents
 
+
 def _slot_value(rng, supplier: Supplier, slot: str) -> str:
     kind = pools.SLOT_KINDS.get(slot.split(":")[-1], "file")
     made = {"sscc": pools.sscc, "mrn": pools.mrn, "gsin": pools.gsin}.get(kind)
@@ -272,7 +264,9 @@ def _slot_value(rng, supplier: Supplier, slot: str) -> str:
 
 
 def _decoy_slots(rng, supplier: Supplier, page: Page) -> None:
-    page.notes = [(pools.filled(rng, n, supplier.country), True) for n in supplier.noise[:2] if rng.random() < 0.5]
+    page.notes = [
+        (pools.filled(rng, n, supplier.country), True) for n in supplier.noise[:2] if rng.random() < 0.5
+    ]
     if supplier.convention.family == "by_document":
         page.document = str(rng.choice(["Waybill", "DespatchAdvice"]))
     page.slots = [
@@ -315,8 +309,9 @@ def _by_document(rng, supplier, page, none, hidden):
 
 FAMILIES = {
     "label": _label, "line_label": _line_label, "shape": _shape, "repeated": _repeated, "never": _never,
-    "unrepeated": _unrepeated, "field": _field, "by_document": _by_document, "valid_container": _valid_container,
-    "joined": _joined, "highest": _highest, "latest": _latest, "without_digit": _without_digit,
+    "unrepeated": _unrepeated, "field": _field, "by_document": _by_document, "joined": _joined,
+    "valid_container": _valid_container, "highest": _highest, "latest": _latest,
+    "without_digit": _without_digit,
 }  # fmt: skip
 
 

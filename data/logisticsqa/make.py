@@ -13,7 +13,6 @@ import json
 import lzma
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 import pools  # noqa: E402
-from documents import Convention, Supplier, draw  # noqa: E402
+from conventions import Convention, conventions, inexpressible, pick  # noqa: E402
+from documents import Supplier, draw  # noqa: E402
 from writer import xml  # noqa: E402
 
 SPLITS = {"train": 256, "gate": 64, "test": 128}
@@ -30,101 +30,14 @@ N_SUPPLIERS = 40
 N_UNSEEN = 6  # suppliers that are in gate and test only
 N_CONVENTIONS = 20  # in use in one world, beside the inexpressible ones; the other suppliers share them
 NONE_SHARE = 0.44
-INEXPRESSIBLE_SHARE = 0.12  # of the suppliers' weight; documents without reference among them count as expressible
-LANGUAGES = ("en", "en", "it", "tr", "es", "de")
+INEXPRESSIBLE_SHARE = (
+    0.12  # of the suppliers' weight; documents without reference among them count as expressible
+)
 EXTRA_NOISE = [
     "Vessel/Voyage {vessel} {voyage}", "VESSEL : {vessel}", "Weight : {kg} KGM", "Exchange Rate : {rate}",
     "Loading Port : {port}", "Only #{words} TL#", "IBAN: {iban}", "Sello: {stamp}", "Due Date: {day}",
     "Bank: [REDACTED] IBAN: {iban}", "IN WORDS: {words}", "ETA {day} {port}",
 ]  # fmt: skip
-
-
-def pick(rng, values):
-    return values[int(rng.integers(0, len(values)))]
-
-
-def cue(rng) -> str:
-    return pick(rng, pools.CUES).format(pick(rng, pools.NETWORKS))
-
-
-def conventions(rng) -> list[Convention]:
-    """About two dozen ways to give, or not to give, a reference."""
-    made: list[Convention] = []
-    unnatural = ["file", "customer", "booking", "trip", "order"]
-    natural = ["bl", "awb", "shipment", "cmr", "bl"]
-
-    def notes(family, kind, none_by, **given):
-        language = given.pop("language", None) or pick(rng, LANGUAGES)
-        labels = pools.LABELS[language][kind]
-        given.setdefault("label", pick(rng, labels))
-        phrases = pools.SERVICES if none_by == "unless" else pools.NONE_CHARGES
-        given.setdefault("phrase", pick(rng, phrases[language]))
-        made.append(Convention(f"{family}-{len(made)}", family, "notes", language, kind, none_by=none_by, **given))
-
-    for kind in rng.permutation(unnatural)[:3]:
-        notes("label", str(kind), pick(rng, ["phrase", "absent"]), cue=cue(rng) if rng.random() < 0.6 else "")
-    for kind in natural:
-        notes("label", kind, pick(rng, ["phrase", "absent", "phrase"]))
-    language = pick(rng, LANGUAGES)
-    first, second = pick(rng, pools.LABELS[language]["file"]), pick(rng, pools.LABELS[language]["customer"])
-    notes("label", "file", "phrase", language=language, label=first, other=second, cue=cue(rng))
-    notes("label", "customer", "phrase", language=language, label=second, other=first, cue=cue(rng))
-    for kind in ("booking", "trip"):
-        template = pools.keep(rng, pick(rng, ["@@@#######", "@@@-########", "@@@#?#####", "@@######@"]))
-        notes("shape", kind, pick(rng, ["phrase", "absent"]), template=template)
-    notes("repeated", "bl", "phrase", language="es")
-    notes("repeated", pick(rng, ["file", "booking"]), "phrase")
-    notes("unrepeated", "trip", "phrase")
-    notes("line_label", pick(rng, unnatural), "several")
-    notes("line_label", pick(rng, natural), "phrase", cue=cue(rng))
-    notes("label", pick(rng, natural), "unless")
-    notes("label", pick(rng, natural), "several")
-    notes("never", "order", "always", cue="cooperative")
-    notes("never", "customer", "always", cue=cue(rng))
-    made += _structured(rng, len(made))
-    return [replace(c, cue=pools.COOPERATIVE[c.language]) if c.cue == "cooperative" else c for c in made]
-
-
-def _structured(rng, start: int) -> list[Convention]:
-    made: list[Convention] = []
-
-    def add(family, label, none_by, **given):
-        language = pick(rng, LANGUAGES)
-        phrase = pick(rng, pools.NONE_CHARGES[language])
-        name = f"{family}-{start + len(made)}"
-        made.append(Convention(name, family, "structured", language, label=label, none_by=none_by, phrase=phrase, **given))
-
-    natural = [f"scheme:{code}" for code in rng.permutation(["BM", "AWB", "MB", "CMR", "HWB", "SRN"])]
-    other = [f"scheme:{code}" for code in rng.permutation(["AAJ", "AAK", "AAM", "ON", "CT", "CU", "AAO", "FF"])]
-    add("field", natural[0], "phrase", other=other[0], cue=cue(rng))
-    add("field", other[0], "phrase", other=natural[0], cue=cue(rng))
-    add("field", natural[1], "absent")
-    add("field", pick(rng, ["BuyerReference", "DespatchDocumentReference/ID", "ContractDocumentReference/ID"]), "phrase")
-    add("field", pick(rng, pools.SLOTS["DespatchAdvice"][2:6]), "absent")
-    add("field", pick(rng, pools.SLOTS["Waybill"][:4]), "phrase")
-    add("by_document", pick(rng, pools.SLOTS["Waybill"][2:7]), "phrase", other=pools.SLOTS["Waybill"][7])
-    return made
-
-
-def inexpressible(rng, start: int) -> list[Convention]:
-    """Four of the conventions that no rule of the learner's language states."""
-    kinds = [
-        ("valid_container", "notes", "container"), ("joined", "notes", "file"), ("highest", "notes", "shipment"),
-        ("latest", "notes", "booking"), ("without_digit", "notes", "cmr"), ("without_digit", "structured", "file"),
-        ("valid_container", "structured", "container"),
-    ]  # fmt: skip
-    made = []
-    for at in rng.permutation(len(kinds))[:4]:
-        family, style, kind = kinds[at]
-        language = pick(rng, LANGUAGES)
-        labels = pools.LABELS[language][kind]
-        label = pick(rng, labels) if style == "notes" else "Shipment/Consignment/ID"
-        made.append(
-            Convention(f"{family}-{start + len(made)}", family, style, language, kind, label=label,
-                       other=pick(rng, pools.LABELS[language]["shipment"]) if family == "joined" else "",
-                       none_by="phrase", phrase=pick(rng, pools.NONE_CHARGES[language]), expressible=False)
-        )  # fmt: skip
-    return made
 
 
 def suppliers(rng) -> list[tuple[Supplier, float]]:
@@ -192,7 +105,9 @@ def _supplier(rng, convention: Convention, names: set[str]) -> Supplier:
 def _document(rng, convention: Convention) -> str:
     if convention.label.startswith("scheme:"):
         return pick(rng, ["Invoice", "Invoice", "DespatchAdvice"])
-    return pick(rng, [name for name, slots in pools.SLOTS.items() if convention.label in slots] or ["DespatchAdvice"])
+    return pick(
+        rng, [name for name, slots in pools.SLOTS.items() if convention.label in slots] or ["DespatchAdvice"]
+    )
 
 
 def _label_decoys(rng, convention: Convention) -> tuple[tuple[str, str], ...]:
@@ -203,17 +118,27 @@ def _label_decoys(rng, convention: Convention) -> tuple[tuple[str, str], ...]:
         language = "en" if rng.random() < 0.1 else convention.language
         label = pick(rng, pools.LABELS[language][str(kind)])
         common = kind not in pools.NATURAL or rng.random() < 0.4
-        if common and kind != convention.kind and not any(label.casefold() in u or u in label.casefold() for u in used):
+        if (
+            common
+            and kind != convention.kind
+            and not any(label.casefold() in u or u in label.casefold() for u in used)
+        ):
             decoys.append((str(kind), label))
             used.append(label.casefold())
     return tuple(decoys[: int(rng.integers(2, 5))])
 
 
 def _slot_decoys(rng, convention: Convention, document: str) -> tuple[tuple[str, str], ...]:
-    pool = [*pools.SLOTS["Waybill"], *pools.SLOTS["DespatchAdvice"]] if convention.family == "by_document" else pools.SLOTS[document]
+    pool = (
+        [*pools.SLOTS["Waybill"], *pools.SLOTS["DespatchAdvice"]]
+        if convention.family == "by_document"
+        else pools.SLOTS[document]
+    )
     slots = [str(s) for s in rng.permutation(pool)[: int(rng.integers(2, 5) if document == "Invoice" else 7)]]
     codes = [f"scheme:{code}" for code in rng.permutation(pools.SCHEMES)[: int(rng.integers(0, 3))]]
-    kept = [slot for slot in [*dict.fromkeys(slots), *codes] if slot not in (convention.label, convention.other)]
+    kept = [
+        slot for slot in [*dict.fromkeys(slots), *codes] if slot not in (convention.label, convention.other)
+    ]
     return tuple((slot, "") for slot in kept)
 
 
@@ -277,29 +202,41 @@ def packed(rows: list[dict]) -> bytes:
 
 def describe() -> str:
     """A Markdown table of the shipped worlds."""
+    from fgo_kit.benchmarks.logisticsqa import WORLDS
+
+    columns = [_column(world) for world in WORLDS]
+    heads = "| world | " + " | ".join(map(str, WORLDS)) + " |\n" + "|---" * (len(WORLDS) + 1) + "|\n"
+    rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
+    return heads + "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _column(world: int) -> dict[str, str]:
     from fgo_kit.benchmarks import logisticsqa as lqa
     from fgo_kit.records import Trajectory
 
-    heads = ["world", "tasks", "suppliers", "conventions", "structured", "None", "beyond the rule language",
-             "unseen suppliers in test", "always None (test)", "most frequent (all)", "characters/4 (median, 95 %)",
-             "kB"]  # fmt: skip
-    rows = [heads, ["---"] * len(heads)]
-    for world in lqa.WORLDS:
-        bench = lqa.load(world=world)
-        tasks = [*bench.train, *bench.gate, *bench.test]
-        right = [bench.score(t, Trajectory(t.id, (), lqa.most_frequent_reference(t))) for t in tasks]
-        counts = Counter(t.meta["supplier"] for t in bench.train)
-        share = lambda flags: f"{100 * np.mean(list(flags)):.1f} %"  # noqa: E731
-        sizes = [len(t.text) / 4 for t in tasks]
-        rows.append([
-            str(world), str(len(tasks)), f"{len({t.meta['supplier'] for t in tasks})} ({sum(c <= 2 for c in counts.values())} with 1–2 in train)",
-            str(len({t.meta["convention"] for t in tasks})), share(t.meta["style"] == "structured" for t in tasks),
-            share(lqa.is_none(t.answer) for t in tasks), share(t.meta["expressible"] == "no" for t in tasks),
-            share(t.meta["supplier"] not in counts for t in bench.test), share(lqa.is_none(t.answer) for t in bench.test),
-            share(right), f"{np.median(sizes):.0f}, {np.quantile(sizes, 0.95):.0f}",
-            f"{(HERE / f'world{world}.jsonl.xz').stat().st_size / 1000:.0f}",
-        ])  # fmt: skip
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    bench = lqa.load(world=world)
+    tasks = [*bench.train, *bench.gate, *bench.test]
+    met = Counter(task.meta["supplier"] for task in bench.train)
+    frequent = [bench.score(t, Trajectory(t.id, (), lqa.most_frequent_reference(t))) for t in tasks]
+    sizes = [len(task.text) / 4 for task in tasks]
+    return {
+        "documents (train + gate + test)": f"{len(bench.train)} + {len(bench.gate)} + {len(bench.test)}",
+        "suppliers": str(len({t.meta["supplier"] for t in tasks})),
+        "suppliers with one or two training documents": str(sum(n <= 2 for n in met.values())),
+        "conventions": str(len({t.meta["convention"] for t in tasks})),
+        "structured documents": _share(t.meta["style"] == "structured" for t in tasks),
+        "answer None": _share(lqa.is_none(t.answer) for t in tasks),
+        "answer None, test (the score of always None)": _share(lqa.is_none(t.answer) for t in bench.test),
+        "beyond the rule language": _share(t.meta["expressible"] == "no" for t in tasks),
+        "test documents of unseen suppliers": _share(t.meta["supplier"] not in met for t in bench.test),
+        "score of most frequent reference, all": _share(frequent),
+        "characters/4, median and 95 %": f"{np.median(sizes):.0f}, {np.quantile(sizes, 0.95):.0f}",
+        "file": f"{(HERE / f'world{world}.jsonl.xz').stat().st_size / 1000:.0f} kB",
+    }
+
+
+def _share(flags) -> str:
+    return f"{100 * np.mean(list(flags)):.1f} %"
 
 
 def main() -> None:

@@ -85,9 +85,11 @@ CHARGES = {
 NONE_CHARGES = {
     "en": ["Storage", "Demurrage", "Detention", "Customs clearance only", "Waiting time", "Pallet exchange",
            "Warehouse rent", "Annual service fee", "Price correction", "Cleaning only"],
-    "it": ["Giacenza", "Controstallie", "Sola dogana", "Sosta mezzo", "Affitto magazzino", "Rettifica prezzo"],
+    "it": ["Giacenza", "Controstallie", "Sola dogana", "Sosta mezzo", "Affitto magazzino",
+    "Rettifica prezzo"],
     "tr": ["Ardiye", "Demuraj", "Bekleme ücreti", "Gümrükleme hizmeti", "Depo kirası", "Fiyat farkı"],
-    "es": ["Almacenaje", "Demoras", "Estadías", "Solo despacho aduanal", "Renta de bodega", "Ajuste de precio"],
+    "es": ["Almacenaje", "Demoras", "Estadías", "Solo despacho aduanal", "Renta de bodega",
+    "Ajuste de precio"],
     "de": ["Lagergeld", "Standgeld", "Nur Verzollung", "Palettentausch", "Lagermiete", "Preiskorrektur"],
 }  # fmt: skip
 SERVICES = {
@@ -99,7 +101,8 @@ SERVICES = {
 }
 NETWORKS = [
     "Orbis", "Baltica", "Kronos", "Levantis", "Meridian", "Polaris", "Tessera", "Vektor", "Aurora", "Caravel",
-    "Delphin", "Equator", "Falken", "Gallion", "Halcyon", "Indigo", "Jupiter", "Kestrel", "Lodestar", "Mistral",
+    "Delphin", "Equator", "Falken", "Gallion", "Halcyon", "Indigo", "Jupiter", "Kestrel", "Lodestar",
+    "Mistral",
 ]  # fmt: skip
 CUES = [
     "Partner of the {} network", "{} groupage service", "General conditions {} apply", "via hub {}",
@@ -108,7 +111,7 @@ CUES = [
 NOISE = {
     "en": ["Payment Conditions: TP02", "Serves as a delivery note", "EXEMPT", "SALE", "Document Type: TD01",
            "No withholding tax applies when not self-owned according to law",
-           "For invoices not paid by due date, 3% monthly interest applies according to our general conditions",
+           "For invoices not paid by due date, 3% monthly interest is charged under our conditions",
            "PLEASE INDICATE THE INVOICE NUMBER IN THE DESCRIPTION OF YOUR BANK TRANSFER RECEIPT",
            "All business is transacted under the standard trading conditions, copies on request",
            "Complaints are accepted in writing within eight days of receipt"],
@@ -139,27 +142,42 @@ COOPERATIVE = {
     "de": "Beförderung durch Genossenschaftsmitglieder",
 }  # fmt: skip
 COUNTRIES = {
-    "en": [("GB", "Felixstowe", "Ltd"), ("GB", "Dover", "Ltd"), ("IE", "Cork", "Ltd"), ("US", "Savannah", "Inc.")],
+    "en": [
+        ("GB", "Felixstowe", "Ltd"),
+        ("GB", "Dover", "Ltd"),
+        ("IE", "Cork", "Ltd"),
+        ("US", "Savannah", "Inc."),
+    ],
     "it": [("IT", "Genova", "S.r.l."), ("IT", "La Spezia", "S.p.A."), ("IT", "Trieste", "S.r.l.")],
     "tr": [("TR", "Gemlik", "A.Ş."), ("TR", "Ambarlı", "Ltd. Şti."), ("TR", "Mersin", "A.Ş.")],
     "es": [("MX", "Veracruz", "S.A. de C.V."), ("MX", "Manzanillo", "S.A."), ("ES", "Valencia", "S.L.")],
     "de": [("DE", "Hamburg", "GmbH"), ("DE", "Bremerhaven", "GmbH & Co. KG"), ("AT", "Linz", "GmbH")],
 }
 NAME_FIRST = [
-    "Nord", "Blue", "Adria", "Bosporus", "Atlas", "Castell", "Delta", "Elbe", "Fjord", "Gulf", "Harbour", "Iber",
+    "Nord", "Blue", "Adria", "Bosporus", "Atlas", "Castell", "Delta", "Elbe", "Fjord", "Gulf", "Harbour",
+    "Iber",
     "Janus", "Karat", "Luna", "Marmara", "Neptun", "Orient", "Pacific", "Quay", "Rhein", "Sierra", "Tirreno",
     "Union", "Vela", "Weser", "Xalapa", "Yildiz", "Zenith", "Anker", "Brigg", "Cargo",
 ]  # fmt: skip
 NAME_SECOND = [
-    "Freight", "Lojistik", "Spedition", "Logistica", "Shipping", "Transporti", "Forwarding", "Maritime", "Cargas",
+    "Freight", "Lojistik", "Spedition", "Logistica", "Shipping", "Transporti", "Forwarding", "Maritime",
+    "Cargas",
     "Nakliyat", "Lines", "Agency", "Trans", "Overseas",
 ]  # fmt: skip
-BUYERS = ["Omnitex", "Ferrostahl", "Granit", "Helio Ceramics", "Palmira Foods", "Sirocco Textiles", "Tekno Motor"]
+BUYERS = [
+    "Omnitex",
+    "Ferrostahl",
+    "Granit",
+    "Helio Ceramics",
+    "Palmira Foods",
+    "Sirocco Textiles",
+    "Tekno Motor",
+]
 VESSELS = ["OCEAN VOYAGER", "PACIFIC HORIZON", "NORDIC STAR", "MSC VICTORIA", "EVER LUCID", "ATLANTIC PEARL"]
 PORTS = ["ISTANBUL", "GENOVA", "HAMBURG", "VERACRUZ", "SHANGHAI", "DURBAN", "SANTOS", "FELIXSTOWE", "DUBAI"]
 WORDS = ["One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"]
-SCHEMES = ["AAJ", "AAK", "AAM", "AAS", "AWB", "BM", "MB", "BN", "CN", "CU", "AAO", "FF", "CMR", "CT", "ON", "SRN",
-           "UCN", "AAQ", "MWB", "HWB", "DQ"]  # fmt: skip
+SCHEMES = ["AAJ", "AAK", "AAM", "AAS", "AWB", "BM", "MB", "BN", "CN", "CU", "AAO", "FF", "CMR", "CT", "ON",
+           "SRN", "UCN", "AAQ", "MWB", "HWB", "DQ"]  # fmt: skip
 # Elements of structured documents that carry a number, in the order of the standard, and what kind it is.
 _INVOICE = [
     "BuyerReference", "OrderReference/ID", "OrderReference/SalesOrderID", "DespatchDocumentReference/ID",
@@ -177,12 +195,15 @@ SLOTS = {
 }
 SLOT_KINDS = {
     "BuyerReference": "customer", "OrderReference/ID": "order", "OrderReference/SalesOrderID": "file",
-    "DespatchDocumentReference/ID": "trip", "ReceiptDocumentReference/ID": "order", "Delivery/TrackingID": "shipment",
+    "DespatchDocumentReference/ID": "trip", "ReceiptDocumentReference/ID": "order",
+    "Delivery/TrackingID": "shipment",
     "ContractDocumentReference/ID": "file", "Shipment/ID": "shipment", "Shipment/Consignment/ID": "cmr",
     "Shipment/Consignment/CarrierAssignedID": "bl", "Shipment/Consignment/FreightForwarderAssignedID": "file",
-    "Shipment/Delivery/TrackingID": "trip", "Shipment/TransportHandlingUnit/ID": "sscc", "CarrierAssignedID": "bl",
+    "Shipment/Delivery/TrackingID": "trip", "Shipment/TransportHandlingUnit/ID": "sscc",
+    "CarrierAssignedID": "bl",
     "Shipment/TransportHandlingUnit/TransportEquipment/ID": "container", "ShippingOrderID": "shipment",
-    "AWB": "awb", "MWB": "awb", "HWB": "awb", "BM": "bl", "MB": "bl", "BN": "booking", "CMR": "cmr", "CT": "order",
+    "AWB": "awb", "MWB": "awb", "HWB": "awb", "BM": "bl", "MB": "bl", "BN": "booking", "CMR": "cmr",
+    "CT": "order",
     "ON": "order", "CU": "customer", "UCN": "mrn", "AAO": "trip", "AAS": "shipment", "SRN": "shipment",
 }  # fmt: skip
 # Kinds that general knowledge takes for a transport reference.
@@ -219,7 +240,7 @@ def keep(rng: np.random.Generator, template: str) -> str:
     return "".join(letters(rng, 1) if c == "@" else c for c in template)
 
 
-_ISO_VALUES = {c: v for c, v in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (n for n in range(10, 39) if n % 11))}
+_ISO_VALUES = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (n for n in range(10, 39) if n % 11), strict=True))
 
 
 def iso6346_digit(body: str) -> int:

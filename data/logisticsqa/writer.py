@@ -1,4 +1,4 @@
-"""A drawn page as UBL 2.1 XML: invoice, despatch advice or waybill, in the order of the standard's examples."""
+"""A drawn page as UBL 2.1 XML: invoice, despatch advice or waybill, in the order of the standard's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from documents import Page, Supplier
 
 
 def xml(rng, supplier: Supplier, page: Page, date: str) -> str:
-    """The page as UBL 2.1, elements in the order of the standard's examples."""
+    """The page as UBL 2.1, elements in the order of the standard's own."""
     note = "".join(text + ("\n" if brk else "") for text, brk in page.notes).strip()
     head = [leaf("UBLVersionID", "2.1"), leaf("CustomizationID", _CUSTOMIZATION[page.document])]
     head += [leaf("ID", page.id)]
@@ -23,7 +23,9 @@ def xml(rng, supplier: Supplier, page: Page, date: str) -> str:
     space = f"urn:oasis:names:specification:ubl:schema:xsd:{page.document}-2"
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<{page.document} xmlns="{space}" xmlns:cac="{_COMMON}'
-        f'AggregateComponents-2" xmlns:cbc="{_COMMON}BasicComponents-2">\n' + "\n".join(body) + f"\n</{page.document}>\n"
+        f'AggregateComponents-2" xmlns:cbc="{_COMMON}BasicComponents-2">\n'
+        + "\n".join(body)
+        + f"\n</{page.document}>\n"
     )
 
 
@@ -46,7 +48,9 @@ def node(name: str, *children: str) -> str:
 
 def _ordered(page: Page) -> list[tuple[str, str]]:
     order = {slot: at for at, slot in enumerate(pools.SLOTS[page.document])}
-    return sorted(page.slots, key=lambda s: order.get(re.sub(r"#\d", "", s[0]), 5 if page.document != "Invoice" else 6))
+    return sorted(
+        page.slots, key=lambda s: order.get(re.sub(r"#\d", "", s[0]), 5 if page.document != "Invoice" else 6)
+    )
 
 
 def _nested(slots: list[tuple[str, str]]) -> list[str]:
@@ -75,16 +79,22 @@ def _parties(rng, supplier: Supplier, document: str) -> list[str]:
         "Waybill": ("ConsignorParty", "CarrierParty"),
     }[document]
     buyer = str(rng.choice(pools.BUYERS))
-    made = [_party(supplier.name, supplier.city, supplier.country), _party(buyer, str(rng.choice(pools.PORTS)).title(), "NL")]
+    made = [
+        _party(supplier.name, supplier.city, supplier.country),
+        _party(buyer, str(rng.choice(pools.PORTS)).title(), "NL"),
+    ]
     made = made[::-1] if document == "Waybill" else made
     if document == "Waybill":
-        return [node(name, *party) for name, party in zip(names, made)]
-    return [node(name, node("Party", *party)) for name, party in zip(names, made)]
+        return [node(name, *party) for name, party in zip(names, made, strict=True)]
+    return [node(name, node("Party", *party)) for name, party in zip(names, made, strict=True)]
 
 
 def _party(name: str, city: str, country: str) -> list[str]:
     address = [leaf("StreetName", "Harbour Road 1"), leaf("CityName", city)]
-    return [node("PartyName", leaf("Name", name)), node("PostalAddress", *address, node("Country", leaf("IdentificationCode", country)))]
+    return [
+        node("PartyName", leaf("Name", name)),
+        node("PostalAddress", *address, node("Country", leaf("IdentificationCode", country))),
+    ]
 
 
 def _invoice(rng, supplier: Supplier, page: Page, parts) -> list[str]:
@@ -96,13 +106,24 @@ def _invoice(rng, supplier: Supplier, page: Page, parts) -> list[str]:
     late = [s for s in slots if s[0].startswith("Delivery")]
     body = [*head, leaf("IssueDate", date), leaf("InvoiceTypeCode", "380")]
     body += [leaf("Note", note)] if note else []
-    body += [leaf("DocumentCurrencyCode", currency), *_nested(early), *_references(slots), *parties, *_nested(late)]
-    body += [node("PaymentTerms", leaf("Note", note))] if note and supplier.convention.style == "notes" else []
-    body += [node("LegalMonetaryTotal", amount("LineExtensionAmount", total), amount("PayableAmount", total * 1.2))]
+    body += [
+        leaf("DocumentCurrencyCode", currency),
+        *_nested(early),
+        *_references(slots),
+        *parties,
+        *_nested(late),
+    ]
+    body += (
+        [node("PaymentTerms", leaf("Note", note))] if note and supplier.convention.style == "notes" else []
+    )
+    body += [
+        node("LegalMonetaryTotal", amount("LineExtensionAmount", total), amount("PayableAmount", total * 1.2))
+    ]
     for number, (text, value) in enumerate(page.lines, 1):
         item = node("Item", leaf("Description", text), leaf("Name", text))
-        body.append(node("InvoiceLine", leaf("ID", str(number)), leaf("InvoicedQuantity", "1", unitCode="EA"),
-                         amount("LineExtensionAmount", value), item, node("Price", amount("PriceAmount", value))))  # fmt: skip
+        line = [leaf("ID", str(number)), leaf("InvoicedQuantity", "1", unitCode="EA")]
+        line += [amount("LineExtensionAmount", value), item, node("Price", amount("PriceAmount", value))]
+        body.append(node("InvoiceLine", *line))
     return body
 
 
@@ -114,20 +135,41 @@ def _transport(page: Page, parts) -> list[str]:
     if page.document == "Waybill":
         carrier = [s for s in early if s[0] == "CarrierAssignedID"]
         rest = [s for s in early if s[0] != "CarrierAssignedID"]
-        body = [*head, *_nested(carrier), leaf("IssueDate", date), leaf("Name", "Waybill"), *notes, *_nested(rest), *parties]
+        body = [
+            *head,
+            *_nested(carrier),
+            leaf("IssueDate", date),
+            leaf("Name", "Waybill"),
+            *notes,
+            *_nested(rest),
+            *parties,
+        ]
         goods = [(f"Shipment/GoodsItem#{n}/Description", text) for n, (text, _) in enumerate(page.lines, 1)]
-        references = [r.replace("AdditionalDocumentReference", "DocumentReference") for r in _references(slots)]
+        references = [
+            r.replace("AdditionalDocumentReference", "DocumentReference") for r in _references(slots)
+        ]
         return [*body, *_nested(_with_goods(shipment, goods)), *references]
-    body = [*head, leaf("IssueDate", date), *notes, *_nested(early), *_references(slots), *parties, *_nested(shipment)]
+    body = [
+        *head,
+        leaf("IssueDate", date),
+        *notes,
+        *_nested(early),
+        *_references(slots),
+        *parties,
+        *_nested(shipment),
+    ]
     order = next((v for s, v in slots if s == "OrderReference/ID"), "")
     for number, (text, _) in enumerate(page.lines, 1):
         inner = [leaf("LineID", str(number))] + ([node("OrderReference", leaf("ID", order))] if order else [])
-        body.append(node("DespatchLine", leaf("ID", str(number)), leaf("DeliveredQuantity", "1", unitCode="EA"),
-                         node("OrderLineReference", *inner), node("Item", leaf("Description", text))))  # fmt: skip
+        line = [leaf("ID", str(number)), leaf("DeliveredQuantity", "1", unitCode="EA")]
+        line += [node("OrderLineReference", *inner), node("Item", leaf("Description", text))]
+        body.append(node("DespatchLine", *line))
     return body
 
 
 def _with_goods(shipment, goods):
     """Goods items stand between consignment and handling units."""
-    cut = next((at for at, s in enumerate(shipment) if "Delivery" in s[0] or "HandlingUnit" in s[0]), len(shipment))
+    cut = next(
+        (at for at, s in enumerate(shipment) if "Delivery" in s[0] or "HandlingUnit" in s[0]), len(shipment)
+    )
     return [*shipment[:cut], *goods, *shipment[cut:]]

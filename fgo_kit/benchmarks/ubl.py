@@ -36,15 +36,17 @@ class DocumentError(ValueError):
 def read_ubl(data: bytes, source: str) -> str:
     """The text an agent reads of one UBL document: a line `Path: value` per filled element, in order.
 
-    The first line is the type, e.g. `Document: Waybill`. Paths leave out the root, lines have numbers: `Note: ...`, `Line 1 Item/Description: ...`,
-    `AdditionalDocumentReference/ID (AAJ): ...` (the scheme or type code of an identifier in brackets),
-    `PayableAmount: 12.50 EUR`. A party is one line: names, city, country.
+    The first line is the type, e.g. `Document: Waybill`. Paths leave out the root, lines have numbers:
+    `Note: ...`, `Line 1 Item/Description: ...`, `PayableAmount: 12.50 EUR`; the scheme or type code of an
+    identifier is in brackets: `AdditionalDocumentReference/ID (AAJ): ...`. A party is one line: names,
+    city, country.
 
-    Left out: empty values and "None"; version and profile ids; embedded attachments; prices, taxes and
-    all totals but the payable amount; quantities, times, flags and type codes; contacts and address details. A free text that repeats an earlier
-    one (PaymentTerms/Note after Note, Item/Name after Item/Description) is dropped; of two copies that
-    differ only in white space the better spaced one is kept. White space is one blank, a line break
-    inside a value " / ", a word over 40 characters is cut and ends in "…", a value over 2,000 too.
+    Left out: empty values and "None"; version and profile ids; embedded attachments; prices, taxes and all
+    totals but the payable amount; quantities, times, flags and type codes; contacts and address details.
+    A free text that repeats an earlier one (PaymentTerms/Note after Note, Item/Name after
+    Item/Description) is dropped; of two copies that differ only in white space the better spaced one is
+    kept. White space is one blank, a line break inside a value " / ", a word over 40 characters is cut
+    and ends in "…", a value over 2,000 too.
     A text over 4,000 characters first loses other lines from its end, then notes and references from
     their end, and says how many at the bottom.
 
