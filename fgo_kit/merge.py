@@ -44,6 +44,9 @@ class Merged(BaseModel):
     rules: list[MergedRule]
 
 
+MERGED_SCHEMA = Merged.model_json_schema(by_alias=True)
+
+
 def merging(strategy: Strategy) -> Strategy:
     """Register a merge strategy under its function name (decorator)."""
     MERGES[strategy.__name__] = strategy
@@ -139,9 +142,8 @@ def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
     named = [(child.id, child.module) for child in children]
     messages = prompts.merge(named, counts=settings.counts or settings.audit > 0, edits=settings.edits)
     if settings.edits:
-        schema = Merged.model_json_schema(by_alias=True)
         return ask_checked(
-            ctx, messages, place, lambda text: unite(modules, parse(Merged, text), node_id), schema
+            ctx, messages, place, lambda text: unite(modules, parse(Merged, text), node_id), MERGED_SCHEMA
         )
     return ask_checked(ctx, messages, place, lambda text: rewritten(pooled(modules), text, node_id, node_id), None)
 

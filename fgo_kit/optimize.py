@@ -43,6 +43,9 @@ class Proposal(BaseModel):
     edits: list[Edit]
 
 
+PROPOSAL_SCHEMA = Proposal.model_json_schema()
+
+
 def optimize(ctx: Context, module: Module, tasks: Sequence[Task], subset: str) -> Module:
     """The module after `epochs` passes over one subset (paper: targeted optimisation of a copy)."""
     for epoch in range(1, ctx.settings.epochs + 1):
@@ -129,7 +132,7 @@ def _proposed(
     else:
         task_ids = tuple(task.id for task, _, _ in shown)
         adopt = lambda text: apply_edits(module, parse(Proposal, text), task_ids, prefix, origin)  # noqa: E731
-    schema = Proposal.model_json_schema() if ctx.settings.edits else None
+    schema = PROPOSAL_SCHEMA if ctx.settings.edits else None
     changed = ask_checked(ctx, messages, place, adopt, schema)
     return module if changed is None else changed
 

@@ -29,7 +29,7 @@ $module
 
 Answer in this form, each part on a line of its own:
 THOUGHT: what you rely on, in one sentence
-$cite\
+${cite}\
 ANSWER: the answer alone""",
     "cite": "RULES: the ids of the rules above that you used, separated by commas, or none\n",
     "evaluate": """\

@@ -67,12 +67,14 @@ class Assumptions:
     hop_scale: float = 1.0  # times the two-hop factor: that was measured on Llama 3.3 70B only
     position_scale: float = 1.0  # times the position effect: that was measured on models of 2023 only
     induce: float = 0.7  # chance that a rule comes to mind, for every noticed trajectory that supports it
-    right_odds: float = 1.15  # log-odds for a trajectory a rule gets right: ln(.95 / .30)
-    wrong_odds: float = 2.64  # and against it for one it gets wrong: ln(.70 / .05)
+    code_odds: float = 2.0  # log-odds for a rule from a code it gets right: ln(.95 / one in seven codes)
+    none_odds: float = 0.64  # and from a None it gets right: ln(.95 / one in two)
+    wrong_odds: float = 2.64  # and against it from each trajectory it gets wrong: ln(.70 / .05)
     agreement: float = 0.25  # weight of a right trajectory that was right already, beside one that is mended
-    length_cost: float = 0.35  # log-odds against a rule for every token of its words, and every property in it
+    word_cost: float = 3.0  # log-odds against a condition: ln(20), some twenty words might be what matters
+    length_cost: float = 0.35  # log-odds against every property of a pick, and every token of its label
     patience: float = 1.0  # by how many a rule may be more often wrong than right before it is mended
-    generalise: float = 1.0  # chance that a merger gives up conditions under which modules found one action
+    generalise: float = 0.5  # chance that a merger gives up conditions under which modules found one action
     naive_none: float = 1.0  # pull of "None" on a reader without rules, beside codes of appeal 0.4 to 3
     naive_sharpness: float = 4.0  # how firmly such a reader prefers the more appealing answer
 

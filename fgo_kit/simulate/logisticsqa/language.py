@@ -66,6 +66,7 @@ def _loosely(one: tuple[str, str], code) -> bool:
     return kind == "field" and bool(value) and value.casefold() in code.field.casefold()
 
 
+@lru_cache(maxsize=262_144)
 def render(rule: Rule) -> str:
     """The rule as a sentence."""
     condition = f"If the document mentions {' and '.join(map(_quoted, rule.when))}, " if rule.when else ""

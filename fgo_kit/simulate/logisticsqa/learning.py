@@ -8,11 +8,14 @@ not coded: they come from ties between hypotheses that fit few examples, broken 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
+from ...tokens import estimate
 from ..limits import ASSUMPTIONS
 from .language import Rule, parse_rule, render
 from .reading import normal, read
@@ -127,7 +130,8 @@ def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypo
     pool = [
         hypothesis
         for hypothesis in _hypotheses(evidence, draw)
-        if hypothesis.rule not in present
+        if _value(hypothesis, evidence.failed) > 0
+        and hypothesis.rule not in present
         and draw("think", render(hypothesis.rule))
         < 1 - (1 - ASSUMPTIONS.induce) ** hypothesis.right.bit_count()
     ]
@@ -147,19 +151,22 @@ def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypo
 
 
 def _value(hypothesis: _Hypothesis, left: int) -> float:
-    """Log-odds for the failures it mends (and, at a discount, what it also gets right), less harm and length."""
+    """Log-odds from the failures it mends (and, at a discount, what was right), less harm and length."""
     mends = (hypothesis.right & left).bit_count()
     agrees = hypothesis.right.bit_count() - mends
+    odds = ASSUMPTIONS.none_odds if hypothesis.rule.pick is None else ASSUMPTIONS.code_odds
     return (
-        ASSUMPTIONS.right_odds * (mends + ASSUMPTIONS.agreement * agrees)
+        odds * (mends + ASSUMPTIONS.agreement * agrees)
         - ASSUMPTIONS.wrong_odds * hypothesis.wrong.bit_count()
-        - ASSUMPTIONS.length_cost * _length(hypothesis.rule)
+        - _length(hypothesis.rule)
     )
 
 
-def _length(rule: Rule) -> int:
-    words = sum(1 + value.count(" ") if kind == "label" else 1 for kind, value in rule.pick or ())
-    return words + 2 * len(rule.when) + bool(rule.several)
+@lru_cache(maxsize=262_144)
+def _length(rule: Rule) -> float:
+    """Description length: a condition is one of many words, a property one of few."""
+    properties = sum(estimate(value) if kind == "label" else 1 for kind, value in rule.pick or ())
+    return ASSUMPTIONS.word_cost * len(rule.when) + ASSUMPTIONS.length_cost * (properties + bool(rule.several))
 
 
 def _otherwise_pays(evidence: _Evidence, chosen: list[_Hypothesis], left: int) -> bool:
@@ -194,7 +201,7 @@ def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
 
 def _contrast(evidence: _Evidence, hypothesis: _Hypothesis, draw: Draw) -> _Hypothesis | None:
     """The rule with the one condition that best keeps its right and loses its wrong examples."""
-    best, best_gain = None, 0.0
+    best, best_gain = None, -math.inf
     for word, mask in evidence.mentions.items():
         if not mask & hypothesis.right or word in ENGLISH_STOP_WORDS or word in hypothesis.rule.when:
             continue

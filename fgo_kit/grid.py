@@ -1,0 +1,231 @@
+"""`compare`: many runs side by side, and what such a grid would cost before it is paid for.
+
+The runs of a grid are independent. Simulated ones go to processes and leave a row each in the grid's log;
+runs of a real model go one after another through threads and leave every call. Either way a grid that was
+stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from .calllog import CallLog
+from .divide import DIVISIONS
+from .llm import LLM, FGOError, Usage, load_llm, price
+from .merge import MERGES
+from .methods import METHODS
+from .records import digest
+from .rollout import Benchmark, Settings
+from .run import _check, _config, _log_path, manifest, run
+
+PAPER = {"gate": "none", "counts": False, "audit": 0}
+VARIANTS: dict[str, dict] = {
+    "base": {"method": "base"},
+    "all_at_once": {"method": "all_at_once", **PAPER},
+    "bootstrapping": {"method": "bootstrapping", **PAPER},
+    "fgo": {"method": "fgo", **PAPER},
+    "fgo + counts + audit": {"method": "fgo", "gate": "none", "counts": True, "audit": 16},
+}
+"""The rows of the main comparison. The first four are the paper's setting, as far as it is known."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100."""
+
+    n_train: int
+    seeds: tuple[int, ...]
+    worlds: tuple[int, ...]
+    profiles: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    folds: int = 5
+
+
+_HEADLINE = tuple(range(100, 110))
+PRESETS = {
+    "fast": Preset(64, _HEADLINE[:3], (0,), ("small", "null"), folds=2),
+    "full": Preset(
+        256, _HEADLINE, (0, 1, 2), ("small", "large", "frontier", "null"),
+        ("small-ruler", "large-ruler", "frontier-ruler", "small-helmet", "large-helmet", "frontier-helmet"),
+    ),
+}  # fmt: skip
+
+
+def preset(name: str) -> Preset:
+    """A preset by name; ValueError lists the names."""
+    if name not in PRESETS:
+        raise ValueError(f"PRESET={name!r} is unknown; use one of {sorted(PRESETS)}")
+    return PRESETS[name]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run of a grid, to be carried out anywhere."""
+
+    run_id: str
+    label: str
+    bench: Benchmark
+    llm: LLM
+    seed: int
+    choices: dict
+    log: str | None = None
+    workers: int = 1
+
+
+def compare(
+    bench: Benchmark | Sequence[Benchmark],
+    llm: LLM | str | Sequence[LLM | str] = "simulated",
+    methods: Sequence[str] | Mapping[str, dict] = ("base", "all_at_once", "bootstrapping", "fgo"),
+    seeds: Iterable[int] = range(3),
+    *,
+    log: str | Path | None = None,
+    executor: Executor | None = None,
+    workers: int = 8,
+    progress: bool | None = None,
+    **choices,
+) -> pd.DataFrame:
+    """Every benchmark x LLM x method x seed, one row a run (see `Run.row`); a failed run has its error as status.
+
+    methods: names, or labels with the choices of `run` that differ, e.g. {"gated": {"gate": "hard"}}.
+    choices: further choices of `run` for all rows, budgets included (they hold for every run on its own).
+    executor: where runs go; by default processes for simulated LLMs, this process and threads for others.
+    Rows are in the order of the arguments, whatever ran first.
+    """
+    rows_log = CallLog(_rows_path(log, llm))
+    jobs = list(_jobs(_many(bench), _many(llm), _labelled(methods), list(seeds), choices, rows_log, workers))
+    rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.run_id)) is not None}
+    todo = [job for job in jobs if job.run_id not in rows]
+    for job, row in _carry_out(todo, executor, rows_log, _bar(len(todo), progress)):
+        if job.llm.simulated and row["status"] == "ok":
+            rows_log.begin(job.run_id, _job_config(job), manifest())
+            rows_log.finish(job.run_id, "ok", {"row": row})
+        rows[job.run_id] = row
+    return pd.DataFrame([rows[job.run_id] | {"method": job.label} for job in jobs])
+
+
+def _many(one_or_more) -> list:
+    return list(one_or_more) if isinstance(one_or_more, list | tuple) else [one_or_more]
+
+
+def _labelled(methods: Sequence[str] | Mapping[str, dict]) -> dict[str, dict]:
+    if isinstance(methods, Mapping):
+        return {label: dict(choices) for label, choices in methods.items()}
+    return {name: VARIANTS.get(name, {"method": name}) for name in methods}
+
+
+def _rows_path(log, llm) -> Path | None:
+    llms = [load_llm(one) if isinstance(one, str) else one for one in _many(llm)]
+    return _log_path(log, llms[0]) if llms else None
+
+
+def _jobs(benches, llms, methods, seeds, choices, rows_log, workers):
+    budgets = ("budget_usd", "budget_tokens", "budget_calls")
+    for bench in benches:
+        for llm in [load_llm(one) if isinstance(one, str) else one for one in llms]:
+            for label, chosen in methods.items():
+                for seed in seeds:
+                    merged = {**choices, **chosen}
+                    method = merged.get("method", "fgo")
+                    kept = {k: v for k, v in merged.items() if k not in ("method", *budgets)}
+                    settings = Settings(**kept)
+                    _check(bench, method, settings, seed, workers)
+                    run_id = digest(_config(bench, llm, method, settings, seed))
+                    real = not llm.simulated
+                    path = str(rows_log.path) if real and rows_log.path else None
+                    yield _Job(run_id, label, bench, llm, seed, merged, path, workers if real else 1)
+
+
+def _job_config(job: _Job) -> dict:
+    kept = {k: v for k, v in job.choices.items() if k in Settings.__dataclass_fields__}
+    return _config(job.bench, job.llm, job.choices.get("method", "fgo"), Settings(**kept), job.seed)
+
+
+def _past_row(log: CallLog, run_id: str) -> dict | None:
+    try:
+        result = log.run(run_id)["result"]
+    except KeyError:
+        return None
+    return result.get("row") if result else None
+
+
+def _carry_out(jobs: list[_Job], executor: Executor | None, rows_log: CallLog, bar):
+    """(job, row) as runs end."""
+    with bar:
+        if executor is None and not (len(jobs) > 1 and all(_movable(job) for job in jobs)):
+            for job in jobs:
+                yield job, _row(job)
+                bar.update()
+            return
+        own = executor is None
+        pool = executor or ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn"))
+        try:
+            parts = [_with_own_log(job) for job in jobs]
+            futures = {pool.submit(_row, part): (job, part) for job, part in zip(jobs, parts, strict=True)}
+            for future in as_completed(futures):
+                job, part = futures[future]
+                row = future.result()
+                if part.log:
+                    rows_log.unite(part.log)
+                    Path(part.log).unlink()
+                yield job, row
+                bar.update()
+        finally:
+            if own:
+                pool.shutdown(cancel_futures=True)
+
+
+def _movable(job: _Job) -> bool:
+    """Simulated, and made of strategies that another process can import."""
+    names = {"method": METHODS, "divide": DIVISIONS, "merge": MERGES}
+    used = [table.get(job.choices.get(kind)) for kind, table in names.items()]
+    return job.llm.simulated and all(f is None or f.__module__.startswith("fgo_kit") for f in used)
+
+
+def _with_own_log(job: _Job) -> _Job:
+    return job if job.log is None else _Job(**{**vars(job), "log": f"{job.log}.{job.run_id}.part"})
+
+
+def _row(job: _Job) -> dict:
+    try:
+        return run(job.bench, job.llm, seed=job.seed, log=job.log, workers=job.workers, **job.choices).row()
+    except FGOError as error:  # a recorded status, never a wrong answer
+        nan = float("nan")
+        empty = {"score": nan, "lo": nan, "hi": nan, "scores": {}, "error": str(error)}
+        return {"run_id": job.run_id, **_job_config(job), **empty, "status": type(error).__name__}
+
+
+def _bar(total: int, progress: bool | None) -> tqdm:
+    if progress is None:
+        notebook = "ipykernel" in sys.modules and not os.environ.get("FGO_HEADLESS")
+        progress = total > 1 and (notebook or sys.stderr.isatty())
+    return tqdm(total=total, desc="runs", unit="run", leave=False, disable=not progress)
+
+
+def estimate(model: str, name: str = "fast") -> dict:
+    """What the shipped comparison would take with a real model: calls, tokens, USD (None where unpriced).
+
+    Measured by running the same comparison with the simulated LLM, smallest seed, and multiplying; a real
+    model's answers are usually longer, so completion tokens are counted three times.
+    """
+    from .benchmarks import logisticsqa
+
+    chosen = preset(name)
+    bench = logisticsqa.load(n_train=chosen.n_train)
+    first = chosen.seeds[0]
+    tables = [run(bench, "simulated", seed=first, workers=1, **choices).tokens() for choices in VARIANTS.values()]
+    times = len(chosen.seeds) * len(chosen.worlds)
+    ledger = pd.concat(tables)[["calls", "prompt", "completion"]].sum() * times
+    usage = Usage(int(ledger["prompt"]), int(3 * ledger["completion"]))
+    return {
+        "calls": int(ledger["calls"]), "prompt_tokens": usage.prompt, "completion_tokens": usage.completion,
+        "usd": price(model, usage), "note": f"{len(VARIANTS)} methods x {times} runs; cached calls are not paid again",
+    }  # fmt: skip

@@ -1,0 +1,357 @@
+"""`run`: one method, one seed, from benchmark to test score. `Run`: what came of it, as objects and tables.
+
+A run's id is the hash of everything that decides its result. The same id in the same log resumes: what is
+logged is free, what is finished is not done again. Budgets and workers are not part of the id, because
+they do not change the result.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+from subprocess import run as run_command
+
+import numpy as np
+import pandas as pd
+
+from . import prompts
+from .calllog import CallLog, Place
+from .llm import LLM, FGOError, load_llm
+from .merge import GATES, MERGES
+from .meter import Budget, Meter
+from .methods import METHODS, Outcome
+from .records import Division, MergeNode, Module, Task, Trajectory, digest, from_json, to_json
+from .rollout import Benchmark, Context, Judged, Settings, rollouts
+from .stats import Interval, mean_interval, wilson
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_LOG = ROOT / "data" / "runs" / "fgo.sqlite"
+OPTIMISER_PHASES = ("propose", "merge", "repair")
+
+
+@dataclass(frozen=True)
+class State:
+    """What a finished run leaves in its log beside the calls."""
+
+    module: Module
+    record: list[Judged]
+    dropped: list[Place]
+    division: Division | None = None
+    merge_tree: MergeNode | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of one method with one seed. Scores are on the test split, which no method saw."""
+
+    id: str
+    config: dict
+    state: State
+    log: CallLog = field(repr=False)
+    seconds: float = 0.0
+
+    module = property(lambda self: self.state.module)
+    division = property(lambda self: self.state.division)
+    merge_tree = property(lambda self: self.state.merge_tree)
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """Test score of every test task; NaN where its call failed."""
+        return {j.trajectory.task_id: j.trajectory.score for j in self.state.record if j.place.phase == "test"}
+
+    @property
+    def score(self) -> float:
+        """Mean test score over the tasks that were scored."""
+        return self._interval.value
+
+    @property
+    def ci(self) -> tuple[float, float]:
+        """95 % interval of the score over tasks: Wilson for right-or-wrong scores, bootstrap otherwise."""
+        return self._interval.lo, self._interval.hi
+
+    @cached_property
+    def _interval(self) -> Interval:
+        scores = np.array([score for score in self.scores.values() if not np.isnan(score)])
+        if set(scores.tolist()) <= {0.0, 1.0}:
+            return wilson(float(scores.sum()), len(scores))
+        return mean_interval([scores[None, :]], np.random.default_rng(0))
+
+    def tokens(self) -> pd.DataFrame:
+        """The ledger by phase (see `CallLog.tokens`); sums exactly to the log."""
+        return self.log.tokens(self.id)
+
+    def calls(self) -> pd.DataFrame:
+        """One row a call (see `CallLog.calls`)."""
+        return self.log.calls(self.id)
+
+    def token_figures(self) -> dict[str, float]:
+        """The three figures of the paper comparison, in logical tokens, without the final test.
+
+        tokens_call_mean, tokens_call_max: prompt tokens of an optimiser or merger call; tokens_optimiser:
+        prompt tokens of all of them; tokens_all_in: prompt and completion of every call, rollouts,
+        evaluations, audits and gates included. tokens_test: what the final test took.
+        """
+        calls = self.calls()
+        asked = calls.loc[calls["phase"].isin(OPTIMISER_PHASES), "prompt"]
+        used, tested = calls["prompt"] + calls["completion"], calls["phase"] == "test"
+        return {
+            "tokens_call_mean": float(asked.mean()) if len(asked) else float("nan"),
+            "tokens_call_max": float(asked.max()) if len(asked) else float("nan"),
+            "tokens_optimiser": int(asked.sum()),
+            "tokens_all_in": int(used[~tested].sum()),
+            "tokens_test": int(used[tested].sum()),
+        }
+
+    def trajectories(self) -> pd.DataFrame:
+        """One row a trajectory: phase, subset, epoch, node, task, answer, score, status, cited, feedback, steps."""
+        rows = [
+            {
+                "phase": j.place.phase, "subset": j.place.subset, "epoch": j.place.epoch, "node": j.place.node,
+                "task": j.trajectory.task_id, "answer": j.trajectory.answer, "score": j.trajectory.score,
+                "status": j.trajectory.status, "cited": list(j.trajectory.cited),
+                "feedback": j.feedback.text if j.feedback else "", "steps": len(j.trajectory.steps),
+            }
+            for j in self.state.record
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def trajectory(self, task_id: str, phase: str = "test") -> Trajectory:
+        """The last trajectory of a task in a phase; KeyError if there is none."""
+        for judged in reversed(self.state.record):
+            if judged.place.phase == phase and judged.trajectory.task_id == task_id:
+                return judged.trajectory
+        raise KeyError(f"no trajectory of task {task_id!r} in phase {phase!r} of run {self.id}")
+
+    def rules(self) -> pd.DataFrame:
+        """One row a rule of any module in the merge tree (or of the final module): text, lineage, fate.
+
+        node: where it stands; final: whether the final module has it; support and parents: lists of ids.
+        """
+        nodes = list(self.merge_tree.walk()) if self.merge_tree else []
+        places = [(node.id, node.module) for node in nodes] or [("final", self.module)]
+        final = {rule.id for rule in self.module.rules}
+        rows = [
+            {"node": name, "rule": rule.id, "text": rule.text, "n_support": len(rule.support),
+             "support": list(rule.support), "parents": list(rule.parents), "origin": rule.origin,
+             "right": rule.right, "wrong": rule.wrong, "final": rule.id in final}
+            for name, module in places
+            for rule in module.rules
+        ]  # fmt: skip
+        columns = ["node", "rule", "text", "n_support", "support", "parents", "origin", "right", "wrong", "final"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def merges(self) -> pd.DataFrame:
+        """One row a merge node: children, decision, rules in and out, audited rules, gate scores."""
+        nodes = [node for node in self.merge_tree.walk() if node.children] if self.merge_tree else []
+        rows = [
+            {"node": node.id, "children": [child.id for child in node.children], "decision": node.decision,
+             "rules_in": sum(len(child.module.rules) for child in node.children),
+             "rules_out": len(node.module.rules), "audited": list(node.audited),
+             "candidate_gate_score": node.candidate_gate_score, "gate_score": node.gate_score}
+            for node in nodes
+        ]  # fmt: skip
+        columns = ["node", "children", "decision", "rules_in", "rules_out", "audited", "candidate_gate_score", "gate_score"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def concurrency(self) -> float:
+        """Mean number of calls under way over the run, from the paid calls in the log; NaN without any."""
+        calls = self.calls()
+        calls = calls[calls["paid"]]
+        span = calls["end"].max() - calls["start"].min() if len(calls) else 0.0
+        return float(calls["seconds"].sum() / span) if span > 0 else float("nan")
+
+    def critical_path(self) -> float:
+        """Seconds the run would take with unlimited workers: its longest chain of calls that wait for each other."""
+        calls = self.calls()
+        turns = calls.groupby(["phase", "subset", "epoch", "node", "task"])["seconds"].sum()
+        stage = turns.groupby(["phase", "subset", "epoch", "node"]).max()
+        chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()
+        test = float(chain.pop("")) if "" in chain.index else 0.0
+        at_node = stage.groupby("node").sum()
+        if self.merge_tree is None:
+            return float(chain.sum() + test)
+
+        def above(node: MergeNode) -> float:
+            waited = max((above(child) for child in node.children), default=0.0)
+            own = sum(at_node.get(name, 0.0) for name in at_node.index if name.split("<")[0] == node.id)
+            return waited + (own if node.children else 0.0)
+
+        return float(chain.max() + above(self.merge_tree) + test)
+
+    def row(self) -> dict:
+        """The run as one row of `compare`."""
+        config, (lo, hi) = self.config, self.ci
+        shown = ("benchmark", "llm", "simulated", "method", "divide", "merge", "gate", "n_train")
+        tokens = self.tokens()
+        return {
+            "run_id": self.id, **{name: config[name] for name in shown},
+            "n_subsets": len(self.division) if self.division else 0, "seed": config["seed"],
+            "score": self.score, "lo": lo, "hi": hi, **self.token_figures(),
+            "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
+            "calls": int(tokens["calls"].sum()), "dropped": len(self.state.dropped),
+            "rules": len(self.module.rules), "usd": float(tokens["paid_usd"].sum(min_count=1)),
+            "seconds": self.seconds, "status": "ok", "scores": self.scores,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        lo, hi = self.ci
+        kind = "simulated" if self.config["simulated"] else "real model"
+        return (
+            f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
+            f"seed {self.config['seed']}: test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}], "
+            f"{len(self.module.rules)} rules"
+        )
+
+    def _repr_html_(self) -> str:
+        table = self.tokens().to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:,.4f}")
+        return f"<p>{escape(repr(self))}</p>{table}"
+
+
+def run(
+    bench: Benchmark,
+    llm: LLM | str = "simulated",
+    *,
+    method: str = "fgo",
+    divide: str = "similar",
+    merge: str = "progressive",
+    n_subsets: int | None = None,
+    epochs: int = 2,
+    fan_in: int = 2,
+    gate: str = "none",
+    edits: bool = True,
+    counts: bool = False,
+    audit: int = 0,
+    seed: int = 0,
+    log: str | Path | CallLog | None = None,
+    workers: int = 8,
+    budget_usd: float | None = None,
+    budget_tokens: int | None = None,
+    budget_calls: int | None = None,
+    on_call: Callable[[Place, bool], None] | None = None,
+) -> Run:
+    """Optimise on the training split by one method, then score the result on the test split.
+
+    n_subsets=None packs subsets by a token target. counts: the agent cites rules, and optimiser and merger
+    see how often each was right and wrong. audit: training tasks on which every merged module is rolled out
+    to drop rules that do harm. log: a file, made if new; by default one under data/runs for real models and
+    none for the simulated one. Budgets bound what is paid. The paper's setting has gate, counts, audit off.
+
+    Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.llm`; what was paid is in
+    the log then, and running the same again goes on from there.
+    """
+    llm = load_llm(llm) if isinstance(llm, str) else llm
+    settings = Settings(divide, merge, n_subsets, epochs, fan_in, gate, edits, counts, audit)
+    _check(bench, method, settings, seed, workers)
+    config = _config(bench, llm, method, settings, seed)
+    run_id = digest(config)
+    opened = log if isinstance(log, CallLog) else CallLog(_log_path(log, llm))
+    past = opened.begin(run_id, config, manifest())
+    if past["status"] == "ok" and past["result"] and "state" in past["result"]:
+        return Run(run_id, config, from_json(State, past["result"]["state"]), opened, past["result"]["seconds"])
+    budget = Budget(budget_usd, budget_tokens, budget_calls)
+    meter = Meter(llm, opened, run_id, workers=workers, budget=budget, sample=seed, on_call=on_call)
+    ctx = Context(bench, meter, settings, seed)
+    start = time.perf_counter()
+    try:
+        state = _execute(ctx, method)
+    except BaseException as error:
+        opened.finish(run_id, type(error).__name__)
+        raise
+    seconds = time.perf_counter() - start
+    kept = {} if opened.path is None else {"state": to_json(state), "seconds": seconds}
+    opened.finish(run_id, "ok", kept)
+    return Run(run_id, config, state, opened, seconds)
+
+
+def _execute(ctx: Context, method: str) -> State:
+    shortcut = getattr(ctx.bench, "shortcuts", {}).get(method)
+    if shortcut is not None:
+        outcome = Outcome(ctx.bench.seed_module)
+        ctx.record.extend(_shortcut_trajectories(ctx.bench, shortcut))
+    else:
+        outcome = METHODS[method](ctx)
+        rollouts(ctx, outcome.module, ctx.bench.test, Place("test"))
+    record = sorted(ctx.record, key=lambda judged: str(judged.place))  # they came in whatever order calls ended
+    dropped = sorted(ctx.dropped, key=str)
+    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree)
+
+
+def _shortcut_trajectories(bench: Benchmark, shortcut: Callable[[Task], str]) -> Iterator[Judged]:
+    for task in bench.test:
+        trajectory = Trajectory(task.id, (), shortcut(task))
+        scored = Trajectory(task.id, (), trajectory.answer, bench.score(task, trajectory))
+        yield Judged(Place("test", task=task.id), scored)
+
+
+def _check(bench: Benchmark, method: str, settings: Settings, seed: int, workers: int) -> None:
+    shortcuts = getattr(bench, "shortcuts", {})
+    if method not in METHODS and method not in shortcuts:
+        raise ValueError(f"method={method!r} is unknown; use one of {sorted([*METHODS, *shortcuts])}")
+    if settings.merge not in MERGES:
+        raise ValueError(f"merge={settings.merge!r} is unknown; use one of {sorted(MERGES)}")
+    if settings.gate not in GATES:
+        raise ValueError(f"gate={settings.gate!r} is unknown; use one of {list(GATES)}")
+    if settings.gate != "none" and not bench.gate:
+        raise ValueError(f"gate={settings.gate!r} needs gate tasks and {bench.name} has none; use gate='none'")
+    if not bench.test:
+        raise ValueError(f"the test split of {bench.name} is empty; there is nothing to score on")
+    for name, value, least in [
+        ("epochs", settings.epochs, 1), ("fan_in", settings.fan_in, 2), ("audit", settings.audit, 0),
+        ("seed", seed, 0), ("workers", workers, 1),
+    ]:  # fmt: skip
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name}={value!r} is not allowed; use a whole number >= {least}")
+
+
+def _config(bench: Benchmark, llm: LLM, method: str, settings: Settings, seed: int) -> dict:
+    return {
+        "benchmark": bench.name, "fingerprint": bench.fingerprint, "n_train": len(bench.train), "llm": llm.name,
+        "llm_params": {key: str(value) for key, value in sorted(llm.params.items())}, "simulated": llm.simulated,
+        "method": method, **asdict(settings), "seed": int(seed), "prompts": prompts.version(),
+    }  # fmt: skip
+
+
+def _log_path(log: str | Path | None, llm: LLM) -> Path | None:
+    if log is None and llm.simulated:
+        return None  # simulated calls can be had again for nothing
+    path = Path(log) if log is not None else DEFAULT_LOG
+    if not path.is_absolute() and path.parts[:1] == ("data",):
+        path = ROOT / path  # the same file from a notebook's folder as from the root
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def manifest() -> dict:
+    """What a result depends on beside its config: versions and commit."""
+    packages = ("numpy", "scipy", "scikit-learn", "pandas", "pydantic", "openai", "anthropic")
+    return {
+        "python": sys.version.split()[0], "fgo_kit": version("fgo-kit"), "commit": commit(),
+        **{name: version(name) for name in packages},
+    }  # fmt: skip
+
+
+_COMMIT: list[str] = []
+
+
+def commit() -> str:
+    """The commit of this checkout, with "+changes" where files differ from it; "unknown" outside git."""
+    if not _COMMIT:
+        _COMMIT.append(_git("rev-parse", "--short=12", "HEAD") or "unknown")
+        if _COMMIT[0] != "unknown" and _git("status", "--porcelain", "--untracked-files=no", "--", "fgo_kit", "data"):
+            _COMMIT[0] += "+changes"
+    return _COMMIT[0]
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = run_command(["git", *arguments], cwd=ROOT, stdout=PIPE, stderr=DEVNULL, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
