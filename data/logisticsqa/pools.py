@@ -115,7 +115,7 @@ NOISE = {
            "PLEASE INDICATE THE INVOICE NUMBER IN THE DESCRIPTION OF YOUR BANK TRANSFER RECEIPT",
            "All business is transacted under the standard trading conditions, copies on request",
            "Complaints are accepted in writing within eight days of receipt"],
-    "it": ["Condizioni di pagamento: TP02", "Modalità: MP05", "Operazione non imponibile art. 9 DPR 633/72",
+    "it": ["Condizioni di pagamento: TP02", "Modalità: MP05", "Operazione non imponibile art. 9",
            "Imposta di bollo assolta in modo virtuale", "Contributo ambientale CONAI assolto ove dovuto",
            "In caso di ritardato pagamento saranno addebitati gli interessi di mora di legge",
            "Reclami entro otto giorni dal ricevimento della fattura", "Tipo documento: TD01",

@@ -13,6 +13,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,11 @@ class LogisticsQA:
         """A hash of all tasks and their splits."""
         splits = (self.train, self.gate, self.test)
         return digest([[[t.id, t.text, t.answer] for t in sorted(s, key=lambda t: t.id)] for s in splits])
+
+    @property
+    def shortcuts(self) -> dict[str, Callable[[Task], str]]:
+        """Baselines that ask no model, by the name they have as methods."""
+        return {"always_none": always_none, "most_frequent_reference": most_frequent_reference}
 
     def start(self, task: Task) -> Reading:
         return Reading(task)
@@ -194,7 +200,7 @@ def _folder(path: str | Path | bool) -> Path:
         if not os.environ.get(ENV_VAR):
             raise ValueError(
                 f"path={path!r} uses the folder named by the environment variable {ENV_VAR}, which is "
-                f"not set; set it, e.g. export {ENV_VAR}=/data/matrix_paper, or pass path='/data/matrix_paper'"
+                f"not set; set it, e.g. export {ENV_VAR}=/data/invoices, or pass path='/data/invoices'"
             )
         path = os.environ[ENV_VAR]
     folder = Path(path).expanduser()
