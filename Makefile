@@ -72,13 +72,13 @@ $(STAMP): requirements.lock pyproject.toml $(STALE)
 	&& echo "Done. Next: make lab, make test or make reproduce."
 
 test: $(STAMP)  ## run the whole test suite, notebooks included (ARGS="-k name" picks)
-	$(RUN) -m pytest --nbmake --nbmake-timeout=$(CELL_TIMEOUT) tests $(wildcard notebooks) $(ARGS)
+	@$(RUN) -m pytest --nbmake --nbmake-timeout=$(CELL_TIMEOUT) tests $(wildcard notebooks) $(ARGS)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
-	$(RUN) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
+	@$(RUN) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 reproduce: $(STAMP)  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
-	$(RUN) -m fgo_kit.reproduce --preset "$(PRESET)" --model "$(MODEL)" $(if $(filter 1 y yes true,$(YES)),--yes) $(ARGS)
+	@$(RUN) -m fgo_kit.reproduce --preset "$(PRESET)" --model "$(MODEL)" $(if $(filter 1 y yes true,$(YES)),--yes) $(ARGS)
 
 lint: $(STAMP)  ## check the style of code and notebooks
 	$(PY) -m ruff check .

@@ -56,6 +56,7 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Pat
             parameters={k: v for k, v in parameters.items() if k in known},
             kernel_name="python3",
             cwd=str(notebook.parent),
+            extra_arguments=["--log-level=ERROR"],  # the kernel's warnings would break the progress lines
             progress_bar={"leave": False} if sys.stderr.isatty() else False,
         )
     except papermill.PapermillExecutionError as failure:
@@ -70,7 +71,7 @@ def agreed(model: str, preset: str, yes: bool) -> bool:
     """True when the run may start: it is offline, `yes` was given, or the user accepts the estimate."""
     if model.partition(":")[0] in ("simulated", "replay"):
         return True
-    from fgo_kit.run import estimate
+    from fgo_kit.grid import estimate
 
     e = estimate(model, preset)
     usd = "the price of this model is unknown" if e["usd"] is None else f"about {e['usd']:.2f} USD"
@@ -139,8 +140,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"[{n}/{len(notebooks)}] {notebook.stem} ... ", end="", flush=True)
         copy = args.out / notebook.name
         outcomes.append(o := execute(notebook, copy, parameters, figures))
-        failed = f"FAILED, {o.error} (see {copy})"
-        print(failed if o.error else "ok", f"{o.seconds:.1f} s", flush=True)
+        print(f"FAILED, {o.error} (see {copy})" if o.error else "ok", f"{o.seconds:.1f} s", flush=True)
     show(outcomes, figures)
     return 1 if any(o.error for o in outcomes) else 0
 
