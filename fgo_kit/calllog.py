@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from fgo_kit import calllog_sql as sql
-from fgo_kit.calllog_sql import NotACallLog, open_log
+from . import calllog_sql as sql
+from .calllog_sql import NotACallLog, open_log
 
 if TYPE_CHECKING:  # pandas takes half a second to import and processes that only write never need it
     import pandas as pd
@@ -74,6 +74,7 @@ class Asked:
     key: str
     llm: str
     sample: int
+    extra: str  # tools and response schema as JSON, "" without
     messages: tuple[tuple[str, str, str], ...]  # (hash, role, content)
 
 
@@ -87,19 +88,22 @@ def _llm_hash(llm: str, params: str) -> str:
     return sha256(f"{llm}\0{params}".encode()).hexdigest()[:8]
 
 
-def asked(llm: str, params: str, messages: Iterable[dict], extra: str, sample: int) -> Asked:
-    """Hash a request. `params` and `extra` (tools and response schema) are canonical JSON text.
+def asked(
+    llm: str, params: str, messages: Iterable[dict], *, tools=(), schema: dict | None = None, sample: int = 0
+) -> Asked:
+    """Hash a request; `params` is canonical JSON text.
 
     The key's first 24 digits are the hash of what is asked, its last 8 that of who is asked: a replay
     finds an answer by the former alone.
     """
+    extra = json.dumps([list(tools), schema], sort_keys=True) if tools or schema else ""
     hashed = []
     for message in messages:
         role, content = message["role"], message["content"]
         hashed.append((_message_hash(role, content), role, content))
     what = "\0".join([extra, str(sample), *[part[0] for part in hashed]])
     key = sha256(what.encode()).hexdigest()[:24] + _llm_hash(llm, params)
-    return Asked(key, llm, sample, tuple(hashed))
+    return Asked(key, llm, sample, extra, tuple(hashed))
 
 
 def redact(text: str) -> str:
@@ -252,14 +256,18 @@ class CallLog:
             for role, content in self._read("SELECT role, content FROM messages WHERE hash = ?", (part,))
         ]
 
-    def replay(self, key: str, llm: str | None = None) -> Response | None:
-        """The first answer that any LLM (or the one named) gave to what this key asks."""
-        rows = self._read(sql.REPLAY, {"what": key[:24], "llm": llm})
-        return Response(*rows[0]) if rows else None
+    def know(self, llm: Any, params: str) -> None:
+        """Note what a replay must know of an LLM (see `llm.LLM`); `params` as given to `asked`."""
+        row = (llm.name, params, llm.simulated, llm.context_window, llm.max_completion, llm.counter)
+        self._write([(sql.PUT_LLM, (_llm_hash(llm.name, params), *row))])
 
-    def llms(self) -> list[str]:
-        """The LLMs whose answers are in the log."""
-        return [row[0] for row in self._read("SELECT DISTINCT llm FROM responses ORDER BY llm")]
+    def llms(self) -> list[dict[str, Any]]:
+        """The LLMs that were asked: hash, llm, params (JSON), simulated, context_window, ..."""
+        return [dict(zip(sql.LLM_COLUMNS, row, strict=True)) for row in self._read(sql.LLMS)]
+
+    def replay(self, key: str, llm_hash: str) -> Response | None:
+        """The answer that the LLM with this hash gave to what `key` asks (of whichever LLM)."""
+        return self.find(key[:24] + llm_hash)
 
     def nearest(self, messages: list[dict[str, str]]) -> tuple[str, str] | None:
         """(place, what differs) of the logged call most like `messages`; None in an empty log."""
@@ -268,8 +276,8 @@ class CallLog:
         if not rows:
             return None
         logged = [(key, json.loads(text)) for key, text in rows]
-        shared = [sum(a == b for a, b in zip(hashes, other)) for _, other in logged]
-        best = [key for (key, _), n in zip(logged, shared) if n == max(shared)][:50]
+        shared = [sum(a == b for a, b in zip(hashes, other, strict=False)) for _, other in logged]
+        best = [key for (key, _), n in zip(logged, shared, strict=True) if n == max(shared)][:50]
         text = _chat_text(messages)
         key = max(best, key=lambda k: _likeness(text, _chat_text(self.messages_of(k))))
         place = self._read("SELECT run_id || ' ' || place FROM calls WHERE key = ? LIMIT 1", (key,))
@@ -313,7 +321,7 @@ class CallLog:
 
 
 def _run_row(row: tuple) -> dict[str, Any]:
-    found = dict(zip(sql.RUN_COLUMNS, row))
+    found = dict(zip(sql.RUN_COLUMNS, row, strict=True))
     return found | {name: json.loads(found[name] or "null") for name in ("config", "manifest", "result")}
 
 
@@ -322,11 +330,14 @@ def _chat_text(messages: list[dict[str, str]]) -> str:
 
 
 def _likeness(a: str, b: str) -> float:
-    return SequenceMatcher(None, a[:4000], b[:4000], autojunk=False).quick_ratio() - abs(len(a) - len(b)) / 1e9
+    same = SequenceMatcher(None, a[:4000], b[:4000], autojunk=False).quick_ratio()
+    return same - abs(len(a) - len(b)) / 1e9
 
 
 def _short_diff(logged: str, now: str) -> str:
-    """The first spot where two texts part, with a little of what stands around it."""
+    """The first spot where two texts part, with a little of what stands around it; "" for equal ones."""
+    if logged == now:
+        return ""
     at = len(os.path.commonprefix([logged, now]))
     start = max(0, at - 30)
     return f"at character {at}: logged {logged[start : at + 50]!r}, asked {now[start : at + 50]!r}"

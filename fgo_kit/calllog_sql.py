@@ -8,15 +8,17 @@ from pathlib import Path
 APPLICATION_ID = 0x46474F31  # "FGO1" in the SQLite header marks the file as ours
 VERSION = 1
 
-_CALL_FIELDS = (
-    "run_id, place, phase, subset, epoch, node, task, turn, key, paid, status, error, start, end"
-)
+_CALL_FIELDS = "run_id, place, phase, subset, epoch, node, task, turn, key, paid, status, error, start, end"
 
 SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
     """CREATE TABLE runs (run_id TEXT PRIMARY KEY, config TEXT NOT NULL, manifest TEXT NOT NULL,
         status TEXT NOT NULL, created REAL NOT NULL, finished REAL, result TEXT)""",
+    # hash: the last 8 digits of the keys of its responses
+    """CREATE TABLE llms (hash TEXT PRIMARY KEY, llm TEXT NOT NULL, params TEXT NOT NULL,
+        simulated INTEGER NOT NULL, context_window NOT NULL, max_completion INTEGER NOT NULL,
+        counter TEXT NOT NULL)""",
     "CREATE TABLE messages (hash TEXT PRIMARY KEY, role TEXT NOT NULL, content TEXT NOT NULL)",
     """CREATE TABLE responses (key TEXT PRIMARY KEY, llm TEXT NOT NULL,
         sample INTEGER NOT NULL, messages TEXT NOT NULL, text TEXT NOT NULL, tool_calls TEXT NOT NULL,
@@ -26,7 +28,8 @@ SCHEMA = (
     """CREATE TABLE calls (run_id TEXT NOT NULL, place TEXT NOT NULL, phase TEXT NOT NULL,
         subset TEXT NOT NULL, epoch INTEGER NOT NULL, node TEXT NOT NULL, task TEXT NOT NULL,
         turn INTEGER NOT NULL, key TEXT NOT NULL, paid INTEGER NOT NULL, status TEXT NOT NULL,
-        error TEXT NOT NULL, start REAL NOT NULL, end REAL NOT NULL, PRIMARY KEY (run_id, place)) WITHOUT ROWID""",
+        error TEXT NOT NULL, start REAL NOT NULL, end REAL NOT NULL,
+        PRIMARY KEY (run_id, place)) WITHOUT ROWID""",
     # calls that were paid for and whose place was then taken by another request: paid, but not logical
     """CREATE TABLE replaced (run_id TEXT NOT NULL, place TEXT NOT NULL, phase TEXT NOT NULL,
         subset TEXT NOT NULL, epoch INTEGER NOT NULL, node TEXT NOT NULL, task TEXT NOT NULL,
@@ -47,16 +50,17 @@ FINISH_RUN = "UPDATE runs SET status = ?, finished = ?, result = ? WHERE run_id 
 _RESPONSE = """text, tool_calls, finish, prompt, cached, completion, reasoning, counter, usd, start, end,
     attempts FROM responses"""
 FIND = f"SELECT {_RESPONSE} WHERE key = ?"
-REPLAY = f"""SELECT {_RESPONSE} WHERE key BETWEEN :what AND :what || 'g'
-    AND (:llm IS NULL OR llm = :llm) ORDER BY start, key LIMIT 1"""
 
+LLM_COLUMNS = ("hash", "llm", "params", "simulated", "context_window", "max_completion", "counter")
+LLMS = f"SELECT {', '.join(LLM_COLUMNS)} FROM llms ORDER BY llm, params"
+PUT_LLM = "INSERT OR IGNORE INTO llms VALUES (?, ?, ?, ?, ?, ?, ?)"
 PUT_MESSAGE = "INSERT OR IGNORE INTO messages VALUES (?, ?, ?)"
 PUT_RESPONSE = f"INSERT OR IGNORE INTO responses VALUES ({', '.join('?' * 16)})"
 # The same request at the same place is the same call: only a failure is overwritten, and never a payment.
 _TAKE_OVER = """ON CONFLICT (run_id, place) DO UPDATE SET key = excluded.key, status = excluded.status,
     error = excluded.error, start = excluded.start, end = excluded.end,
     paid = CASE WHEN calls.key = excluded.key THEN max(calls.paid, excluded.paid) ELSE excluded.paid END"""
-PUT_CALL = f"""INSERT INTO calls VALUES ({', '.join('?' * 14)}) {_TAKE_OVER}
+PUT_CALL = f"""INSERT INTO calls VALUES ({", ".join("?" * 14)}) {_TAKE_OVER}
     WHERE calls.key != excluded.key OR calls.status != 'ok'"""
 
 CALL_COLUMNS = (
@@ -99,6 +103,7 @@ UNITE = (
     """INSERT INTO runs SELECT * FROM other.runs WHERE true ON CONFLICT (run_id) DO UPDATE SET
         status = excluded.status, finished = excluded.finished, result = excluded.result,
         manifest = excluded.manifest WHERE excluded.finished > coalesce(runs.finished, 0)""",
+    "INSERT OR IGNORE INTO llms SELECT * FROM other.llms",
     "INSERT OR IGNORE INTO messages SELECT * FROM other.messages",
     "INSERT OR IGNORE INTO responses SELECT * FROM other.responses",
     f"""INSERT INTO calls SELECT * FROM other.calls WHERE true {_TAKE_OVER}
@@ -122,6 +127,7 @@ def open_log(path: Path | None) -> sqlite3.Connection:
     try:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             _create(db)
+        version = db.execute("PRAGMA user_version").fetchone()[0]  # may not be in the header yet
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 4000")
@@ -132,6 +138,11 @@ def open_log(path: Path | None) -> sqlite3.Connection:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise
         raise NotACallLog(f"{path} cannot be used as a call log ({error}); give another path") from error
+    try:
+        _check_version(path, version)
+    except NotACallLog:
+        db.close()
+        raise
     return db
 
 
@@ -147,6 +158,10 @@ def _check_header(path: Path) -> None:
         raise NotACallLog(
             f"{path} is an SQLite file of another program (application id {application}); give another path"
         )
+    _check_version(path, version)
+
+
+def _check_version(path: Path | None, version: int) -> None:
     if version > VERSION:
         raise NotACallLog(
             f"{path} has log format {version}, this fgo_kit reads up to {VERSION}; update fgo_kit"

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from .calllog import Response
+
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `prompt` includes the `cached` ones, `completion` includes `reasoning`."""
+    """Tokens of one call. `prompt` includes the `cached` ones, `completion` includes `reasoning`.
+
+    counter: who counted, when it was not the provider (some local servers report no usage).
+    """
 
     prompt: int
     completion: int
     cached: int = 0
     reasoning: int = 0
+    counter: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,13 @@ class Reply:
     usage: Usage
     finish: str = "stop"
     tool_calls: tuple[ToolCall, ...] = ()
+
+
+def as_reply(response: Response) -> Reply:
+    """A logged response as it was first given."""
+    usage = Usage(response.prompt, response.completion, response.cached, response.reasoning)
+    calls = () if response.tool_calls == "[]" else json.loads(response.tool_calls)
+    return Reply(response.text, usage, response.finish, tuple(ToolCall(*call) for call in calls))
 
 
 class LLM(Protocol):
@@ -118,9 +132,7 @@ SIMULATED = "simulated, simulated:<profile>"
 PROVIDERS = f"{SIMULATED}, openai:<model>, anthropic:<model>, replay:<call log file>"
 
 
-def load_llm(
-    spec: str, base_url: str | None = None, api_key: str | None = None, **params: Any
-) -> LLM:
+def load_llm(spec: str, base_url: str | None = None, api_key: str | None = None, **params: Any) -> LLM:
     """An LLM by its spec: "simulated", "openai:gpt-4o-mini", "anthropic:...", "replay:run.sqlite".
 
     base_url: an OpenAI- or Anthropic-compatible server; on this machine it needs no key.
@@ -132,16 +144,18 @@ def load_llm(
     provider, _, model = spec.partition(":")
     if provider == "simulated":
         _allow(spec, params | _given(base_url=base_url, api_key=api_key), ())
-        from fgo_kit.simulate.model import load
+        from .simulate.model import load
 
         return load(model) if model else load("small")
     if provider not in ("openai", "anthropic", "replay") or not model:
         raise ValueError(f"spec={spec!r} names no LLM; allowed are {PROVIDERS}")
-    from fgo_kit import providers
-
     if provider == "replay":
         _allow(spec, params | _given(base_url=base_url, api_key=api_key), ("source",))
-        return providers.ReplayLLM(model, **params)
+        from .replay import ReplayLLM
+
+        return ReplayLLM(model, **params)
+    from . import providers
+
     _allow(spec, params, ("temperature", "max_completion", "context_window", "timeout"))
     variable = f"{provider.upper()}_API_KEY"
     base_url = base_url or os.environ.get(f"{provider.upper()}_BASE_URL") or None

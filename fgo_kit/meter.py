@@ -4,133 +4,31 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from fgo_kit.calllog import Asked, CallLog, Place, Response, asked
-from fgo_kit.llm import (
-    LLM, BudgetExceeded, Cancelled, ContextOverflow, Message, RateLimited, Reply, ToolCall, Unreachable, Usage,
+from .budget import Account, Budget, Limiter, now
+from .calllog import Asked, CallLog, Place, Response, asked
+from .llm import (
+    LLM,
+    BudgetExceeded,
+    Cancelled,
+    ContextOverflow,
+    Message,
+    RateLimited,
+    Reply,
+    Unreachable,
+    Usage,
+    as_reply,
     price,
 )  # fmt: skip
-from fgo_kit.pool import TICK, Pool
+from .pool import TICK, Pool
 
 __all__ = ["Budget", "Limiter", "Meter", "Place"]
 
 THROTTLED_ATTEMPTS = 12  # 429 and 5xx; with half of all answers refused, one call in 4,000 gives up
 UNREACHABLE_ATTEMPTS = 6
-LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut, so that a run cannot hang on one header
-FIRST_WAIT = 0.25  # seconds, doubled at every failure in a row
 TOOL_PROMPT = 1024  # tokens a provider may add to explain the use of tools, beyond their definitions
-
-_CLOCK = time.time() - time.perf_counter()  # wall-clock times that never run backwards
-
-
-def now() -> float:
-    """Seconds since 1970, monotonic within the process."""
-    return _CLOCK + time.perf_counter()
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a run may pay for in all, resumed or not: USD, prompt + completion tokens, calls answered.
-
-    None is no limit. Answers from the cache cost nothing. Not seen: what a provider bills for a call
-    whose answer never arrived.
-    """
-
-    usd: float | None = None
-    tokens: int | None = None
-    calls: int | None = None
-
-    def __post_init__(self):
-        for name, limit in vars(self).items():
-            if limit is not None and not limit >= 0:
-                raise ValueError(f"budget {name}={limit} must be a number of at least 0, or None for no limit")
-
-
-class Limiter:
-    """Makes all workers hold back together when a provider asks for it."""
-
-    def __init__(self, seed: int = 0):
-        self._rng = np.random.default_rng(seed)
-        self._lock = threading.Lock()
-        self._held_at = 0.0
-        self._until = 0.0
-        self._streak = 0
-
-    def wait(self, check: Callable[[], None]) -> None:
-        """Return when no hold is on; `check` is called meanwhile and may raise."""
-        while (left := self._until - now()) > 0:
-            check()
-            time.sleep(min(TICK, left))
-
-    def hold(self, began: float, retry_after: float | None) -> None:
-        """A call that began at `began` was refused: hold for `retry_after` seconds, else by backoff."""
-        with self._lock:
-            if retry_after is None and began < self._held_at:
-                return  # sent before the present hold: the same wave of refusals, not a new one
-            seconds = self._backoff(self._streak) if retry_after is None else min(retry_after, LONGEST_WAIT)
-            self._streak += 1
-            self._held_at = now()
-            self._until = max(self._until, self._held_at + seconds)
-
-    def success(self) -> None:
-        self._streak = 0
-
-    def pause(self, attempt: int, check: Callable[[], None]) -> None:
-        """Backoff of one call alone, after a failure that says nothing about the others."""
-        with self._lock:
-            until = now() + self._backoff(attempt)
-        while (left := until - now()) > 0:
-            check()
-            time.sleep(min(TICK, left))
-
-    def _backoff(self, failures: int) -> float:
-        return float(self._rng.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures, 30))))
-
-
-class Account:
-    """Budget book-keeping: a call's upper bound is held before it, what it cost is spent after it."""
-
-    def __init__(self, budget: Budget, spent: tuple[float, ...]):
-        self.budget = budget
-        self.spent = spent  # calls, tokens, usd
-        self._held = (0.0, 0.0, 0.0)
-        self._flying = 0
-        self._changed = threading.Condition()
-
-    def hold(self, bound: tuple[float, ...], check: Callable[[], None]) -> None:
-        """Set `bound` aside, waiting for calls in flight if it does not fit beside them."""
-        with self._changed:
-            while short := self._short(bound):
-                check()
-                if not self._flying:
-                    raise BudgetExceeded(short)
-                self._changed.wait(TICK)
-            self._flying += 1
-            self._held = tuple(a + b for a, b in zip(self._held, bound))
-
-    def settle(self, bound: tuple[float, ...], cost: tuple[float, ...]) -> None:
-        with self._changed:
-            self._flying -= 1
-            rest = tuple(a - b for a, b in zip(self._held, bound))
-            self._held = rest if self._flying else (0.0, 0.0, 0.0)  # no rounding error is left behind
-            self.spent = tuple(a + b for a, b in zip(self.spent, cost))
-            self._changed.notify_all()
-
-    def _short(self, bound: tuple[float, ...]) -> str:
-        limits = (self.budget.calls, self.budget.tokens, self.budget.usd)
-        for name, limit, spent, held, more in zip(("calls", "tokens", "usd"), limits, self.spent, self._held, bound):
-            if limit is not None and spent + held + more > limit:
-                return (
-                    f"budget of {limit:g} {name}: {spent:g} spent, and the next call may need {more:g}; "
-                    f"run again with a larger budget to resume, nothing paid for is lost"
-                )
-        return ""
 
 
 class _Flight:
@@ -161,6 +59,7 @@ class Meter:
         self.pool = Pool(workers)
         self.map, self.together, self.cancel = self.pool.map, self.pool.together, self.pool.cancel
         self._params = json.dumps(llm.params, sort_keys=True, default=str)
+        log.know(llm, self._params)
         self._base_url = llm.params.get("base_url")
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
         self._account = self._open_account(budget)
@@ -177,10 +76,11 @@ class Meter:
         tools: {"name", "description", "parameters"} each; response_schema: a JSON schema with a title.
         """
         began = now()
-        extra = _extra(tools, response_schema)
-        request = asked(self.llm.name, self._params, messages, extra, self.sample)
+        request = asked(
+            self.llm.name, self._params, messages, tools=tools, schema=response_schema, sample=self.sample
+        )
         try:
-            response, paid = self._answer(request, messages, (tools, response_schema, extra), place)
+            response, paid = self._answer(request, messages, (tools, response_schema), place)
             if response.finish == "overflow":  # billed, but no answer: it fails the same way every time
                 raise ContextOverflow(response.text)
         except KeyboardInterrupt:
@@ -194,7 +94,7 @@ class Meter:
             self.log.record(self.run_id, place, request, span=(began, now()))
         if self.on_call:
             self.on_call(place, paid)
-        return _reply(response)
+        return as_reply(response)
 
     def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """See `Pool.map`: results in order, at most `workers` at a time over the whole run."""
@@ -254,13 +154,14 @@ class Meter:
             mine.landed.release()
 
     def _pay(self, request: Asked, messages, options: tuple, place: Place) -> Response:
-        tools, schema, extra = options
-        bound = self._hold(messages, extra)
+        bound = self._hold(messages, request.extra)
         cost = (0, 0, 0.0)
         try:
-            response = self._complete(messages, tools, schema)
+            response = self._complete(messages, *options)
             cost = (1, response.prompt + response.completion, response.usd or 0.0)
-            self.log.record(self.run_id, place, request, response=response)
+            # an overflow that was billed is a failed call and a paid one
+            error = ContextOverflow(response.text) if response.finish == "overflow" else None
+            self.log.record(self.run_id, place, request, response=response, error=error)
         finally:
             if bound is not None:
                 self._account.settle(bound, cost)
@@ -319,18 +220,9 @@ class Meter:
 
     def _response(self, reply: Reply, began: float, attempt: int) -> Response:
         usage = reply.usage
-        calls = json.dumps([[t.id, t.name, t.arguments] for t in reply.tool_calls]) if reply.tool_calls else "[]"
+        counter = usage.counter or (self.llm.counter if self.llm.simulated else "provider")
+        calls = json.dumps([[call.id, call.name, call.arguments] for call in reply.tool_calls])
         return Response(
             reply.text, calls, reply.finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
-            self.llm.counter if self.llm.simulated else "provider", self._usd(usage), began, now(), attempt,
+            counter, self._usd(usage), began, now(), attempt,
         )  # fmt: skip
-
-
-def _extra(tools: Sequence[dict], schema: dict | None) -> str:
-    return json.dumps([list(tools), schema], sort_keys=True) if tools or schema else ""
-
-
-def _reply(response: Response) -> Reply:
-    usage = Usage(response.prompt, response.completion, response.cached, response.reasoning)
-    calls = () if response.tool_calls == "[]" else tuple(ToolCall(*c) for c in json.loads(response.tool_calls))
-    return Reply(response.text, usage, response.finish, calls)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from fgo_kit.llm import Cancelled
+from .llm import Cancelled
 
 TICK = 0.1  # seconds between looks at whether the run was cancelled, wherever something is awaited
 

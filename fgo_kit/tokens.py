@@ -12,6 +12,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -110,10 +111,9 @@ def _load_encoding(name: str):
     found: list = []
 
     def load():
-        try:
+        # no network, a proxy's page instead of the file, a full disk: all mean "estimate"
+        with suppress(Exception):
             found.append(tiktoken.get_encoding(name))
-        except Exception:  # no network, a proxy's page instead of the file, a full disk: all mean "estimate"
-            pass
 
     thread = threading.Thread(target=load, daemon=True, name=f"load {name}")
     thread.start()
