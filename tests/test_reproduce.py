@@ -40,7 +40,7 @@ def call(place, *more):
 def paid(monkeypatch, answer="", terminal=False, estimate=None):
     """Stand-ins for the estimate and for the user at the keyboard."""
     run = SimpleNamespace(estimate=lambda model, preset: dict(ESTIMATE, **(estimate or {})))
-    monkeypatch.setitem(sys.modules, "fgo_kit.run", run)
+    monkeypatch.setitem(sys.modules, "fgo_kit.grid", run)
     stdin = io.StringIO(answer)
     stdin.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stdin", stdin)
@@ -137,7 +137,7 @@ def test_a_model_nobody_can_estimate_stops_before_anything_runs(place, capsys, m
     def unknown(model, preset):
         raise ValueError(f"unknown model {model!r}")
 
-    monkeypatch.setitem(sys.modules, "fgo_kit.run", SimpleNamespace(estimate=unknown))
+    monkeypatch.setitem(sys.modules, "fgo_kit.grid", SimpleNamespace(estimate=unknown))
     assert call(place, "--model", "simulatd") == 2
     assert "unknown model 'simulatd'" in capsys.readouterr().err
 

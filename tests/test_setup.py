@@ -99,8 +99,8 @@ def test_lock_is_hashed_and_names_no_address():
 
 
 def third_party_imports():
-    """{imported top-level module: first file that imports it} over package, tests and notebooks."""
-    files = [p for folder in ("fgo_kit", "tests") for p in sorted((ROOT / folder).rglob("*.py"))]
+    """{imported top-level module: first file that imports it} over package, tests, data and notebooks."""
+    files = [p for folder in ("fgo_kit", "tests", "data") for p in sorted((ROOT / folder).rglob("*.py"))]
     sources = {p: p.read_text() for p in files}
     for path in NOTEBOOKS:
         cells = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
@@ -113,7 +113,7 @@ def third_party_imports():
                 modules = [node.module]
             for module in modules:
                 found.setdefault(module.partition(".")[0], path.relative_to(ROOT))
-    local = {"fgo_kit", *(p.stem for p in (ROOT / "tests").glob("*.py"))}
+    local = {"fgo_kit", *(p.stem for p in files if p.relative_to(ROOT).parts[0] in ("tests", "data"))}
     return {m: p for m, p in found.items() if m not in sys.stdlib_module_names and m not in local}
 
 
