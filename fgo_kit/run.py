@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -191,7 +191,7 @@ class Run:
         shown = ("benchmark", "llm", "simulated", "method", "divide", "merge", "gate", "n_train")
         tokens = self.tokens()
         return {
-            "run_id": self.id, **{name: config[name] for name in shown},
+            "run_id": self.id, **{name: config[name] for name in shown}, "data": config["fingerprint"][:8],
             "n_subsets": len(self.division) if self.division else 0, "seed": config["seed"],
             "score": self.score, "lo": lo, "hi": hi, **self.token_figures(),
             "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
@@ -315,6 +315,7 @@ def _config(bench: Benchmark, llm: LLM, method: str, settings: Settings, seed: i
         "benchmark": bench.name, "fingerprint": bench.fingerprint, "n_train": len(bench.train), "llm": llm.name,
         "llm_params": {key: str(value) for key, value in sorted(llm.params.items())}, "simulated": llm.simulated,
         "method": method, **asdict(settings), "seed": int(seed), "prompts": prompts.version(),
+        "code": code_version(),
     }  # fmt: skip
 
 
@@ -337,16 +338,21 @@ def manifest() -> dict:
     }  # fmt: skip
 
 
-_COMMIT: list[str] = []
+@cache
+def code_version() -> str:
+    """A hash of this package's sources. Changed code makes a new run, whose logged calls are free."""
+    files = sorted((ROOT / "fgo_kit").rglob("*.py"))
+    return digest([[file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")] for file in files])
 
 
+
+
+@cache
 def commit() -> str:
     """The commit of this checkout, with "+changes" where files differ from it; "unknown" outside git."""
-    if not _COMMIT:
-        _COMMIT.append(_git("rev-parse", "--short=12", "HEAD") or "unknown")
-        if _COMMIT[0] != "unknown" and _git("status", "--porcelain", "--untracked-files=no", "--", "fgo_kit", "data"):
-            _COMMIT[0] += "+changes"
-    return _COMMIT[0]
+    head = _git("rev-parse", "--short=12", "HEAD")
+    changed = head and _git("status", "--porcelain", "--untracked-files=no", "--", "fgo_kit", "data")
+    return (head or "unknown") + ("+changes" if changed else "")
 
 
 def _git(*arguments: str) -> str:

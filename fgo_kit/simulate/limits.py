@@ -73,6 +73,7 @@ class Assumptions:
     agreement: float = 0.25  # weight of a right trajectory that was right already, beside one that is mended
     word_cost: float = 3.0  # log-odds against a condition: ln(20), some twenty words might be what matters
     length_cost: float = 0.35  # log-odds against every property of a pick, and every token of its label
+    trust: float = 1.0  # log-odds for a label that a reviewer's feedback named as what marks the right code
     patience: float = 1.0  # by how many a rule may be more often wrong than right before it is mended
     generalise: float = 0.5  # chance that a merger gives up conditions under which modules found one action
     naive_none: float = 1.0  # pull of "None" on a reader without rules, beside codes of appeal 0.4 to 3

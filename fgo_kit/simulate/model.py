@@ -30,6 +30,7 @@ _RULE = re.compile(
     r"^\[([\w.-]+)\] (.*?)(?: \(support (\d+)(?:; used (\d+) times right, (\d+) wrong)?\))?$", re.MULTILINE
 )
 _ANSWER = re.compile(r"^ANSWER:\s*(.*?)\s*$", re.MULTILINE)
+_MARKED = re.compile(r'The right one follows the label "([^"]+)"')
 _HEADING = re.compile(r"^(\w+): ", re.MULTILINE)
 
 
@@ -145,11 +146,13 @@ class _Call:
             if document is None or expected is None:
                 continue
             feedback = _SECTION["feedback"].search(body)
-            told = feedback is not None and ("follows the label" in feedback[1] or "no transport" in feedback[1])
+            marked = _MARKED.search(feedback[1]) if feedback else None
+            told = marked is not None or (feedback is not None and "no transport reference" in feedback[1])
             chance = noticing(self.limits, self.tokens, (number + 0.5) / len(shown), hops=1 if told else 2)
             if self.draw("notice", task_id) < chance:
                 right = float(score) >= 0.5
-                noticed.append(Example(unescape(task_id), document[1], unescape(expected[1]).strip(), right))
+                answer, label = unescape(expected[1]).strip(), marked[1] if marked else ""
+                noticed.append(Example(unescape(task_id), document[1], answer, right, label))
         return noticed
 
     def _merge(self, modules: str) -> str:

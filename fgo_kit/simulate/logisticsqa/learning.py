@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from ...tokens import estimate
 from ..limits import ASSUMPTIONS
 from .language import Rule, parse_rule, render
-from .reading import normal, read
+from .reading import normal, read, words_of
 from .skills import Draw
 
 CONTRASTED = 24
@@ -27,12 +27,13 @@ CONTRASTED = 24
 
 @dataclass(frozen=True)
 class Example:
-    """A noticed trajectory."""
+    """A noticed trajectory. `marked` is the label that feedback named as what marks the right code, if any."""
 
     task_id: str
     document: str
     expected: str
     right: bool
+    marked: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class _Evidence:
         self.mentions: dict[str, int] = {}
         self.several: dict[str, int] = {}
         self.none = self.failed = 0
+        self.marked = {words_of(example.marked) for example in examples if example.marked}
         for number, example in enumerate(examples):
             self._add(1 << number, example)
         self.all = (1 << len(examples)) - 1
@@ -135,7 +137,10 @@ def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypo
         and draw("think", render(hypothesis.rule))
         < 1 - (1 - ASSUMPTIONS.induce) ** hypothesis.right.bit_count()
     ]
-    ties = {hypothesis.rule: 0.5 * draw("tie", render(hypothesis.rule)) for hypothesis in pool}
+    ties = {
+        hypothesis.rule: 0.5 * draw("tie", render(hypothesis.rule)) + _trusted(evidence, hypothesis.rule)
+        for hypothesis in pool
+    }
     chosen, left = [], evidence.failed
     while left and pool:
         best = max(pool, key=lambda h: _value(h, left) + ties[h.rule])
@@ -148,6 +153,13 @@ def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypo
     if otherwise not in present and _otherwise_pays(evidence, chosen, left):
         chosen.append(_Hypothesis(otherwise, evidence.none & left, 0))
     return chosen
+
+
+def _trusted(evidence: _Evidence, rule: Rule) -> float:
+    """What feedback adds to a rule on the very label it named, or on the last word of it."""
+    label = dict(rule.pick or ()).get("label", "")
+    named = label and any(marked == label or marked.endswith(f" {label}") for marked in evidence.marked)
+    return ASSUMPTIONS.trust if named else 0.0
 
 
 def _value(hypothesis: _Hypothesis, left: int) -> float:

@@ -1,0 +1,47 @@
+"""Divide, optimise, merge: fine-grained optimisation of LLM agents (FGO, arXiv 2505.03973), for notebooks.
+
+    import fgo_kit as fgo
+    bench = fgo.load_benchmark("logisticsqa", n_train=64)
+    run = fgo.run(bench, "simulated", method="fgo")
+    run.score, run.ci, run.tokens(), run.module
+"""
+
+from pathlib import Path
+
+from . import report
+from .calllog import CallLog
+from .divide import division
+from .grid import VARIANTS, compare, estimate, preset
+from .llm import load_llm
+from .merge import merging
+from .methods import method
+from .records import Component, Module, Rule, Task, Trajectory
+from .rollout import Benchmark
+from .run import Run, run
+
+__version__ = "0.1.0"
+__all__ = [
+    "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
+    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "report", "run",
+]  # fmt: skip
+
+BENCHMARKS = ("logisticsqa",)
+
+
+def load_benchmark(
+    name: str, path: str | Path | bool | None = None, n_train: int | None = None, split_seed: int = 0, **options
+) -> Benchmark:
+    """A benchmark with its three disjoint splits.
+
+    name: "logisticsqa". path: your own copy of the data; without it the shipped, generated set. n_train
+    takes so many training tasks, a larger number always including a smaller one's. The split seed has
+    nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1, fold=0.
+
+    >>> len(load_benchmark("logisticsqa", n_train=32).train)
+    32
+    """
+    if name not in BENCHMARKS:
+        raise ValueError(f"benchmark {name!r} is unknown; use one of {list(BENCHMARKS)}")
+    from .benchmarks import logisticsqa
+
+    return logisticsqa.load(path, n_train, split_seed, **options)

@@ -1,0 +1,255 @@
+"""Tables with intervals, figures, and their files: `summary`, `plot_*`, `save`.
+
+Colours belong to methods and are the same everywhere (Okabe and Ito's colour-blind-safe set). Whatever
+rests on the simulated LLM says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .records import MergeNode
+from .run import ROOT, Run, manifest
+from .stats import mean_interval, paired_difference, tasks_needed
+
+FIGURES = ROOT / "paper_figures"
+PAPER_VALUES = ROOT / "data" / "paper_values.csv"
+REFERENCE = "all_at_once"
+TOKENS = ("tokens_call_mean", "tokens_call_max", "tokens_optimiser", "tokens_all_in")
+SIMULATED = "simulated LLM: no evidence about any named model"
+COLOURS = {
+    "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
+    "fgo + counts + audit": "#CC79A7", "always_none": "#666666", "most_frequent_reference": "#666666",
+}  # fmt: skip
+
+
+def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
+    """Rows of `compare` as one row a benchmark, LLM and method, in the order of first appearance.
+
+    score, lo, hi: mean test score over tasks and seeds with a 95 % bootstrap interval that resamples
+    both; tasks of several worlds or folds are pooled. gain, gain_lo, gain_hi: paired difference to the
+    reference on the same tasks and seeds. Token figures (see `Run.token_figures`), calls and rules are
+    means a run; dropped counts trajectories left out of optimiser prompts. failed counts runs without a
+    score; they are in no mean.
+    """
+    table = []
+    for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
+        scores = {method: _matrix(runs) for method, runs in part.groupby("method", sort=False)}
+        for method, runs in part.groupby("method", sort=False):
+            table.append({"benchmark": benchmark, "llm": llm, "method": method} | _summarised(runs, scores, reference))
+    return pd.DataFrame(table)
+
+
+def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], reference: str) -> dict:
+    method = runs["method"].iloc[0]
+    own, rng = scores[method], np.random.default_rng(0)
+    found = mean_interval([own.to_numpy()], rng) if own.size else None
+    line = {
+        "simulated": bool(runs["simulated"].all()), "n_train": int(runs["n_train"].max()), "runs": len(runs),
+        "failed": int((runs["status"] != "ok").sum()), "tasks": own.shape[1], "seeds": own.shape[0],
+        "score": found.value if found else np.nan, "lo": found.lo if found else np.nan,
+        "hi": found.hi if found else np.nan,
+    }  # fmt: skip
+    gain = (np.nan, np.nan, np.nan)
+    if method != reference and reference in scores and own.size and scores[reference].size:
+        mine, other = own.align(scores[reference], join="inner")
+        paired = paired_difference([mine.to_numpy()], [other.to_numpy()], rng)
+        gain = (paired.value, paired.lo, paired.hi)
+    line |= dict(zip(("gain", "gain_lo", "gain_hi"), gain, strict=True))
+    means = [*TOKENS, "calls", "rules", "dropped", "usd"]
+    return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in means}
+
+
+def _matrix(runs: pd.DataFrame) -> pd.DataFrame:
+    """Scores as seeds x tasks, over all worlds or folds; a failed run leaves NaN."""
+    by_seed: dict[int, dict[str, float]] = {}
+    for seed, scores in zip(runs["seed"], runs["scores"], strict=True):
+        by_seed.setdefault(seed, {}).update(scores)
+    return pd.DataFrame.from_dict(by_seed, orient="index").dropna(how="all").astype(float)
+
+
+def show(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary for reading: percentages with intervals, tokens in thousands."""
+    shown = table[["benchmark", "llm", "method"]].copy()
+    shown["score %"] = [_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
+    shown[f"gain over {REFERENCE}"] = [_percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
+    for name in TOKENS:
+        shown[name.replace("tokens_", "k tokens ").replace("_", " ")] = (table[name] / 1000).round(1)
+    return shown.assign(rules=table["rules"].round(1), dropped=table["dropped"].round(1), runs=table["runs"])
+
+
+def _percent(value: float, lo: float, hi: float, sign: str = "") -> str:
+    if np.isnan(value):
+        return ""
+    return f"{100 * value:{sign}.1f} [{100 * lo:{sign}.1f}, {100 * hi:{sign}.1f}]"
+
+
+def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086)) -> str:
+    """How many test tasks two single runs would need to show the paper's smallest and largest gains."""
+    rate = float(table.loc[table["method"] == REFERENCE, "score"].mean())
+    if np.isnan(rate):
+        return "No run of the reference method: nothing to compute the needed test tasks from."
+    needed = ", ".join(f"+{100 * effect:.1f} points: {tasks_needed(effect, rate):,}" for effect in effects)
+    return f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): {needed}."
+
+
+def paper_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The paper's reported figures beside what was measured for `fgo` here, with a verdict."""
+    with PAPER_VALUES.open(newline="", encoding="utf-8") as file:
+        claims = list(csv.DictReader(file))
+    rows = []
+    for claim in claims:
+        for _, fgo in table[table["method"] == "fgo"].iterrows():
+            measured = _measured(claim["what"], fgo, table)
+            if measured:
+                rows.append({
+                    "claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".strip(), "measured": measured,
+                    "benchmark": fgo["benchmark"], "llm": fgo["llm"], "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}",
+                    "verdict": "simulated, not evidence" if fgo["simulated"] else "own data: not comparable",
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _measured(claim: str, fgo: pd.Series, table: pd.DataFrame) -> str:
+    same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"]) & (table["method"] == REFERENCE)
+    reference = table[same]
+    if "token" in claim and len(reference):
+        saved = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"].iloc[0]
+        in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"].iloc[0] - 1
+        return f"{100 * saved:.1f} % lower a call; in total {100 * in_all:+.1f} %"
+    if "gain" in claim or "improve" in claim:
+        return f"{_percent(fgo['gain'], fgo['gain_lo'], fgo['gain_hi'], sign='+')} points over {REFERENCE}"
+    return ""
+
+
+# -- figures
+
+
+def plot_methods(table: pd.DataFrame) -> Figure:
+    """Scores with intervals, a panel for every LLM, beside the prompt tokens of an optimiser call."""
+    llms = list(dict.fromkeys(table["llm"]))
+    figure, axes = plt.subplots(
+        1, len(llms) + 1, figsize=(2.3 * (len(llms) + 1) + 1, 2.6), sharey=True, layout="constrained"
+    )
+    for ax, llm in zip(axes, llms, strict=False):
+        plot_scores(table[table["llm"] == llm], ax=ax)
+    plot_call_tokens(table[table["llm"] == llms[0]], ax=axes[-1])
+    _note_simulated(figure, bool(table["simulated"].any()))
+    return figure
+
+
+def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """One LLM's methods as points with 95 % intervals; the title says which is best."""
+    ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
+    for row in table.to_dict("records"):
+        x, low, high = 100 * row["score"], 100 * row["lo"], 100 * row["hi"]
+        colour = COLOURS.get(row["method"], "#000000")
+        ax.errorbar([x], [row["method"]], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
+    best = table.loc[table["score"].idxmax()] if table["score"].notna().any() else None
+    llm = table["llm"].iloc[0]
+    ax.set_title(f"{llm}\nbest: {best['method']}" if best is not None else llm, fontsize=8)
+    ax.set_xlabel("test score, %", fontsize=8)
+    _tidy(ax)
+    return ax
+
+
+def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Mean prompt tokens of an optimiser or merger call, with the largest one marked."""
+    ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
+    for row in table.dropna(subset=["tokens_call_mean"]).to_dict("records"):
+        colour = COLOURS.get(row["method"], "#000000")
+        ax.barh(row["method"], row["tokens_call_mean"] / 1000, color=colour)
+        ax.plot(row["tokens_call_max"] / 1000, row["method"], "|", color="black", markersize=9)
+    ax.set_title("prompt tokens of an\noptimiser call (| largest)", fontsize=8)
+    ax.set_xlabel("thousand tokens", fontsize=8)
+    _tidy(ax)
+    return ax
+
+
+def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
+    """The tree of merges: every node with its number of rules; refused and failed merges in red."""
+    if run.merge_tree is None:
+        raise ValueError(f"run {run.id} ({run.config['method']}) has no merge tree; only fgo merges")
+    leaves = [node for node in run.merge_tree.walk() if not node.children]
+    ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * len(leaves)), 3.0), layout="constrained")[1]
+    places: dict[str, tuple[float, int]] = {}
+    columns = iter(range(len(leaves)))
+    _place(run.merge_tree, columns, places)
+    for node in run.merge_tree.walk():
+        x, y = places[node.id]
+        for child in node.children:
+            ax.plot([x, places[child.id][0]], [y, places[child.id][1]], color="#999999", zorder=1)
+        refused = node.decision not in ("leaf", "merged")
+        face = "#D55E00" if refused else ("#56B4E9" if node.children else "#F0E442")
+        ax.annotate(
+            f"{node.id}\n{len(node.module.rules)}", (x, y), ha="center", va="center", fontsize=7,
+            bbox={"boxstyle": "round", "facecolor": face, "edgecolor": "none"},
+        )  # fmt: skip
+    merges = sum(1 for node in run.merge_tree.walk() if node.children)
+    ax.set_title(f"{len(leaves)} modules in {merges} merges (numbers: rules)", fontsize=9)
+    ax.set_xlim(-0.7, len(leaves) - 0.3)
+    ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
+    ax.axis("off")
+    _note_simulated(ax.figure, run.config["simulated"])
+    return ax
+
+
+def _place(node: MergeNode, columns, places: dict[str, tuple[float, int]]) -> tuple[float, int]:
+    if not node.children:
+        places[node.id] = (float(next(columns)), 0)
+    else:
+        spots = [_place(child, columns, places) for child in node.children]
+        places[node.id] = (float(np.mean([x for x, _ in spots])), 1 + max(y for _, y in spots))
+    return places[node.id]
+
+
+def _tidy(ax: Axes) -> None:
+    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.tick_params(labelsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+    if not ax.yaxis_inverted():
+        ax.invert_yaxis()
+
+
+def _note_simulated(figure: Figure, simulated: bool) -> None:
+    if simulated:
+        figure.text(0.995, 0.005, SIMULATED, ha="right", va="bottom", fontsize=5.5, color="#666666")
+
+
+# -- files
+
+
+def save(
+    name: str, table: pd.DataFrame, rows: pd.DataFrame, figure: Figure | None = None, preset: str = "fast"
+) -> Path:
+    """Write NAME.csv, NAME.json (provenance) and, with a figure, NAME.png and NAME.pdf; returns the CSV's path.
+
+    preset "full" writes to paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in
+    CSV and figures: times and machine stand in the JSON alone.
+    """
+    from .simulate.limits import constants_hash
+
+    folder = FIGURES if preset == "full" else FIGURES / "fast"
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
+    if figure is not None:
+        figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
+        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    provenance = {
+        "preset": preset, "simulated": bool(rows["simulated"].all()), "llms": sorted(set(rows["llm"])),
+        "seeds": sorted({int(seed) for seed in rows["seed"]}), "runs": sorted(set(rows["run_id"])),
+        "data": sorted(set(rows["data"])), "simulator_constants": constants_hash(),
+        "run_seconds": round(float(rows["seconds"].sum()), 1), "manifest": manifest(),
+    }  # fmt: skip
+    (folder / f"{name}.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+    return folder / f"{name}.csv"
