@@ -18,6 +18,9 @@ TAGS = (
     "feedback", "document", "problem", "answer",
 )  # fmt: skip
 _OUR_TAGS = re.compile(rf"<(?=/?(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
+_ANSWER = re.compile(r"^[^\w\n]*ANSWER[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
+_RULES = re.compile(r"^[^\w\n]*RULES[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
+_MARKUP = "*` \t\r\n"  # models like to set their answer in bold or as code
 FEEDBACK_LIMIT = 1_200
 """Longest feedback, in characters, that an optimiser prompt carries."""
 
@@ -113,10 +116,9 @@ def parse_action(reply: str) -> tuple[str, tuple[str, ...]]:
     >>> parse_action("THOUGHT: x\\nRULES: s1e1.1, s1e1.2\\nANSWER: 42")
     ('42', ('s1e1.1', 's1e1.2'))
     """
-    answers = re.findall(r"^\W*ANSWER\W*?:[*\s]*(.*?)\s*$", reply, re.MULTILINE | re.IGNORECASE)
-    cited = re.findall(r"^\W*RULES\W*?:[*\s]*(.*)$", reply, re.MULTILINE | re.IGNORECASE)
+    answers, cited = _ANSWER.findall(reply), _RULES.findall(reply)
     ids = tuple(dict.fromkeys(re.findall(r"[\w.-]*\w", cited[-1]))) if cited else ()
-    return (answers[-1] if answers else reply.strip()), ids
+    return (answers[-1] if answers else reply).strip(_MARKUP), ids
 
 
 def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:

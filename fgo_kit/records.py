@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field, replace
 from functools import cache
-from html import escape
+from html import escape as html_escape
 from typing import Any
 
 from pydantic import TypeAdapter
+
+_UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f\\ud800-\\udfff]")
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class Module:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td><code>{escape(rule.id)}</code></td><td style='text-align:left'>{escape(rule.text)}</td>"
-            f"<td title='{escape(', '.join(rule.support), quote=True)}'>{len(rule.support)}</td>"
+            f"<td title='{escape(', '.join(rule.support))}'>{len(rule.support)}</td>"
             f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{escape(rule.origin)}</td></tr>"
             for rule in self.rules
         )
@@ -227,6 +230,11 @@ def to_json(record: Any) -> str:
 def from_json(kind: type, text: str) -> Any:
     """The record that `to_json` wrote; raises pydantic's ValidationError on anything else."""
     return _adapter(kind).validate_python(json.loads(text))
+
+
+def escape(text: str) -> str:
+    """Any text as HTML: escaped; control characters and lone surrogates become U+FFFD."""
+    return html_escape(_UNSHOWABLE.sub("\ufffd", text))
 
 
 def digest(value: Any, length: int = 16) -> str:
