@@ -57,7 +57,6 @@ class Meter:
         self.llm, self.log, self.run_id, self.sample, self.on_call = llm, log, run_id, sample, on_call
         self.limiter = Limiter(sample)
         self.pool = Pool(workers)
-        self.map, self.together, self.cancel = self.pool.map, self.pool.together, self.pool.cancel
         self._params = json.dumps(llm.params, sort_keys=True, default=str)
         log.know(llm, self._params)
         self._base_url = llm.params.get("base_url")
@@ -98,12 +97,15 @@ class Meter:
 
     def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """See `Pool.map`: results in order, at most `workers` at a time over the whole run."""
+        return self.pool.map(fn, items)
 
     def together(self, thunks: Iterable[Callable[[], Any]]) -> list[Any]:
         """See `Pool.together`: each thunk in its own thread, for work that mostly waits in `map`."""
+        return self.pool.together(thunks)
 
     def cancel(self) -> None:
         """See `Pool.cancel`: queued work is dropped, later asks raise Cancelled."""
+        self.pool.cancel()
 
     @property
     def spent(self) -> tuple[int, int, float | None]:

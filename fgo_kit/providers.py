@@ -27,6 +27,7 @@ from .llm import (
     ToolCall,
     Unreachable,
     Usage,
+    is_local,
 )  # fmt: skip
 from .tokens import count_messages, encoding_for
 
@@ -159,7 +160,7 @@ class OpenAILLM(_Remote):
 
 
 class AnthropicLLM(_Remote):
-    """A model behind Anthropic's messages. `sample` only tells draws apart: there is no seed to send."""
+    """A model behind Anthropic's messages. `sample` only tells draws apart: it has no seed."""
 
     provider = "anthropic"
 
@@ -191,6 +192,8 @@ class AnthropicLLM(_Remote):
         if schema:
             plain = anthropic.transform_schema(schema)
             options["output_config"] = {"format": {"type": "json_schema", "schema": plain}}
+        if is_local(self.params.get("base_url", "")):
+            options["extra_headers"] = {"x-sample": str(sample)}  # our loopback server's stand-in for a seed
         chat = [m for m in messages if m["role"] != "system"]
         answer = self._client.messages.create(
             model=self.model, max_tokens=self.max_completion, messages=chat, **options

@@ -1,0 +1,253 @@
+import sqlite3
+
+import numpy as np
+import pytest
+
+from fgo_kit.calllog import CallLog, NotACallLog, Place, Response, asked, redact
+
+
+def request(text, llm="openai:x", sample=0):
+    return asked(
+        llm, "{}", [{"role": "system", "content": "s"}, {"role": "user", "content": text}], sample=sample
+    )
+
+
+def response(prompt=10, completion=5, usd=0.5, text="an answer", start=1.0, **more):
+    values = dict(
+        text=text, tool_calls="[]", finish="stop", prompt=prompt, cached=2, completion=completion,
+        reasoning=1, counter="provider", usd=usd, start=start, end=start + 2,
+    )  # fmt: skip
+    return Response(**values | more)
+
+
+@pytest.fixture
+def log(tmp_path):
+    with CallLog(tmp_path / "sub" / "log.sqlite") as log:
+        log.begin("r", {"seed": 0}, {"version": 1})
+        yield log
+
+
+def test_ledger_by_hand(log):
+    a, b = request("a"), request("b")
+    log.record("r", Place("rollout", task="1"), a, response=response(10, 5, 0.5))
+    log.record("r", Place("rollout", task="2"), a, span=(4.0, 4.0))  # the same question: from the cache
+    log.record("r", Place("propose", subset="s1"), b, response=response(100, 20, 2.0, start=5.0))
+    log.record("r", Place("merge", node="m1"), request("c"), error=ValueError("no"), span=(6.0, 7.0))
+    table = log.tokens("r").set_index("phase")
+    assert list(table.index) == ["rollout", "propose", "merge"]
+    assert list(table.calls) == [2, 1, 1]
+    assert list(table.paid_calls) == [1, 1, 0]
+    assert list(table.prompt) == [20, 100, 0]
+    assert list(table.cached) == [4, 2, 0]
+    assert list(table.completion) == [10, 20, 0]
+    assert list(table.reasoning) == [2, 1, 0]
+    assert list(table.paid_prompt) == [10, 100, 0]
+    assert list(table.paid_completion) == [5, 20, 0]
+    assert list(table.usd) == [1.0, 2.0, 0.0]
+    assert list(table.paid_usd) == [0.5, 2.0, 0.0]
+    assert log.paid("r") == (2, 135, 2.5)
+
+
+def test_ledger_and_calls_sum_to_the_raw_tables(log):
+    rng = np.random.default_rng(0)
+    for n in range(60):
+        found = log.find(request(str(n % 25)).key)
+        paid = None if found else response(int(rng.integers(1, 99)), int(rng.integers(1, 99)), start=float(n))
+        log.record(
+            "r",
+            Place(["rollout", "evaluate"][n % 2], task=str(n)),
+            request(str(n % 25)),
+            response=paid,
+            span=(n, n + 1),
+        )
+    table, calls = log.tokens("r"), log.calls("r")
+    raw = (
+        sqlite3.connect(log.path)
+        .execute("SELECT count(*), sum(prompt), sum(completion) FROM responses")
+        .fetchone()
+    )
+    assert (table.paid_calls.sum(), table.paid_prompt.sum(), table.paid_completion.sum()) == raw
+    assert calls.prompt.sum() == table.prompt.sum()
+    assert calls.paid_usd.sum() == table.paid_usd.sum() == 0.5 * 25
+    assert calls[calls.paid].prompt.sum() == table.paid_prompt.sum()
+    assert (calls.seconds == 1).all() and calls.place.is_unique
+
+
+def test_logging_again_changes_nothing(log):
+    place = Place("rollout", task="1")
+    log.record("r", place, request("a"), response=response())
+    before = log.calls("r")
+    log.record("r", place, request("a"), span=(9.0, 9.0))
+    assert log.calls("r").equals(before)
+    assert log.paid("r") == (1, 15, 0.5)
+
+
+def test_a_replaced_call_stays_paid_but_is_not_logical(log):
+    place = Place("rollout", task="1")
+    log.record("r", place, request("a"), response=response(10, 5, 0.5))
+    log.record("r", place, request("b"), response=response(20, 7, 1.0))
+    log.record("r", place, request("a"), span=(9.0, 9.0))
+    row = log.tokens("r").iloc[0]
+    assert (row.calls, row.prompt, row.usd) == (1, 10, 0.5)
+    assert (row.paid_calls, row.paid_prompt, row.paid_completion, row.paid_usd) == (2, 30, 12, 1.5)
+    assert log.paid("r") == (2, 42, 1.5)
+
+
+def test_a_failure_gives_way_to_an_answer(log):
+    place = Place("rollout", task="1")
+    log.record("r", place, request("a"), error=TimeoutError("slow"), span=(1.0, 2.0))
+    assert list(log.calls("r").status) == ["TimeoutError"]
+    log.record("r", place, request("a"), response=response())
+    assert list(log.calls("r").status) == ["ok"] and list(log.calls("r").error) == [""]
+
+
+def test_an_unpriced_part_makes_the_sum_nan_not_too_small(log):
+    log.record("r", Place("rollout", task="1"), request("a"), response=response(usd=None))
+    log.record("r", Place("rollout", task="2"), request("b"), response=response(usd=1.0))
+    assert np.isnan(log.tokens("r").usd[0]) and np.isnan(log.tokens("r").paid_usd[0])
+    assert log.paid("r")[2] is None
+    assert np.isnan(log.calls("r").usd).tolist() == [True, False]
+
+
+def test_messages_are_stored_once_and_come_back(log):
+    log.record("r", Place("rollout", task="1"), request("a"), response=response())
+    log.record("r", Place("rollout", task="2"), request("b"), response=response())
+    count = sqlite3.connect(log.path).execute("SELECT count(*) FROM messages").fetchone()[0]
+    assert count == 3  # the system message is shared
+    assert log.messages_of(request("b").key)[1] == {"role": "user", "content": "b"}
+    with pytest.raises(KeyError, match="nokey"):
+        log.messages_of("nokey")
+
+
+@pytest.mark.parametrize("first, second", [(Place("a", task="b/c"), Place("a", node="b", task="c")),
+                                           (Place("a", task="x%2F"), Place("a", task="x/")),
+                                           (Place("a", subset="1"), Place("a", epoch=1))])  # fmt: skip
+def test_places_do_not_collide(first, second):
+    assert str(first) != str(second)
+
+
+def test_everything_that_changes_the_answer_changes_the_key():
+    chat = [{"role": "user", "content": "hi"}]
+    keys = [
+        asked("a", "{}", chat).key, asked("b", "{}", chat).key, asked("a", '{"t":1}', chat).key,
+        asked("a", "{}", chat, sample=1).key, asked("a", "{}", chat, tools=[{"name": "t"}]).key,
+        asked("a", "{}", chat, schema={"title": "x"}).key, asked("a", "{}", chat * 2).key,
+        asked("a", "{}", [{"role": "system", "content": "hi"}]).key,
+    ]  # fmt: skip
+    assert len(dict.fromkeys(keys)) == len(keys)
+    assert asked("a", "{}", chat).key[:24] == asked("b", '{"t":1}', chat).key[:24]
+
+
+# -- runs
+
+
+def test_begin_resumes_the_same_config_and_refuses_another(log):
+    log.finish("r", "BudgetExceeded")
+    assert log.begin("r", {"seed": 0}, {"version": 2})["status"] == "running"
+    log.finish("r", "ok", {"score": 0.5})
+    assert log.begin("r", {"seed": 0}, {"version": 2})["status"] == "ok"
+    with pytest.raises(ValueError, match="another config"):
+        log.begin("r", {"seed": 1}, {})
+    table = log.runs()
+    assert (
+        list(table.run_id) == ["r"]
+        and table.result[0] == {"score": 0.5}
+        and table.manifest[0] == {"version": 1}
+    )
+    with pytest.raises(KeyError, match="nothing"):
+        log.run("nothing")
+
+
+# -- files
+
+
+@pytest.mark.parametrize("content", [b"some notes\n", b"SQLite format 3\0" + bytes(84) + b"x" * 900, b"x"])
+def test_a_foreign_file_is_refused_and_untouched(tmp_path, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(NotACallLog, match="notes.txt"):
+        CallLog(path)
+    assert path.read_bytes() == content and [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_another_programs_database_and_a_newer_log_are_refused(tmp_path):
+    other, newer = tmp_path / "other.db", tmp_path / "newer.sqlite"
+    with sqlite3.connect(other) as db:
+        db.execute("CREATE TABLE runs (x)")
+    CallLog(newer).close()
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version = 99")
+    for path, found in ((other, "another program"), (newer, "log format 99")):
+        before = path.read_bytes()
+        with pytest.raises(NotACallLog, match=found):
+            CallLog(path)
+        assert path.read_bytes() == before
+    with pytest.raises(NotACallLog, match="folder"):
+        CallLog(tmp_path)
+
+
+def test_a_damaged_log_is_refused(tmp_path):
+    path = tmp_path / "log.sqlite"
+    CallLog(path).close()
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 9000)
+    with pytest.raises(NotACallLog, match="log.sqlite"):
+        CallLog(path)
+
+
+def test_two_connections_share_a_file(log):
+    with CallLog(log.path) as second:
+        for n in range(20):
+            (log, second)[n % 2].record(
+                "r", Place("rollout", task=str(n)), request(str(n)), response=response()
+            )
+        assert len(second.calls()) == 20 and second.find(request("4").key).text == "an answer"
+
+
+def test_a_log_in_memory():
+    with CallLog() as log:
+        log.begin("r", {}, {})
+        log.record("r", Place("test"), request("a"), response=response())
+        assert len(log.calls()) == 1 and "memory" in repr(log)
+        assert log.tokens("absent").empty and log.calls("absent").empty and log.paid("absent") == (0, 0, 0.0)
+
+
+def test_unite(tmp_path, log):
+    log.record("r", Place("rollout", task="1"), request("a"), response=response())
+    log.record("r", Place("rollout", task="2"), request("x"), error=TimeoutError("slow"), span=(1.0, 2.0))
+    with CallLog(tmp_path / "other.sqlite") as other:
+        other.begin("r", {"seed": 0}, {})
+        other.begin("r2", {"seed": 1}, {})
+        other.record("r", Place("rollout", task="1"), request("a"), response=response(text="paid twice"))
+        other.record("r", Place("rollout", task="2"), request("x"), response=response())
+        other.record("r2", Place("rollout", task="1"), request("b"), response=response())
+        other.finish("r", "ok", {"score": 1})
+    for _ in range(2):  # the second time adds nothing
+        log.unite(tmp_path / "other.sqlite")
+        assert list(log.runs().run_id) == ["r", "r2"] and log.run("r")["status"] == "ok"
+        assert len(log.calls("r")) == 2 and (log.calls("r").status == "ok").all()
+        assert log.find(request("a").key).text == "an answer"
+        assert log.paid("r") == (2, 30, 1.0) and log.paid("r2") == (1, 15, 0.5)
+        assert log.messages_of(request("b").key)[1]["content"] == "b"
+    (tmp_path / "notes").write_text("no log")
+    with pytest.raises(NotACallLog):
+        log.unite(tmp_path / "notes")
+    with pytest.raises(FileNotFoundError):
+        log.unite(tmp_path / "absent")
+
+
+def test_nearest_names_the_place_and_what_differs(log):
+    assert log.nearest([{"role": "user", "content": "a"}]) is None
+    for task, text in (("1", "Where is the mug?"), ("2", "Read the invoice 4711.")):
+        log.record("r", Place("rollout", task=task), request(text), response=response())
+    near = [{"role": "system", "content": "s"}, {"role": "user", "content": "Read the invoice 4712."}]
+    place, difference = log.nearest(near)
+    assert place == "r rollout//0//2/0"
+    assert "4711" in difference and "4712" in difference
+
+
+def test_keys_are_redacted(log):
+    secret = "sk-proj-abcdefGHIJ1234567890"
+    error = ValueError(f"bad key {secret} and Bearer {secret} at https://me:{secret}@host/")
+    log.record("r", Place("rollout"), request("a"), error=error, span=(1.0, 2.0))
+    assert secret not in log.calls("r").error[0] and "[redacted]" in log.calls("r").error[0]
+    assert redact("asks risk-averse keys") == "asks risk-averse keys"
