@@ -25,7 +25,8 @@ from .merge import MERGES
 from .methods import METHODS
 from .records import digest
 from .rollout import Benchmark, Settings
-from .run import _check, _config, _log_path, manifest, run
+from .provenance import manifest
+from .run import _check, _config, _log_path, described, run
 
 PAPER = {"gate": "none", "counts": False, "audit": 0}
 VARIANTS: dict[str, dict] = {
@@ -199,8 +200,8 @@ def _row(job: _Job) -> dict:
         return run(job.bench, job.llm, seed=job.seed, log=job.log, workers=job.workers, **job.choices).row()
     except FGOError as error:  # a recorded status, never a wrong answer
         nan = float("nan")
-        empty = {"score": nan, "lo": nan, "hi": nan, "scores": {}, "error": str(error)}
-        return {"run_id": job.run_id, **_job_config(job), **empty, "status": type(error).__name__}
+        empty = {"score": nan, "lo": nan, "hi": nan, "scores": {}, "seconds": 0.0, "error": str(error)}
+        return {"run_id": job.run_id, **described(_job_config(job)), **empty, "status": type(error).__name__}
 
 
 def _bar(total: int, progress: bool | None) -> tqdm:
@@ -210,18 +211,15 @@ def _bar(total: int, progress: bool | None) -> tqdm:
     return tqdm(total=total, desc="runs", unit="run", leave=False, disable=not progress)
 
 
-def estimate(model: str, name: str = "fast") -> dict:
+def estimate(bench: Benchmark, model: str, name: str = "fast") -> dict:
     """What the shipped comparison would take with a real model: calls, tokens, USD (None where unpriced).
 
-    Measured by running the same comparison with the simulated LLM, smallest seed, and multiplying; a real
-    model's answers are usually longer, so completion tokens are counted three times.
+    Measured by running the comparison on `bench` with the simulated LLM and one seed, and multiplying; a
+    real model's answers are usually longer, so completion tokens are counted three times.
     """
-    from .benchmarks import logisticsqa
-
     chosen = preset(name)
-    bench = logisticsqa.load(n_train=chosen.n_train)
-    first = chosen.seeds[0]
-    tables = [run(bench, "simulated", seed=first, workers=1, **choices).tokens() for choices in VARIANTS.values()]
+    seed = chosen.seeds[0]
+    tables = [run(bench, "simulated", seed=seed, workers=1, **choices).tokens() for choices in VARIANTS.values()]
     times = len(chosen.seeds) * len(chosen.worlds)
     ledger = pd.concat(tables)[["calls", "prompt", "completion"]].sum() * times
     usage = Usage(int(ledger["prompt"]), int(3 * ledger["completion"]))

@@ -18,14 +18,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .records import MergeNode
-from .run import ROOT, Run, manifest
+from .provenance import ROOT, manifest
+from .run import Run
 from .stats import mean_interval, paired_difference, tasks_needed
 
 FIGURES = ROOT / "paper_figures"
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
 REFERENCE = "all_at_once"
 TOKENS = ("tokens_call_mean", "tokens_call_max", "tokens_optimiser", "tokens_all_in")
-SIMULATED = "simulated LLM: no evidence about any named model"
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
     "fgo + counts + audit": "#CC79A7", "always_none": "#666666", "most_frequent_reference": "#666666",
@@ -54,7 +54,7 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     own, rng = scores[method], np.random.default_rng(0)
     found = mean_interval([own.to_numpy()], rng) if own.size else None
     line = {
-        "simulated": bool(runs["simulated"].all()), "n_train": int(runs["n_train"].max()), "runs": len(runs),
+        "simulated": bool(runs["simulated"].all()), "constants": runs["constants"].iloc[0], "n_train": int(runs["n_train"].max()), "runs": len(runs),
         "failed": int((runs["status"] != "ok").sum()), "tasks": own.shape[1], "seeds": own.shape[0],
         "score": found.value if found else np.nan, "lo": found.lo if found else np.nan,
         "hi": found.hi if found else np.nan,
@@ -102,6 +102,22 @@ def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086))
     return f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): {needed}."
 
 
+def findings(table: pd.DataFrame) -> str:
+    """What a summary shows of `fgo`, a line for every LLM, worded from its numbers."""
+    lines = []
+    for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
+        fgo = part[part["method"] == "fgo"]
+        if fgo.empty or part["score"].isna().all():
+            continue
+        best, gain = part.loc[part["score"].idxmax()], fgo[["gain", "gain_lo", "gain_hi"]].iloc[0]
+        verdict = "beats" if gain["gain_lo"] > 0 else "loses to" if gain["gain_hi"] < 0 else "cannot be told from"
+        lines.append(
+            f"{benchmark}, {llm}: fgo {verdict} {REFERENCE} ({_percent(*gain, sign='+')} points); "
+            f"highest mean: {best['method']}, {_percent(*best[['score', 'lo', 'hi']])} %"
+        )
+    return "\n".join(lines)
+
+
 def paper_table(table: pd.DataFrame) -> pd.DataFrame:
     """The paper's reported figures beside what was measured for `fgo` here, with a verdict."""
     with PAPER_VALUES.open(newline="", encoding="utf-8") as file:
@@ -109,13 +125,12 @@ def paper_table(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for claim in claims:
         for _, fgo in table[table["method"] == "fgo"].iterrows():
-            measured = _measured(claim["what"], fgo, table)
-            if measured:
-                rows.append({
-                    "claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".strip(), "measured": measured,
-                    "benchmark": fgo["benchmark"], "llm": fgo["llm"], "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}",
-                    "verdict": "simulated, not evidence" if fgo["simulated"] else "own data: not comparable",
-                })  # fmt: skip
+            rows.append({
+                "claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".strip(),
+                "measured": _measured(claim["what"], fgo, table), "benchmark": fgo["benchmark"], "llm": fgo["llm"],
+                "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}",
+                "verdict": "simulated, not evidence" if fgo["simulated"] else "own data: not comparable",
+            })  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -126,9 +141,9 @@ def _measured(claim: str, fgo: pd.Series, table: pd.DataFrame) -> str:
         saved = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"].iloc[0]
         in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"].iloc[0] - 1
         return f"{100 * saved:.1f} % lower a call; in total {100 * in_all:+.1f} %"
-    if "gain" in claim or "improve" in claim:
+    if claim.startswith("gain over"):
         return f"{_percent(fgo['gain'], fgo['gain_lo'], fgo['gain_hi'], sign='+')} points over {REFERENCE}"
-    return ""
+    return "not run"
 
 
 # -- figures
@@ -143,12 +158,13 @@ def plot_methods(table: pd.DataFrame) -> Figure:
     for ax, llm in zip(axes, llms, strict=False):
         plot_scores(table[table["llm"] == llm], ax=ax)
     plot_call_tokens(table[table["llm"] == llms[0]], ax=axes[-1])
-    _note_simulated(figure, bool(table["simulated"].any()))
+    figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))
+    _note_simulated(figure, "".join(sorted(set(table["constants"]))))
     return figure
 
 
 def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """One LLM's methods as points with 95 % intervals; the title says which is best."""
+    """One LLM's methods as points with 95 % intervals; the title names the highest mean."""
     ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
     for row in table.to_dict("records"):
         x, low, high = 100 * row["score"], 100 * row["lo"], 100 * row["hi"]
@@ -156,7 +172,7 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.errorbar([x], [row["method"]], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
     best = table.loc[table["score"].idxmax()] if table["score"].notna().any() else None
     llm = table["llm"].iloc[0]
-    ax.set_title(f"{llm}\nbest: {best['method']}" if best is not None else llm, fontsize=8)
+    ax.set_title(f"{llm}\nhighest mean: {best['method']}" if best is not None else llm, fontsize=8)
     ax.set_xlabel("test score, %", fontsize=8)
     _tidy(ax)
     return ax
@@ -199,7 +215,7 @@ def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-0.7, len(leaves) - 0.3)
     ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
     ax.axis("off")
-    _note_simulated(ax.figure, run.config["simulated"])
+    _note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
     return ax
 
 
@@ -221,9 +237,11 @@ def _tidy(ax: Axes) -> None:
         ax.invert_yaxis()
 
 
-def _note_simulated(figure: Figure, simulated: bool) -> None:
-    if simulated:
-        figure.text(0.995, 0.005, SIMULATED, ha="right", va="bottom", fontsize=5.5, color="#666666")
+def _note_simulated(figure: Figure, constants: str) -> None:
+    """`constants` is the hash of the simulated LLM's constants, "" for a real one."""
+    if constants:
+        text = f"simulated LLM (constants {constants}): no evidence about any named model"
+        figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=5.5, color="#666666")
 
 
 # -- files
@@ -237,8 +255,6 @@ def save(
     preset "full" writes to paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in
     CSV and figures: times and machine stand in the JSON alone.
     """
-    from .simulate.limits import constants_hash
-
     folder = FIGURES if preset == "full" else FIGURES / "fast"
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
@@ -248,7 +264,7 @@ def save(
     provenance = {
         "preset": preset, "simulated": bool(rows["simulated"].all()), "llms": sorted(set(rows["llm"])),
         "seeds": sorted({int(seed) for seed in rows["seed"]}), "runs": sorted(set(rows["run_id"])),
-        "data": sorted(set(rows["data"])), "simulator_constants": constants_hash(),
+        "data": sorted(set(rows["data"])), "simulator_constants": sorted(set(rows["constants"])),
         "run_seconds": round(float(rows["seconds"].sum()), 1), "manifest": manifest(),
     }  # fmt: skip
     (folder / f"{name}.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")

@@ -7,16 +7,12 @@ they do not change the result.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from html import escape
-from importlib.metadata import version
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
-from subprocess import run as run_command
 
 import numpy as np
 import pandas as pd
@@ -27,11 +23,11 @@ from .llm import LLM, FGOError, load_llm
 from .merge import GATES, MERGES
 from .meter import Budget, Meter
 from .methods import METHODS, Outcome
+from .provenance import ROOT, code_version, manifest
 from .records import Division, MergeNode, Module, Task, Trajectory, digest, from_json, to_json
 from .rollout import Benchmark, Context, Judged, Settings, rollouts
 from .stats import Interval, mean_interval, wilson
 
-ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_LOG = ROOT / "data" / "runs" / "fgo.sqlite"
 OPTIMISER_PHASES = ("propose", "merge", "repair")
 
@@ -187,12 +183,9 @@ class Run:
 
     def row(self) -> dict:
         """The run as one row of `compare`."""
-        config, (lo, hi) = self.config, self.ci
-        shown = ("benchmark", "llm", "simulated", "method", "divide", "merge", "gate", "n_train")
-        tokens = self.tokens()
+        tokens, (lo, hi) = self.tokens(), self.ci
         return {
-            "run_id": self.id, **{name: config[name] for name in shown}, "data": config["fingerprint"][:8],
-            "n_subsets": len(self.division) if self.division else 0, "seed": config["seed"],
+            "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
             "score": self.score, "lo": lo, "hi": hi, **self.token_figures(),
             "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
             "calls": int(tokens["calls"].sum()), "dropped": len(self.state.dropped),
@@ -319,6 +312,13 @@ def _config(bench: Benchmark, llm: LLM, method: str, settings: Settings, seed: i
     }  # fmt: skip
 
 
+def described(config: dict) -> dict:
+    """The columns of a row of `compare` that a run's config decides."""
+    shown = ("benchmark", "llm", "simulated", "method", "divide", "merge", "gate", "n_train", "seed")
+    constants = config["llm_params"].get("constants", "")
+    return {**{name: config[name] for name in shown}, "data": config["fingerprint"][:8], "constants": constants}
+
+
 def _log_path(log: str | Path | None, llm: LLM) -> Path | None:
     if log is None and llm.simulated:
         return None  # simulated calls can be had again for nothing
@@ -327,37 +327,3 @@ def _log_path(log: str | Path | None, llm: LLM) -> Path | None:
         path = ROOT / path  # the same file from a notebook's folder as from the root
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def manifest() -> dict:
-    """What a result depends on beside its config: versions and commit."""
-    packages = ("numpy", "scipy", "scikit-learn", "pandas", "pydantic", "openai", "anthropic")
-    return {
-        "python": sys.version.split()[0], "fgo_kit": version("fgo-kit"), "commit": commit(),
-        **{name: version(name) for name in packages},
-    }  # fmt: skip
-
-
-@cache
-def code_version() -> str:
-    """A hash of this package's sources. Changed code makes a new run, whose logged calls are free."""
-    files = sorted((ROOT / "fgo_kit").rglob("*.py"))
-    return digest([[file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")] for file in files])
-
-
-
-
-@cache
-def commit() -> str:
-    """The commit of this checkout, with "+changes" where files differ from it; "unknown" outside git."""
-    head = _git("rev-parse", "--short=12", "HEAD")
-    changed = head and _git("status", "--porcelain", "--untracked-files=no", "--", "fgo_kit", "data")
-    return (head or "unknown") + ("+changes" if changed else "")
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = run_command(["git", *arguments], cwd=ROOT, stdout=PIPE, stderr=DEVNULL, text=True)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+import fgo_kit
 from fgo_kit import reproduce
 
 ESTIMATE = {"calls": 1200, "prompt_tokens": 2_000_000, "completion_tokens": 90_000, "usd": 1.5, "note": ""}
@@ -39,8 +39,7 @@ def call(place, *more):
 
 def paid(monkeypatch, answer="", terminal=False, estimate=None):
     """Stand-ins for the estimate and for the user at the keyboard."""
-    run = SimpleNamespace(estimate=lambda model, preset: dict(ESTIMATE, **(estimate or {})))
-    monkeypatch.setitem(sys.modules, "fgo_kit.grid", run)
+    monkeypatch.setattr(fgo_kit, "estimate", lambda bench, model, preset: dict(ESTIMATE, **(estimate or {})))
     stdin = io.StringIO(answer)
     stdin.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stdin", stdin)
@@ -134,10 +133,10 @@ def test_offline_models_are_never_asked_about(model, monkeypatch):
 def test_a_model_nobody_can_estimate_stops_before_anything_runs(place, capsys, monkeypatch):
     write(place / "notebooks", "00_first.ipynb", "1")
 
-    def unknown(model, preset):
+    def unknown(bench, model, preset):
         raise ValueError(f"unknown model {model!r}")
 
-    monkeypatch.setitem(sys.modules, "fgo_kit.grid", SimpleNamespace(estimate=unknown))
+    monkeypatch.setattr(fgo_kit, "estimate", unknown)
     assert call(place, "--model", "simulatd") == 2
     assert "unknown model 'simulatd'" in capsys.readouterr().err
 

@@ -12,9 +12,11 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from html import unescape
 
 from ..llm import BadRequest, ContextOverflow, Reply, Usage
+from ..records import digest
 from ..tokens import count_messages, estimate
 from . import logisticsqa
 from .limits import Profile, constants_hash, noticing, obey, profile
@@ -66,7 +68,13 @@ class SimulatedLLM:
 
 def load(name: str = "small") -> SimulatedLLM:
     """The simulated LLM with a profile: "small", "large", "frontier", "null", "small-ruler" ..."""
-    return SimulatedLLM(f"simulated:{name}", profile(name), {"constants": constants_hash()})
+    return SimulatedLLM(f"simulated:{name}", profile(name), {"constants": frozen_hash()})
+
+
+@cache
+def frozen_hash() -> str:
+    """A hash of every number the simulation rests on. It is committed before a grid is run."""
+    return digest([constants_hash(), *(competence.KNOWLEDGE for competence in COMPETENCES)])
 
 
 class _Call:

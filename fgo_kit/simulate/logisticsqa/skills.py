@@ -33,6 +33,8 @@ _KNOWN_FIELDS = {
     "despatchdocument": 1, "additionaldocument": 1, "order": 0.2, "buyer": 0.2, "party": 0, "uuid": 0,
 }  # fmt: skip
 _UNLABELLED = {"once": 0.4, "repeatedly": 1.1}
+KNOWLEDGE = (_KNOWN, _KNOWN_FIELDS, _UNLABELLED)
+"""All of it, for the hash of frozen constants."""
 
 
 def act(rules: Sequence[tuple[str, str]], document: str, obey: float, draw: Draw) -> tuple[str, str, tuple[str, ...]]:
