@@ -25,7 +25,10 @@ from .stats import mean_interval, paired_difference, tasks_needed
 FIGURES = ROOT / "paper_figures"
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
 REFERENCE = "all_at_once"
-TOKENS = ("tokens_call_mean", "tokens_call_max", "tokens_optimiser", "tokens_all_in")
+TOKENS = {
+    "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
+    "tokens_all_in": "all in",
+}  # fmt: skip
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
     "fgo + counts + audit": "#CC79A7", "always_none": "#666666", "most_frequent_reference": "#666666",
@@ -78,13 +81,19 @@ def _matrix(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def show(table: pd.DataFrame) -> pd.DataFrame:
-    """A summary for reading: percentages with intervals, tokens in thousands."""
-    shown = table[["benchmark", "llm", "method"]].copy()
-    shown["score %"] = [_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
-    shown[f"gain over {REFERENCE}"] = [_percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
-    for name in TOKENS:
-        shown[name.replace("tokens_", "k tokens ").replace("_", " ")] = (table[name] / 1000).round(1)
-    return shown.assign(rules=table["rules"].round(1), dropped=table["dropped"].round(1), runs=table["runs"])
+    """A summary for reading: percentages with intervals, tokens in thousands; columns that say nothing are left out."""
+    gain = f"gain over {REFERENCE}"
+    shown = table[["benchmark", "llm", "method"]].rename(columns={"llm": "LLM"})
+    shown["score, %"] = [_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
+    shown[gain] = [_percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
+    for name, title in TOKENS.items():
+        shown[title] = [f"{value / 1000:,.1f}" if value > 0 else "" for value in table[name]]
+    shown["rules"] = [f"{value:.1f}" if value > 0 else "" for value in table["rules"]]
+    shown["dropped"] = [f"{value:.1f}" if value > 0 else "" for value in table["dropped"]]
+    shown["failed runs"] = [str(value) if value else "" for value in table["failed"]]
+    same = [name for name in ("benchmark", "LLM") if shown[name].nunique() == 1]
+    empty = [name for name in shown.columns if (shown[name] == "").all()]
+    return shown.drop(columns=same + empty).set_index([n for n in ("benchmark", "LLM", "method") if n not in same])
 
 
 def _percent(value: float, lo: float, hi: float, sign: str = "") -> str:
@@ -126,7 +135,7 @@ def paper_table(table: pd.DataFrame) -> pd.DataFrame:
     for claim in claims:
         for _, fgo in table[table["method"] == "fgo"].iterrows():
             rows.append({
-                "claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".strip(),
+                "claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim"),
                 "measured": _measured(claim["what"], fgo, table), "benchmark": fgo["benchmark"], "llm": fgo["llm"],
                 "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}",
                 "verdict": "simulated, not evidence" if fgo["simulated"] else "own data: not comparable",
