@@ -54,7 +54,7 @@ def divide(tasks: Sequence[Task], strategy: str, n_subsets: int | None, rng: np.
         if strategy in ("similar", "budget"):
             return _checked("budget", packed, tasks)
         n_subsets = len(packed)
-    if not isinstance(n_subsets, int | np.integer) or n_subsets < 1:
+    if not isinstance(n_subsets, int | np.integer) or isinstance(n_subsets, bool) or n_subsets < 1:
         raise ValueError(f"n_subsets={n_subsets!r} is not a number of subsets; use 1 <= n_subsets <= {len(tasks)}")
     if n_subsets > len(tasks):
         raise ValueError(

@@ -87,9 +87,9 @@ def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
             return cluster.id
         children = [cluster.left, cluster.right]
         while len(children) < fan_in and any(not child.is_leaf() for child in children):
-            widest = max((c for c in children if not c.is_leaf()), key=lambda c: c.dist)
-            at = children.index(widest)
-            children[at : at + 1] = [widest.left, widest.right]
+            inner = [at for at, child in enumerate(children) if not child.is_leaf()]
+            at = max(inner, key=lambda at: children[at].dist)
+            children[at : at + 1] = [children[at].left, children[at].right]
         return tuple(plan(child) for child in children)
 
     return plan(root)
