@@ -32,7 +32,12 @@ class ScriptedLLM:
     simulated, counter = True, "estimate"
 
     def __init__(self, reply, context_window=128_000, max_completion=100, name="simulated:scripted"):
-        self.reply, self.context_window, self.max_completion, self.name = reply, context_window, max_completion, name
+        self.reply, self.context_window, self.max_completion, self.name = (
+            reply,
+            context_window,
+            max_completion,
+            name,
+        )
         self.asked: list[list[dict]] = []
         self._lock = threading.Lock()
 
@@ -49,7 +54,7 @@ class ScriptedLLM:
 
 
 class Wrapped:
-    """Another LLM behind hooks: `before(messages)` may raise or sleep, `after(messages, reply)` may change the reply."""
+    """Another LLM behind hooks: `before(messages)` may raise or sleep, `after(messages, reply)` answers."""
 
     def __init__(self, llm, before=None, after=None):
         self.llm, self.before, self.after = llm, before, after

@@ -32,16 +32,29 @@ score = st.floats(allow_nan=True, allow_infinity=False)
 rule = st.builds(Rule, text, text, ids, ids, text, st.integers(0, 99), st.integers(0, 99))
 modules = st.builds(
     Module,
-    st.lists(st.builds(Component, text, text, st.lists(rule, max_size=3).map(tuple)), min_size=1, max_size=2).map(tuple),
+    st.lists(
+        st.builds(Component, text, text, st.lists(rule, max_size=3).map(tuple)), min_size=1, max_size=2
+    ).map(tuple),
 )
 leaf = st.builds(MergeNode, text, modules, tasks=ids)
 node = st.builds(
-    MergeNode, text, modules, st.lists(leaf, max_size=2).map(tuple), text, st.none() | modules, ids, ids, score, score
+    MergeNode,
+    text,
+    modules,
+    st.lists(leaf, max_size=2).map(tuple),
+    text,
+    st.none() | modules,
+    ids,
+    ids,
+    score,
+    score,
 )
 records = st.one_of(
     st.builds(Task, text, text, text, st.dictionaries(text, text, max_size=3)),
     st.builds(Step, text, text),
-    st.builds(Trajectory, text, st.lists(st.builds(Step, text, text), max_size=3).map(tuple), text, score, ids, text),
+    st.builds(
+        Trajectory, text, st.lists(st.builds(Step, text, text), max_size=3).map(tuple), text, score, ids, text
+    ),
     st.builds(Feedback, text, score, text),
     rule,
     modules,
@@ -76,10 +89,12 @@ def test_what_is_no_record_is_refused(wrong):
 
 
 def test_the_text_of_a_module_is_preamble_and_rules_in_order():
-    two = Module((
-        Component("instructions", "Find it.", (Rule("r2", "second first"), Rule("r1", "then first"))),
-        Component("tool_notes", "Use tools.", ()),
-    ))
+    two = Module(
+        (
+            Component("instructions", "Find it.", (Rule("r2", "second first"), Rule("r1", "then first"))),
+            Component("tool_notes", "Use tools.", ()),
+        )
+    )
     assert str(two) == "Find it.\n[r2] second first\n[r1] then first\n\nUse tools."
 
 

@@ -1,0 +1,440 @@
+"""Merge: hand-worked unions, lineage through any tree, repairs, gates, plans, and who waits for whom."""
+
+import json
+import re
+import threading
+
+import numpy as np
+import pytest
+from helpers import (
+    ScriptedLLM,
+    TinyBench,
+    context,
+    module,
+    random_merger,
+    shown_rules,
+    take_over_all,
+    tasks,
+    wait_until,
+)
+from hypothesis import given
+from hypothesis import settings as checks
+from hypothesis import strategies as st
+
+from fgo_kit import merge as merging
+from fgo_kit.llm import BadRequest
+from fgo_kit.merge import MERGES, Merged, accepts, merge, merge_tree, related_first, unite
+from fgo_kit.optimize import parse
+from fgo_kit.records import Component, MergeNode, Module, Rule
+
+A = Rule("a", "rule a", ("t1", "t2"), right=2, wrong=1)
+B = Rule("b", "rule b", ("t2", "t3"), right=1)
+C = Rule("c", "rule c", ("t9",))
+
+
+def merged(*rules):
+    return parse(Merged, json.dumps({"rules": rules}))
+
+
+def leaf(number, *rules):
+    return MergeNode(f"s{number}", module(*rules), tasks=(f"t{number}",))
+
+
+def test_support_is_united_and_uses_are_added():
+    found = unite(
+        [module(A), module(B), module(C)], merged({"text": "rule a or b", "from": ["a", "b", "a"]}), "m1"
+    )
+    assert found == module(Rule("m1.1", "rule a or b", ("t1", "t2", "t3"), ("a", "b"), "m1", 3, 1))
+
+
+def test_a_rule_taken_over_word_for_word_stays_itself():
+    found = unite(
+        [module(A), module(B)],
+        merged({"text": "rule b", "from": ["b"]}, {"text": "rule a", "from": ["a"]}),
+        "m1",
+    )
+    assert found == module(B, A)
+
+
+def test_a_reworded_rule_is_a_new_one():
+    found = unite([module(A), module(B)], merged({"text": "rule A!", "from": ["a"]}), "m1")
+    assert found == module(Rule("m1.1", "rule A!", ("t1", "t2"), ("a",), "m1", 2, 1))
+
+
+def test_ids_stay_unique_when_one_rule_is_written_twice():
+    found = unite([module(A), module(B)], merged(*[{"text": "rule a", "from": ["a"]}] * 2), "m1")
+    assert [rule.id for rule in found.rules] == ["a", "m1.2"]
+    assert found.rules[1].parents == ("a",)
+
+
+def test_a_rule_that_children_share_is_one_rule_with_all_its_support():
+    here, there = Rule("a", "rule a", ("t1",), right=1), Rule("a", "rule a", ("t5",), wrong=2)
+    found = unite([module(here), module(there, C)], merged({"text": "rule a", "from": ["a"]}), "m1")
+    assert found == module(Rule("a", "rule a", ("t1", "t5"), right=1, wrong=2))
+
+
+def test_components_are_kept_apart():
+    def two(one, other):
+        return Module((Component("instructions", "Do.", one), Component("tool_notes", "Use.", other)))
+
+    written = merged(
+        {"text": "rule c", "from": ["c"]},
+        {"text": "rule b", "from": ["b"]},
+        {"text": "moved", "from": ["a"], "component": "tool_notes"},
+    )
+    found = unite([two((A,), (C,)), two((B,), ())], written, "m1")
+    assert [[rule.text for rule in part.rules] for part in found.components] == [
+        ["rule b"],
+        ["rule c", "moved"],
+    ]
+
+
+def test_every_unknown_id_is_named():
+    with pytest.raises(ValueError) as caught:
+        unite(
+            [module(A)],
+            merged({"text": "one", "from": ["a", "x1"]}, {"text": "two", "from": ["x2"], "component": "no"}),
+            "m1",
+        )
+    assert all(
+        name in str(caught.value) for name in ("rule 1", "'x1'", "rule 2", "'x2'", "'no'", "'instructions'")
+    )
+
+
+def test_an_empty_merge_of_rules_is_refused_and_of_none_is_fine():
+    with pytest.raises(ValueError, match="cannot be empty"):
+        unite([module(A), module(B)], merged(), "m1")
+    assert unite([module(), module()], merged(), "m1") == module()
+
+
+@pytest.mark.parametrize(
+    "text", ['{"rules": [{"text": "one", "from": []}]}', '{"rules": [{"text": "one"}]}', '{"rules": 3}']
+)
+def test_rules_without_a_source_are_refused(text):
+    with pytest.raises(ValueError):
+        parse(Merged, text)
+
+
+# -- asking the merger
+
+
+def node(reply, *leaves, **settings):
+    left = list(reply) if isinstance(reply, list) else None
+    llm = ScriptedLLM((lambda messages: left.pop(0)) if left is not None else reply)
+    ctx = context(llm, settings.pop("bench", None), **settings)
+    return merge_tree(ctx, list(leaves), tuple(range(len(leaves)))), llm, ctx
+
+
+GOOD = json.dumps({"rules": [{"text": "both", "from": ["a", "b"]}]})
+BAD = json.dumps({"rules": [{"text": "both", "from": ["a", "zzz"]}]})
+
+
+def test_a_merge_is_recorded():
+    found, _, ctx = node([GOOD], leaf(1, A), leaf(2, B))
+    assert (found.id, found.decision, found.tasks) == ("m1", "merged", ("t1", "t2"))
+    assert found.module == found.candidate and [rule.text for rule in found.module.rules] == ["both"]
+    assert ctx.meter.log.calls()[["phase", "node"]].values.tolist() == [["merge", "m1"]]
+
+
+def test_unknown_ids_are_repaired():
+    found, llm, ctx = node([BAD, GOOD], leaf(1, A), leaf(2, B))
+    assert found.decision == "merged"
+    assert "'zzz'" in llm.asked[1][3]["content"]
+    assert ctx.meter.log.calls()[["phase", "node", "task"]].values.tolist() == [
+        ["merge", "m1", ""],
+        ["repair", "m1", "merge"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "replies", [[BAD, BAD], ["", "no"], ['{"rules": []}', GOOD[:30]], [GOOD[:30], BadRequest("no")]]
+)
+def test_a_merge_that_fails_keeps_the_best_supported_child(replies):
+    found, _, _ = node(replies, leaf(1, C), leaf(2, A), leaf(3, Rule("z", "zz z", ("t1",))))
+    assert (found.decision, found.module, found.candidate) == ("failed", module(A), None)
+    assert found.tasks == ("t1", "t2", "t3")
+
+
+def test_rewrite_mode_knows_no_lineage_but_for_what_was_kept():
+    found, _, _ = node(["<module>\nrule a\nsomething else\n</module>"], leaf(1, A), leaf(2, B), edits=False)
+    assert found.module == module(A, Rule("m1.2", "something else", (), (), "rewrite m1"))
+
+
+@pytest.mark.parametrize("strategy", ["progressive", "oneshot"])
+def test_merging_one_module_is_the_identity_and_asks_nobody(strategy):
+    llm = ScriptedLLM(lambda messages: pytest.fail("asked"))
+    one = leaf(1, A, B)
+    assert merge(context(llm), [one], strategy) is one
+
+
+def test_strategies_are_found_by_name(monkeypatch):
+    monkeypatch.setattr(merging, "MERGES", dict(MERGES))
+
+    @merging.merging
+    def chain(ctx, leaves):
+        plan = 0
+        for number in range(1, len(leaves)):
+            plan = (plan, number)
+        return merge_tree(ctx, leaves, plan)
+
+    found = merge(context(ScriptedLLM(take_over_all)), [leaf(1, A), leaf(2, B), leaf(3, C)], "chain")
+    assert [line.split(": ")[0] for line in repr(found).splitlines()] == [
+        "m2",
+        "  m1",
+        "    s1",
+        "    s2",
+        "  s3",
+    ]
+    with pytest.raises(
+        ValueError, match=r"merge='none' is unknown; use one of \['chain', 'oneshot', 'progressive'\]"
+    ):
+        merge(context(ScriptedLLM(take_over_all)), [leaf(1, A)], "none")
+    with pytest.raises(ValueError, match="no modules"):
+        merge(context(ScriptedLLM(take_over_all)), [], "chain")
+
+
+# -- lineage through any tree
+
+
+def plans(numbers):
+    """Random trees over these leaves, as nested tuples."""
+    if len(numbers) == 1:
+        return st.just(numbers[0])
+    return st.integers(1, len(numbers) - 1).flatmap(
+        lambda cut: st.tuples(plans(numbers[:cut]), plans(numbers[cut:])) | st.just(tuple(numbers))
+    )
+
+
+def leaf_rules(root):
+    return {rule.id: rule for found in root.walk() if not found.children for rule in found.module.rules}
+
+
+def ancestors(root, rule):
+    """The leaf rules that a rule of the tree descends from, by the parents recorded at every node."""
+    everywhere = {
+        r.id: r for n in root.walk() for r in (*n.module.rules, *(n.candidate.rules if n.candidate else ()))
+    }
+    at_leaves, found, todo = leaf_rules(root), set(), [rule.id]
+    while todo:
+        name = todo.pop()
+        if name in at_leaves:
+            found.add(name)
+        else:
+            todo += everywhere[name].parents
+    return found
+
+
+@checks(max_examples=60)
+@given(data=st.data(), n=st.integers(2, 6), seed=st.integers(0, 10_000))
+def test_support_after_any_tree_is_the_union_over_the_leaf_rules(data, n, seed):
+    plan = data.draw(plans(list(range(n))))
+    rng = np.random.default_rng(seed)
+    leaves = []
+    for number in range(1, n + 1):
+        rules = [
+            Rule(
+                f"s{number}.{k}",
+                f"rule {int(rng.integers(4))} of anyone",
+                tuple(f"t{t}" for t in rng.permutation(9)[:2]),
+            )
+            for k in range(int(rng.integers(0, 4)))
+        ]
+        leaves.append(leaf(number, *rules))
+    root = merge_tree(context(ScriptedLLM(random_merger(seed))), leaves, plan)
+    at_leaves = leaf_rules(root)
+    assert not any(found.decision == "failed" for found in root.walk())
+    ids = [rule.id for rule in root.module.rules]
+    assert len(ids) == len(set(ids))
+    for rule in root.module.rules:
+        below = ancestors(root, rule)
+        assert below
+        assert set(rule.support) == {t for name in below for t in at_leaves[name].support}
+        assert len(rule.support) == len(set(rule.support))
+
+
+# -- plans
+
+
+def flat(plan):
+    return [plan] if not isinstance(plan, tuple) else [number for part in plan for number in flat(part)]
+
+
+def widths(plan):
+    return [] if not isinstance(plan, tuple) else [len(plan), *[w for part in plan for w in widths(part)]]
+
+
+@checks(max_examples=40)
+@given(texts=st.lists(st.text(alphabet="ab c", max_size=9), min_size=2, max_size=9), fan_in=st.integers(2, 9))
+def test_a_plan_covers_every_leaf_once(texts, fan_in):
+    plan = related_first([module(Rule("r", text)) if text else module() for text in texts], fan_in)
+    assert sorted(flat(plan)) == list(range(len(texts)))
+    assert all(2 <= width <= fan_in for width in widths(plan))
+    if fan_in >= len(texts):
+        assert len(plan) == len(texts)  # one merge of all
+
+
+def test_related_modules_are_merged_first():
+    texts = [
+        "take the container number",
+        "answer none for hotels",
+        "take the container code",
+        "answer none for taxis",
+    ]
+    plan = related_first([module(Rule(f"r{i}", text)) for i, text in enumerate(texts)], 2)
+    assert sorted(map(sorted, map(flat, plan))) == [[0, 2], [1, 3]]
+
+
+def test_a_fan_in_of_one_is_refused():
+    with pytest.raises(ValueError, match="fan_in=1 cannot merge anything; use fan_in >= 2"):
+        related_first([module(A), module(B)], 1)
+
+
+# -- gates
+
+
+@pytest.mark.parametrize("gate, candidate, incumbent, accepted", [
+    ("none", [0, 0, 0, 0], [1, 1, 1, 1], True),
+    ("hard", [1, 0, 1, 0], [1, 0, 1, 0], True),  # as good
+    ("hard", [1, 1, 1, 0], [1, 0, 1, 0], True),
+    ("hard", [1, 0, 0, 0], [1, 0, 1, 0], False),
+    ("hard", [0, 1, 0, 0], [1, 0, 1, 0], False),
+    ("hard", [np.nan, 1], [1, 1], True),  # the failed call says nothing
+    ("hard", [np.nan, 0], [1, 1], False),
+    ("hard", [np.nan], [1], True),  # nothing to go by
+    ("soft", [1, 0, 0, 0], [1, 0, 1, 0], True),  # -.25 ± .41: noise
+    ("soft", [0] * 8, [1] * 7 + [0], False),  # -.875 ± .21
+    ("soft", [0] * 8, [1] * 8, False),  # certain
+    ("soft", [0], [1], False),  # one task: no noise to be known, so as hard
+    ("soft", [1, 1], [1, 0], True),
+    ("soft", [0, 0, 1, 0, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0, 0, 0], True),  # -.125 ± .21
+    ("soft", [0] * 16, [1] * 3 + [0] * 13, False),  # -.1875, se .1008: -.0217 at its best
+])  # fmt: skip
+def test_gates(gate, candidate, incumbent, accepted):
+    assert accepts(gate, np.array(candidate, float), np.array(incumbent, float)) is accepted
+
+
+def knows(*good):
+    """An agent that is right where its prompt holds the word; a merger that keeps only rule a."""
+
+    def reply(messages):
+        if "<modules>" in messages[-1]["content"]:
+            return json.dumps({"rules": [{"text": "merged", "from": ["a"]}]})
+        number = int(re.search(r"number (\d+)", messages[1]["content"])[1])
+        right = any(word in messages[0]["content"] and number in numbers for word, numbers in good)
+        return f"ANSWER: answer {number}" if right else "ANSWER: wrong"
+
+    return reply
+
+
+def gated(gate, *good):
+    bench = TinyBench(gate=tasks(8))
+    return node(knows(*good), leaf(1, A), leaf(2, B), gate=gate, bench=bench)
+
+
+@pytest.mark.parametrize("gate", ["hard", "soft"])
+def test_a_better_merge_passes_its_gate(gate):
+    found, _, _ = gated(gate, ("merged", range(8)), ("rule a", range(4)))
+    assert (found.decision, found.gate_score, found.candidate_gate_score) == ("merged", 1.0, 1.0)
+
+
+@pytest.mark.parametrize("gate", ["hard", "soft"])
+def test_a_worse_merge_keeps_the_better_child(gate):
+    found, _, ctx = gated(gate, ("merged", ()), ("rule a", range(2)), ("rule b", range(6)))
+    assert (found.decision, found.module) == ("kept s2", module(B))
+    assert (found.gate_score, found.candidate_gate_score) == (0.75, 0.0)
+    assert [rule.text for rule in found.candidate.rules] == ["merged"]
+    gates = ctx.meter.log.calls().query("phase == 'gate'")
+    assert sorted(gates["node"].unique()) == ["m1", "m1<s1", "m1<s2"] and len(gates) == 24
+
+
+def test_the_soft_gate_lets_a_slightly_worse_merge_pass_and_the_hard_one_does_not():
+    good = ("merged", range(3)), ("rule a", range(4))
+    assert gated("soft", *good)[0].decision == "merged"
+    assert gated("hard", *good)[0].decision == "kept s1"
+    assert gated("none", *good)[0].decision == "merged"
+
+
+def test_a_gate_without_tasks_is_an_error():
+    with pytest.raises(ValueError, match="gate='hard' needs gate tasks and tiny has none; use gate='none'"):
+        node(knows(), leaf(1, A), leaf(2, B), gate="hard", bench=TinyBench())
+
+
+# -- audits
+
+
+def test_an_audit_drops_rules_that_were_wrong_more_often_than_right():
+    bench = TinyBench(train=tasks(4))
+
+    def reply(messages):
+        if "<modules>" in messages[-1]["content"]:
+            return take_over_all(messages)
+        number = int(re.search(r"number (\d+)", messages[1]["content"])[1])
+        return [
+            "RULES: a\nANSWER: answer 0",
+            "RULES: b\nANSWER: no",
+            "RULES: c\nANSWER: no",
+            "RULES: c\nANSWER: answer 3",
+        ][number]
+
+    leaves = [
+        MergeNode("s1", module(A), tasks=("t0", "t1")),
+        MergeNode("s2", module(B, C), tasks=("t2", "t3")),
+    ]
+    ctx = context(ScriptedLLM(reply), bench, audit=10)
+    found = merge_tree(ctx, leaves, (0, 1))
+    assert found.audited == ("b",)
+    assert [(r.id, r.right, r.wrong) for r in found.module.rules] == [("a", 3, 1), ("c", 1, 1)]
+    assert ctx.meter.log.calls()["phase"].tolist().count("audit") == 4
+
+
+def test_an_audit_takes_no_more_tasks_than_it_was_given():
+    bench = TinyBench(train=tasks(9))
+    llm = ScriptedLLM(lambda m: take_over_all(m) if "<modules>" in m[-1]["content"] else "ANSWER: x")
+    ids = tuple(task.id for task in bench.train)
+    ctx = context(llm, bench, audit=3)
+    merge_tree(
+        ctx, [MergeNode("s1", module(A), tasks=ids[:5]), MergeNode("s2", module(B), tasks=ids[5:])], (0, 1)
+    )
+    audited = ctx.meter.log.calls().query("phase == 'audit'")["task"].tolist()
+    assert len(set(audited)) == 3
+
+
+# -- who waits for whom
+
+
+def test_a_merge_starts_when_its_own_children_are_ready():
+    slow_may_end = threading.Event()
+    seen: list[set[str]] = []
+
+    def reply(messages):
+        shown = {name for name, _ in shown_rules(messages[1]["content"])}
+        seen.append(shown)
+        if shown == {"e", "f"}:
+            assert slow_may_end.wait(10), "the merge of the fast subtrees did not start meanwhile"
+        return take_over_all(messages)
+
+    rules = {name: Rule(name, f"rule {name} of its own", ("t1",)) for name in "abcdef"}
+    leaves = [leaf(number, rules[name]) for number, name in enumerate("abcdef", 1)]
+    ctx = context(ScriptedLLM(reply), workers=4)
+    results = []
+    thread = threading.Thread(
+        target=lambda: results.append(merge_tree(ctx, leaves, (((0, 1), (2, 3)), (4, 5))))
+    )
+    thread.start()
+    wait_until(lambda: {"a", "b", "c", "d"} in seen)  # the parent of the fast ones, while {e, f} still runs
+    assert not results and set("abcdef") not in seen
+    slow_may_end.set()
+    thread.join(10)
+    assert len(results[0].module.rules) == 6
+
+
+def test_node_ids_do_not_depend_on_timing():
+    def slow_first(messages):
+        if "[a]" in messages[1]["content"] and "[c]" not in messages[1]["content"]:
+            threading.Event().wait(0.05)
+        return take_over_all(messages)
+
+    leaves = [leaf(n, Rule(name, f"rule {name} here")) for n, name in enumerate("abcd", 1)]
+    plan = ((0, 1), (2, 3))
+    threaded = merge_tree(context(ScriptedLLM(slow_first), workers=8), leaves, plan)
+    assert threaded == merge_tree(context(ScriptedLLM(take_over_all)), leaves, plan)
