@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
+from inspect import getsource
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pandas as pd
 
 from . import prompts
 from .calllog import CallLog, Place
+from .divide import DIVISIONS
 from .llm import LLM, FGOError, load_llm
 from .merge import GATES, MERGES
 from .meter import Budget, Meter
@@ -171,8 +173,8 @@ class Run:
         chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()
         test = float(chain.pop("")) if "" in chain.index else 0.0
         at_node = stage.groupby("node").sum()
-        if self.merge_tree is None:
-            return float(chain.sum() + test)
+        if self.merge_tree is None:  # one subset or batch after another, each with its gate
+            return float(chain.sum() + at_node.drop("", errors="ignore").sum() + test)
 
         def above(node: MergeNode) -> float:
             waited = max((above(child) for child in node.children), default=0.0)
@@ -304,12 +306,27 @@ def _check(bench: Benchmark, method: str, settings: Settings, seed: int, workers
 
 
 def _config(bench: Benchmark, llm: LLM, method: str, settings: Settings, seed: int) -> dict:
+    choices = {k: int(v) if isinstance(v, np.integer) else v for k, v in asdict(settings).items()}
     return {
-        "benchmark": bench.name, "fingerprint": bench.fingerprint, "n_train": len(bench.train), "llm": llm.name,
-        "llm_params": {key: str(value) for key, value in sorted(llm.params.items())}, "simulated": llm.simulated,
-        "method": method, **asdict(settings), "seed": int(seed), "prompts": prompts.version(),
-        "code": code_version(),
+        "benchmark": bench.name, "fingerprint": bench.fingerprint, "n_train": len(bench.train),
+        "train_order": digest([task.id for task in bench.train]), "seed_module": digest(to_json(bench.seed_module)),
+        "llm": llm.name, "llm_params": {key: str(value) for key, value in sorted(llm.params.items())},
+        "simulated": llm.simulated, "method": method, **choices, "seed": int(seed), "prompts": prompts.version(),
+        "code": code_version(), "own_code": _own_code(method, settings),
     }  # fmt: skip
+
+
+def _own_code(method: str, settings: Settings) -> list[str]:
+    """Hashes of strategies registered from elsewhere, say a notebook cell: edited ones make a new run."""
+    used = (METHODS.get(method), DIVISIONS.get(settings.divide), MERGES.get(settings.merge))
+    return [digest(_source(f)) for f in used if f is not None and f.__module__.split(".")[0] != "fgo_kit"]
+
+
+def _source(function: Callable) -> str:
+    try:
+        return getsource(function)
+    except (OSError, TypeError):  # typed at a prompt: its name is all there is
+        return repr(getattr(function, "__qualname__", type(function)))
 
 
 def described(config: dict) -> dict:
