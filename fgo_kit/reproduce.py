@@ -71,10 +71,9 @@ def agreed(model: str, preset: str, yes: bool) -> bool:
     """True when the run may start: it is offline, `yes` was given, or the user accepts the estimate."""
     if model.partition(":")[0] in ("simulated", "replay"):
         return True
-    from fgo_kit import estimate, load_benchmark
-    from fgo_kit import preset as sizes
+    import fgo_kit as fgo
 
-    e = estimate(load_benchmark("logisticsqa", n_train=sizes(preset).n_train), model, preset)
+    e = fgo.estimate(fgo.load_benchmark("logisticsqa", n_train=fgo.preset(preset).n_train), model, preset)
     usd = "the price of this model is unknown" if e["usd"] is None else f"about {e['usd']:.2f} USD"
     print(f"{model}, preset {preset}: about {e['calls']:,} calls, {e['prompt_tokens']:,} prompt and "
           f"{e['completion_tokens']:,} completion tokens, {usd}. {e.get('note') or ''}".rstrip())
