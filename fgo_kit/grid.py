@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,9 +24,9 @@ from .divide import DIVISIONS
 from .llm import LLM, FGOError, Usage, load_llm, price
 from .merge import MERGES
 from .methods import METHODS
+from .provenance import manifest
 from .records import digest
 from .rollout import Benchmark, Settings
-from .provenance import manifest
 from .run import _check, _config, _log_path, described, run
 
 PAPER = {"gate": "none", "counts": False, "audit": 0}
@@ -173,7 +174,7 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, rows_log: CallLog, b
             futures = {pool.submit(_row, part): (job, part) for job, part in zip(jobs, parts, strict=True)}
             for future in as_completed(futures):
                 job, part = futures[future]
-                row = future.result()
+                row = _result(future)
                 if part.log:
                     rows_log.unite(part.log)
                     Path(part.log).unlink()
@@ -184,11 +185,22 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, rows_log: CallLog, b
                 pool.shutdown(cancel_futures=True)
 
 
+def _result(future: Future) -> dict:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a process of this grid ended early; in a script, call compare under `if __name__ == '__main__':` "
+            "(processes import the script again), or pass executor=ThreadPoolExecutor(1)"
+        ) from error
+
+
 def _movable(job: _Job) -> bool:
-    """Simulated, and made of strategies that another process can import."""
+    """Simulated, and made of parts that another process can import."""
     names = {"method": METHODS, "divide": DIVISIONS, "merge": MERGES}
     used = [table.get(job.choices.get(kind)) for kind, table in names.items()]
-    return job.llm.simulated and all(f is None or f.__module__.startswith("fgo_kit") for f in used)
+    parts = [type(job.bench), type(job.llm), *(f for f in used if f is not None)]
+    return job.llm.simulated and all(part.__module__.split(".")[0] == "fgo_kit" for part in parts)
 
 
 def _with_own_log(job: _Job) -> _Job:
