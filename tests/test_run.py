@@ -176,12 +176,13 @@ KILLED = """
             if done[0] == 100:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    run(small_bench(n_train=32), load_llm("openai:small", base_url=sys.argv[1]), log=sys.argv[2], workers=8, on_call=count)
+    llm = load_llm("openai:small", base_url=sys.argv[1])
+    run(small_bench(n_train=64), llm, log=sys.argv[2], workers=8, on_call=count)
 """
 
 
 def test_killed_and_run_again_it_finishes_as_if_nothing_had_been(tmp_path):
-    bench, path = small_bench(n_train=32), tmp_path / "killed.sqlite"
+    bench, path = small_bench(n_train=64), tmp_path / "killed.sqlite"
     with serving(load("small"), latency_ms=2) as server:
         command = [sys.executable, "-c", textwrap.dedent(KILLED), server.openai_url, str(path)]
         here = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}

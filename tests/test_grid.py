@@ -1,0 +1,179 @@
+"""Grids: rows in the order asked for, resumed from their log, whatever carried them out."""
+
+import math
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import Wrapped, job_of, small_bench
+
+from fgo_kit import grid
+from fgo_kit.calllog import CallLog
+from fgo_kit.divide import DIVISIONS, division
+from fgo_kit.grid import compare, preset
+from fgo_kit.llm import BadRequest, load_llm
+from fgo_kit.run import run
+from fgo_kit.simulate.model import load
+from fgo_kit.simulate.server import serving
+
+METHODS = {
+    "nothing": {"method": "base"},
+    "two": {"method": "fgo", "n_subsets": 2},
+    "none": {"method": "always_none"},
+}
+
+
+@pytest.fixture(scope="module")
+def benches():
+    return [small_bench(n_train=n, n_test=6) for n in (12, 8)]
+
+
+def here(**options):
+    return {"executor": ThreadPoolExecutor(1), **options}
+
+
+def test_rows_stand_in_the_order_of_the_arguments_whatever_carries_them_out(benches):
+    seeds = [3, 1]
+    table = compare(benches, "simulated:large", METHODS, seeds)  # processes
+    expected = [(n, label, seed) for n in (12, 8) for label in METHODS for seed in seeds]
+    assert list(table[["n_train", "method", "seed"]].itertuples(index=False, name=None)) == expected
+    assert (
+        table["status"].eq("ok").all()
+        and table["simulated"].all()
+        and table["llm"].eq("simulated:large").all()
+    )
+    threads = compare(benches, load("large"), METHODS, seeds, executor=ThreadPoolExecutor(3))
+    pd.testing.assert_frame_equal(table.drop(columns="seconds"), threads.drop(columns="seconds"))
+    alone = run(benches[1], "simulated:large", n_subsets=2, seed=1).row()
+    row = table.query("n_train == 8 and method == 'two' and seed == 1").iloc[0]
+    assert {k: row[k] for k in alone if k not in ("seconds", "method")} == {
+        k: v for k, v in alone.items() if k not in ("seconds", "method")
+    }
+
+
+def test_a_grid_resumes_from_its_log(benches, tmp_path, monkeypatch):
+    log = tmp_path / "grid.sqlite"
+    first = compare(benches[0], "simulated", METHODS, [0], log=log, **here())
+    more = compare(benches[0], "simulated", METHODS, [0, 1], log=log, **here())
+    assert more["seed"].tolist() == [0, 1] * 3
+    monkeypatch.setattr(grid, "run", lambda *args, **kwargs: pytest.fail("a finished run was done again"))
+    again = compare(benches[0], "simulated", METHODS, [1, 0], log=log, **here())
+    kept = again[again["seed"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, first, check_dtype=False)  # seconds, too: they are the old ones
+    assert len(CallLog(log).runs()) == 6
+
+
+def test_a_grid_that_stops_keeps_what_was_finished(benches, tmp_path, monkeypatch):
+    log, done = tmp_path / "grid.sqlite", []
+
+    def breaking(bench, llm, **choices):
+        done.append(choices["seed"])
+        if choices["seed"] == 1:
+            raise KeyboardInterrupt
+        return run(bench, llm, **choices)
+
+    monkeypatch.setattr(grid, "run", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        compare(benches[0], Mine(load("small")), ["base"], [0, 1, 2], log=log)
+    assert done == [0, 1]
+    monkeypatch.setattr(grid, "run", run)
+    assert (
+        compare(benches[0], Mine(load("small")), ["base"], [0, 1, 2], log=log)["status"].tolist()
+        == ["ok"] * 3
+    )
+    assert len(CallLog(log).runs()) == 3
+
+
+class Mine(Wrapped):
+    """An LLM that other processes cannot import."""
+
+
+def test_a_failed_run_has_a_row_with_its_error(benches):
+    def before(messages):
+        if job_of(messages) == "propose":
+            raise BadRequest("no such model")
+
+    table = compare(benches[0], Mine(load("small"), before), METHODS, [0])
+    assert table["status"].tolist() == ["ok", "BadRequest", "ok"]
+    failed = table.iloc[1]
+    assert math.isnan(failed["score"]) and math.isnan(failed["lo"]) and failed["error"] == "no such model"
+    assert (failed["method"], failed["n_train"], failed["seed"]) == ("two", 12, 0)
+
+
+def test_budgets_hold_for_every_run_on_its_own(benches):
+    table = compare(benches[0], "simulated", METHODS, [0], budget_calls=30, **here())
+    assert table["status"].tolist() == ["ok", "BudgetExceeded", "ok"]
+
+
+def test_a_failed_run_is_tried_again(benches, tmp_path):
+    log = tmp_path / "grid.sqlite"
+    assert (
+        compare(benches[0], "simulated", METHODS, [0], log=log, budget_calls=30, **here())["status"][1]
+        != "ok"
+    )
+    table = compare(benches[0], "simulated", METHODS, [0], log=log, **here())
+    assert table["status"].tolist() == ["ok"] * 3
+
+
+@pytest.mark.parametrize("wrong, says", [
+    ({"methods": ["magic"]}, "method='magic' is unknown"),
+    ({"gate": "magic"}, "gate='magic' is unknown"),
+    ({"epochs": 0}, "epochs=0"),
+])  # fmt: skip
+def test_a_choice_that_does_not_exist_stops_the_grid_before_it_starts(benches, wrong, says, tmp_path):
+    with pytest.raises(ValueError, match=says):
+        compare(benches[0], "simulated", log=tmp_path / "grid.sqlite", **wrong)
+
+
+def test_strategies_registered_elsewhere_run_where_they_are_known(benches, monkeypatch):
+    monkeypatch.setitem(DIVISIONS, "halves", None)  # taken out again after the test
+
+    @division
+    def halves(tasks, n_subsets, rng):
+        return [list(tasks[: len(tasks) // 2]), list(tasks[len(tasks) // 2 :])]
+
+    table = compare(benches[0], "simulated", {"mine": {"divide": "halves", "n_subsets": 2}}, [0, 1])
+    assert table["n_subsets"].tolist() == [2, 2] and table["divide"].tolist() == ["halves"] * 2
+
+
+class Broken(Executor):
+    """Processes that end as soon as they start, as those of a script without a guard do."""
+
+    def submit(self, fn, *args, **kwargs):
+        future = Future()
+        future.set_exception(BrokenProcessPool("terminated abruptly"))
+        return future
+
+
+def test_processes_that_cannot_start_say_what_is_missing(benches):
+    with pytest.raises(RuntimeError, match="in a script, call compare under `if __name__ == '__main__':`"):
+        compare(benches[0], "simulated", ["base"], [0, 1], executor=Broken())
+
+
+def test_runs_of_a_real_model_share_one_log_and_pay_once(benches, tmp_path):
+    log = tmp_path / "grid.sqlite"
+    with serving(load("small")) as server:
+        llm = load_llm("openai:small", base_url=server.openai_url)
+        table = compare(benches[0], llm, METHODS, [0], log=log)
+        asked = server.ledger()["successes"]
+        assert not table["simulated"].any()
+        assert len(CallLog(log).calls().query("paid")) == asked
+        again = compare(benches[0], llm, METHODS, [0], log=log)
+        assert server.ledger()["successes"] == asked
+    pd.testing.assert_frame_equal(table, again)
+    own = compare(benches[0], "simulated", METHODS, [0], **here())
+    assert own["score"].tolist() == table["score"].tolist()
+
+
+def test_numpy_seeds_and_sizes_are_fine(benches):
+    table = compare(benches[0], "simulated", ["base"], np.arange(2), n_subsets=np.int64(2), **here())
+    assert table["seed"].tolist() == [0, 1]
+
+
+def test_presets_are_named():
+    assert preset("fast").n_train < preset("full").n_train
+    assert min(preset("full").seeds) >= 100  # headlines are on fresh seeds
+    with pytest.raises(ValueError, match=r"PRESET='slow' is unknown; use one of \['fast', 'full'\]"):
+        preset("slow")
