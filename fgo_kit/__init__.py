@@ -6,9 +6,9 @@
     run.score, run.ci, run.tokens(), run.module
 """
 
+from importlib import import_module
 from pathlib import Path
 
-from . import report
 from .calllog import CallLog
 from .divide import division
 from .grid import VARIANTS, compare, estimate, preset
@@ -24,6 +24,16 @@ __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
     "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "report", "run",
 ]  # fmt: skip
+
+def __getattr__(name: str):
+    if name == "report":  # on first use, because matplotlib takes a second to import
+        return import_module(".report", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 BENCHMARKS = ("logisticsqa",)
 

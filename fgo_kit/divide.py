@@ -14,9 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from .records import Division, Task
 from .tokens import estimate
@@ -82,6 +79,9 @@ def similar(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> 
     """Like texts together: TF-IDF and k-means, sizes balanced to within one task."""
     if n_subsets == 1:
         return [list(tasks)]
+    from scipy.optimize import linear_sum_assignment  # here, because importing it takes a second
+    from sklearn.cluster import KMeans
+
     vectors = _vectors(tasks)
     means = KMeans(n_subsets, n_init=1, random_state=int(rng.integers(2**31))).fit(vectors)
     sizes = [len(part) for part in np.array_split(np.arange(len(tasks)), n_subsets)]
@@ -105,6 +105,8 @@ def budget(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> l
 
 def _vectors(tasks: Sequence[Task]) -> np.ndarray:
     """TF-IDF rows of the tasks' words; digits are left out, they name the case and not the kind."""
-    texts = [task.text if any(map(str.isalpha, task.text)) else f"{task.text} empty" for task in tasks]
-    words = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{2,}\b|\bempty\b", sublinear_tf=True, max_features=4_096)
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = [f"{task.text} task" for task in tasks]  # one word that all share, so that none is without any
+    words = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{2,}\b", sublinear_tf=True, max_features=4_096)
     return words.fit_transform(texts).toarray()

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import BaseModel, Field
-from scipy.cluster.hierarchy import linkage, to_tree
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from . import prompts
 from .meter import Place
@@ -76,6 +74,9 @@ def oneshot(ctx: Context, leaves: list[MergeNode]) -> MergeNode:
 
 def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
     """Complete-linkage clustering of the rules' TF-IDF vectors, as nested tuples of at most `fan_in`."""
+    from scipy.cluster.hierarchy import linkage, to_tree  # here, because importing them takes a second
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     if fan_in < 2:
         raise ValueError(f"fan_in={fan_in} cannot merge anything; use fan_in >= 2")
     texts = [" ".join(rule.text for rule in module.rules) + " module" for module in modules]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 RESAMPLES = 2_000
+_quantile = NormalDist().inv_cdf
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def wilson(successes: float, trials: int, level: float = 0.95) -> Interval:
     """
     if trials == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
-    z, rate = norm.ppf(0.5 + level / 2), successes / trials
+    z, rate = _quantile(0.5 + level / 2), successes / trials
     centre = (rate + z**2 / (2 * trials)) / (1 + z**2 / trials)
     half = z / (1 + z**2 / trials) * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2))
     return Interval(float(rate), float(centre - half), float(centre + half))
@@ -61,7 +62,7 @@ def tasks_needed(effect: float, rate: float, power: float = 0.8, level: float = 
     >>> tasks_needed(0.016, 0.80)
     9509
     """
-    z = norm.ppf(0.5 + level / 2) + norm.ppf(power)
+    z = _quantile(0.5 + level / 2) + _quantile(power)
     other = rate + effect
     if not 0 <= rate <= 1 or not 0 <= other <= 1 or effect == 0:
         raise ValueError(f"effect={effect} over rate={rate} is no gain between two rates; use 0 < rate + effect <= 1")
