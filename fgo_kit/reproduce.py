@@ -94,13 +94,13 @@ def _number(text: str | None) -> str:
 
 def headline(path: Path) -> list[str]:
     """The lines of the methods table that the quickstart wrote; lo and hi are its 95 % interval."""
-    lines = [f"{'llm':<24} {'method':<16} {'score':>7}  95 % interval"]
+    lines = [f"{'llm':<24} {'method':<24} {'score':>7}  95 % interval"]
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             llm, method = row.get("llm") or "", row.get("method") or ""
             score, lo, hi = (_number(row.get(key)) for key in ("score", "lo", "hi"))
             interval = f"[{lo}, {hi}]" if lo and hi else ""
-            lines.append(f"{llm:<24} {method:<16} {score:>7}  {interval}".rstrip())
+            lines.append(f"{llm:<24} {method:<24} {score:>7}  {interval}".rstrip())
     return lines
 
 
