@@ -58,11 +58,8 @@ def epoch_pass(ctx: Context, module: Module, tasks: Sequence[Task], place: Place
     trajectories = rollouts(ctx, module, tasks, place)
     if ctx.settings.counts:
         module = count_uses(module, trajectories)
-    judged = [
-        (task, trajectory, feedback)
-        for task, trajectory, feedback in zip(tasks, trajectories, evaluate(ctx, tasks, trajectories, place), strict=True)
-        if feedback is not None
-    ]
+    feedback = evaluate(ctx, tasks, trajectories, place)
+    judged = [one for one in zip(tasks, trajectories, feedback, strict=True) if one[2] is not None]
     return propose(ctx, module, judged, replace(place, phase="propose"))
 
 

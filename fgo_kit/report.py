@@ -17,8 +17,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .records import MergeNode
 from .provenance import ROOT, manifest
+from .records import MergeNode
 from .run import Run
 from .stats import mean_interval, paired_difference, tasks_needed
 
@@ -57,7 +57,8 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     own, rng = scores[method], np.random.default_rng(0)
     found = mean_interval([own.to_numpy()], rng) if own.size else None
     line = {
-        "simulated": bool(runs["simulated"].all()), "constants": runs["constants"].iloc[0], "n_train": int(runs["n_train"].max()), "runs": len(runs),
+        "simulated": bool(runs["simulated"].all()), "constants": runs["constants"].iloc[0],
+        "n_train": int(runs["n_train"].max()), "runs": len(runs),
         "failed": int((runs["status"] != "ok").sum()), "tasks": own.shape[1], "seeds": own.shape[0],
         "score": found.value if found else np.nan, "lo": found.lo if found else np.nan,
         "hi": found.hi if found else np.nan,

@@ -21,7 +21,7 @@ import pandas as pd
 from . import prompts
 from .calllog import CallLog, Place
 from .divide import DIVISIONS
-from .llm import LLM, FGOError, load_llm
+from .llm import LLM, load_llm
 from .merge import GATES, MERGES
 from .meter import Budget, Meter
 from .methods import METHODS, Outcome
@@ -155,7 +155,8 @@ class Run:
              "candidate_gate_score": node.candidate_gate_score, "gate_score": node.gate_score}
             for node in nodes
         ]  # fmt: skip
-        columns = ["node", "children", "decision", "rules_in", "rules_out", "audited", "candidate_gate_score", "gate_score"]
+        columns = ["node", "children", "decision", "rules_in", "rules_out", "audited",
+                   "candidate_gate_score", "gate_score"]  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
 
     def concurrency(self) -> float:

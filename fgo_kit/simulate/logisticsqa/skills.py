@@ -6,8 +6,10 @@ in five languages, written down before any data was generated. Its strength is a
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 from ..limits import ASSUMPTIONS
 from .language import parse_rule
@@ -59,12 +61,8 @@ def act(rules: Sequence[tuple[str, str]], document: str, obey: float, draw: Draw
 def guess(document: str, draw: Draw) -> tuple[str, str]:
     """(thought, answer) of a reader with common knowledge and no rules; None is among its answers."""
     weights, reasons = _weights(document)
-    total = sum(weights.values())
-    at = draw("guess") * total
-    for answer, weight in weights.items():
-        at -= weight
-        if at < 0:
-            break
+    totals = list(accumulate(weights.values()))
+    answer = list(weights)[bisect(totals, draw("guess") * totals[-1])]
     return reasons[answer], answer
 
 
@@ -100,7 +98,8 @@ def judge(document: str, given: str, expected: str, noticed: float, draw: Draw) 
     if not normal(expected):
         if right:
             return "Right: this document has no transport reference."
-        return f"Wrong: this document has no transport reference. {_attribution('The code taken', reading, given, draw)}"
+        taken = _attribution("The code taken", reading, given, draw)
+        return f"Wrong: this document has no transport reference. {taken}"
     verdict = "Right." if right else f"Wrong: the transport reference is {expected}."
     if draw("attribute") >= noticed:
         return f"{verdict} It could not be told what marks it."
