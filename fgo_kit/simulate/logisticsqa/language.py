@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .reading import Pick, Reading, shape_of, words_of
+from .reading import Pick, Reading, folded, shape_of, words_of
 
 
 @dataclass(frozen=True)
@@ -147,5 +147,5 @@ def _conditions(text: str) -> tuple[str, ...]:
     found = _MENTIONS.search(text)
     if not found:
         return ()
-    words = [word.casefold() for phrase in found.groups() if phrase for word in re.findall(r"[^\W\d_]{3,}", phrase)]
+    words = [folded(word) for phrase in found.groups() if phrase for word in re.findall(r"[^\W\d_]{3,}", phrase)]
     return tuple(sorted(dict.fromkeys(words)))

@@ -17,6 +17,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:[./&][^\W\d_]+)*")
 _PLAIN_WORD = re.compile(r"[^\W\d_]{3,}")
 _NOT_IN_FIELDS = re.compile(r"[\"'“”‘’«»„`<>]")
 _LINE_NUMBER = re.compile(r"\bLine \d+ ")
+_COMBINING = dict.fromkeys(range(0x300, 0x370))
 LABEL_WORDS = 3
 """Longest label, in words."""
 
@@ -53,13 +54,23 @@ def normal(text: str) -> str:
     return "" if bare in ("NONE", "NA", "NULL") else bare
 
 
+def folded(word: str) -> str:
+    """Lower case. The Turkish İ becomes a plain i: as an i and a combining dot it would split the word.
+
+    >>> folded("İRSALİYE")
+    'irsaliye'
+    """
+    lower = word.casefold()
+    return lower if lower.isascii() else lower.translate(_COMBINING)
+
+
 def words_of(phrase: str) -> str:
     """The words of a label or phrase as documents are searched for them: folded, single blanks.
 
     >>> words_of("  HBL No.: ")
     'hbl no'
     """
-    return " ".join(word.casefold() for word in _WORD.findall(phrase))
+    return " ".join(folded(word) for word in _WORD.findall(phrase))
 
 
 def shape_of(code: str) -> str:
@@ -87,7 +98,7 @@ def read(document: str) -> Reading:
         Code(text, field, labels, shape_of(text), "once" if times[normal(text)] == 1 else "repeatedly")
         for text, field, labels in found
     )
-    words = tuple(sorted({word.casefold() for word in _PLAIN_WORD.findall(document)}))
+    words = tuple(sorted({folded(word) for word in _PLAIN_WORD.findall(document)}))
     return Reading(codes, words, frozenset(words), _answers(codes), _several(codes))
 
 
@@ -99,7 +110,7 @@ def _codes(value: str):
         digits = sum(map(str.isdigit, code))
         if digits < 3 or len(normal(code)) < 6 or _DATE.match(code):
             continue
-        before = [word.casefold() for word in _WORD.findall(value[max(start, match.start() - 48) : match.start()])]
+        before = [folded(word) for word in _WORD.findall(value[max(start, match.start() - 48) : match.start()])]
         tail = before[-LABEL_WORDS:]
         yield code, tuple(" ".join(tail[-n:]) for n in range(1, len(tail) + 1))
         start = match.end()
