@@ -1,0 +1,140 @@
+"""Whole runs through the official SDKs against the loopback server: ledger, faults, concurrency, secrets."""
+
+import sqlite3
+
+import pytest
+from helpers import small_bench
+
+from fgo_kit.benchmarks import logisticsqa
+from fgo_kit.calllog import CallLog
+from fgo_kit.llm import load_llm
+from fgo_kit.records import to_json
+from fgo_kit.run import run
+from fgo_kit.simulate.model import load
+from fgo_kit.simulate.server import serving, serving_process
+
+CHOICES = {"n_subsets": 3, "counts": True, "audit": 4}
+KEY = "sk-very-secret-0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return small_bench(n_train=24)
+
+
+@pytest.fixture(scope="module")
+def alone(bench):
+    """The same run in this process, without any protocol."""
+    return {seed: run(bench, "simulated:small", seed=seed, **CHOICES) for seed in (0, 5)}
+
+
+def client(provider, server, **options):
+    url = server.openai_url if provider == "openai" else server.url
+    return load_llm(f"{provider}:small", base_url=url, **options)
+
+
+def paid(found):
+    table = found.tokens()
+    return {name: int(table[f"paid_{name}"].sum()) for name in ("calls", "prompt", "completion")}
+
+
+def logical(found):
+    table = found.tokens().sort_values("phase")
+    return table[["phase", "calls", "prompt", "completion"]].values.tolist()
+
+
+def served(server):
+    ledger = server.ledger()
+    return {
+        "calls": ledger["successes"],
+        "prompt": ledger["prompt_tokens"],
+        "completion": ledger["completion_tokens"],
+    }
+
+
+@pytest.mark.parametrize("provider, seed", [("openai", 0), ("openai", 5), ("anthropic", 0)])
+def test_a_run_through_an_sdk_is_the_run_without_one(bench, alone, provider, seed):
+    with serving(load("small")) as server:
+        found = run(bench, client(provider, server), seed=seed, log=CallLog(None), workers=8, **CHOICES)
+        assert paid(found) == served(server)
+        assert server.ledger()["requests"] == server.ledger()["successes"]
+    assert str(found.module) == str(alone[seed].module)
+    assert to_json(found.state) == to_json(alone[seed].state)
+    assert found.scores == alone[seed].scores and logical(found) == logical(alone[seed])
+    assert found.config["simulated"] is False and "real model" in repr(found)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_refusals_and_errors_of_the_provider_lose_nothing(bench, alone, provider):
+    with serving(load("small"), p429=0.10, p5xx=0.05, retry_after=0.01, seed=3) as server:
+        found = run(bench, client(provider, server), log=CallLog(None), workers=8, **CHOICES)
+        ledger = server.ledger()
+        assert paid(found) == served(server)
+    assert ledger["faults"]["rate_limited"] > 5 and ledger["faults"]["server_error"] > 2
+    assert ledger["requests"] == ledger["successes"] + sum(ledger["faults"].values())
+    assert to_json(found.state) == to_json(alone[0].state)
+    calls = found.calls()
+    assert calls["status"].eq("ok").all() and logical(found) == logical(alone[0])
+    assert calls.loc[calls["paid"], "attempts"].sum() == ledger["requests"]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_truncated_and_malformed_answers_are_survived(bench, alone, provider):
+    with serving(load("small"), p_truncated=0.10, p_malformed=0.05, seed=4) as server:
+        found = run(bench, client(provider, server), log=CallLog(None), workers=8, **CHOICES)
+        ledger = server.ledger()
+        assert paid(found) == served(server)
+    assert ledger["faults"]["truncated"] > 5 and ledger["faults"]["malformed"] > 2
+    calls = found.calls()
+    assert (calls["finish"] == "length").sum() > 5 and calls["status"].eq("ok").all()
+    assert len(found.scores) == len(bench.test) and 0 <= found.score <= 1
+    shown = {rule.text for n in found.merge_tree.walk() for rule in n.module.rules}
+    assert not any("{" in text or "edits" in text for text in shown)  # half an answer became no rule
+
+
+def test_an_overflowing_prompt_drops_trajectories_and_the_run_goes_on(bench):
+    with serving(load("small"), context_window=3_000) as server:
+        found = run(bench, client("openai", server), log=CallLog(None), method="all_at_once", epochs=1)
+        assert server.ledger()["faults"]["context_overflow"] > 0
+    assert 0 < len(found.state.dropped) < len(bench.train)
+    assert found.row()["dropped"] == len(found.state.dropped)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_the_api_key_is_nowhere_in_the_log(bench, tmp_path, provider):
+    path = tmp_path / "log.sqlite"
+    with serving(load("small"), p5xx=0.1) as server:
+        found = run(bench, client(provider, server, api_key=KEY), log=path, method="base")
+        table = found.calls().to_csv() + repr(found) + repr(found.config)
+    found.log.close()
+    with sqlite3.connect(path) as db:
+        dump = "\n".join(db.iterdump())
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert len(dump) > 1_000 and KEY not in dump and KEY not in table
+    assert KEY.encode() not in written and KEY.encode("utf-16-le") not in written
+
+
+def test_a_replay_of_the_log_gives_the_run_again_without_a_provider(bench, alone, tmp_path):
+    path = tmp_path / "log.sqlite"
+    with serving(load("small")) as server:
+        first = run(bench, client("openai", server), log=path, **CHOICES)
+    first.log.close()
+    again = run(bench, load_llm(f"replay:{path}"), log=CallLog(None), **CHOICES)
+    assert to_json(again.state) == to_json(first.state) == to_json(alone[0].state)
+
+
+def test_sixteen_workers_are_kept_busy(capsys, tmp_path):
+    bench = logisticsqa.load(n_train=256)
+    with serving_process("small", latency_ms=50) as server:
+        found = run(bench, client("openai", server), log=tmp_path / "log.sqlite", workers=16)
+        assert paid(found) == served(server)
+    calls = found.calls()
+    span = calls["end"].max() - calls["start"].min()
+    with capsys.disabled():
+        print(
+            f" [concurrency {found.concurrency():.1f} of 16; {paid(found)['calls']} calls in {span:.1f} s, "
+            f"critical path {found.critical_path():.1f} s]", end="",
+        )  # fmt: skip
+    assert found.concurrency() >= 12
+    assert found.concurrency() <= 16.01
+    assert found.critical_path() < span
