@@ -8,6 +8,7 @@ once more with the error, and then counts as no edit at all. It is never adopted
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal, TypeVar
@@ -91,14 +92,17 @@ def propose(
     settings = ctx.settings
     shown = list(judged)
 
-    def render() -> list[dict[str, str]]:
-        return prompts.propose(module, shown, counts=settings.counts, edits=settings.edits)
+    def render(n: int) -> list[dict[str, str]]:
+        return prompts.propose(module, shown[:n], counts=settings.counts, edits=settings.edits)
 
-    while len(shown) > 1 and _overflows(ctx, render()):
-        _drop_last(ctx, shown, place)
+    if shown and _overflows(ctx, render(len(shown))):
+        sizes = range(2, len(shown))  # one trajectory is asked about in any case
+        fitting = 1 + bisect_left(sizes, True, key=lambda n: _overflows(ctx, render(n)))
+        while len(shown) > fitting:
+            _drop_last(ctx, shown, place)
     while shown:
         try:
-            return _proposed(ctx, module, render(), shown, place)
+            return _proposed(ctx, module, render(len(shown)), shown, place)
         except ContextOverflow:  # the provider counts otherwise than we do: an eighth fewer, and again
             for _ in range(max(1, len(shown) // 8)):
                 _drop_last(ctx, shown, place)
