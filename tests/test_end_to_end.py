@@ -80,13 +80,13 @@ def test_refusals_and_errors_of_the_provider_lose_nothing(bench, alone, provider
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 def test_truncated_and_malformed_answers_are_survived(bench, alone, provider):
-    with serving(load("small"), p_truncated=0.10, p_malformed=0.05, seed=4) as server:
+    with serving(load("small"), p_truncated=0.15, p_malformed=0.10, seed=4) as server:
         found = run(bench, client(provider, server), log=CallLog(None), workers=8, **CHOICES)
         ledger = server.ledger()
         assert paid(found) == served(server)
-    assert ledger["faults"]["truncated"] > 5 and ledger["faults"]["malformed"] > 2
+    assert min(ledger["faults"]["truncated"], ledger["faults"]["malformed"]) > 2
     calls = found.calls()
-    assert (calls["finish"] == "length").sum() > 5 and calls["status"].eq("ok").all()
+    assert (calls["finish"] == "length").sum() > 2 and calls["status"].eq("ok").all()
     assert len(found.scores) == len(bench.test) and 0 <= found.score <= 1
     shown = {rule.text for n in found.merge_tree.walk() for rule in n.module.rules}
     assert not any("{" in text or "edits" in text for text in shown)  # half an answer became no rule
