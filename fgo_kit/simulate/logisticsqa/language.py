@@ -52,6 +52,8 @@ class Rule:
 def _first(pick: Pick, reading: Reading) -> str | None:
     if len(pick) <= 2 and pick in reading.answers:
         return reading.answers[pick]
+    if any((one,) not in reading.answers for one in pick if one[0] != "field"):
+        return None  # no code has this property, so none has them all
     for code in reading.codes:  # typed by a person: more than a pair, or a longer label
         has = {("field", code.field), ("seen", code.seen), ("shape", code.shape)}
         has.update(("label", label) for label in code.labels)
