@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup test lab reproduce lint lock clean FORCE
+.PHONY: help setup test lab reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -79,6 +79,10 @@ lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
 
 reproduce: $(STAMP)  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
 	@$(RUN) -m fgo_kit.reproduce --preset "$(PRESET)" --model "$(MODEL)" $(if $(filter 1 y yes true,$(YES)),--yes) $(ARGS)
+
+notebooks: $(STAMP)  ## run the notebooks in place, so that they are committed with fresh outputs
+	@FGO_HEADLESS=1 $(RUN) -m nbconvert --to notebook --execute --inplace \
+	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 lint: $(STAMP)  ## check the style of code and notebooks
 	$(PY) -m ruff check .

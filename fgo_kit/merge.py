@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from . import prompts
+from .llm import BadRequest, ContextOverflow
 from .meter import Place
 from .optimize import RuleText, ask_checked, parse, rewritten
 from .records import MergeNode, Module, Rule
@@ -138,15 +139,21 @@ def merge_node(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
 
 
 def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> Module | None:
+    """The merged module; None when no answer could be used or the prompt was refused, e.g. as too long."""
     settings, place = ctx.settings, Place("merge", node=node_id)
     modules = [child.module for child in children]
     named = [(child.id, child.module) for child in children]
     messages = prompts.merge(named, counts=settings.counts or settings.audit > 0, edits=settings.edits)
-    if settings.edits:
-        return ask_checked(
-            ctx, messages, place, lambda text: unite(modules, parse(Merged, text), node_id), MERGED_SCHEMA
-        )
-    return ask_checked(ctx, messages, place, lambda text: rewritten(pooled(modules), text, node_id, node_id), None)
+
+    def adopt(text: str) -> Module:
+        if settings.edits:
+            return unite(modules, parse(Merged, text), node_id)
+        return rewritten(pooled(modules), text, node_id, node_id)
+
+    try:
+        return ask_checked(ctx, messages, place, adopt, MERGED_SCHEMA if settings.edits else None)
+    except (BadRequest, ContextOverflow):
+        return None
 
 
 def pooled(modules: Sequence[Module]) -> Module:

@@ -128,13 +128,14 @@ def _proposed(
 ) -> Module:
     origin = f"{place.subset}/e{place.epoch}"
     prefix = f"{place.subset}e{place.epoch}"
-    if not ctx.settings.edits:
-        adopt = lambda text: rewritten(module, text, prefix, origin)  # noqa: E731
-    else:
-        task_ids = tuple(task.id for task, _, _ in shown)
-        adopt = lambda text: apply_edits(module, parse(Proposal, text), task_ids, prefix, origin)  # noqa: E731
-    schema = PROPOSAL_SCHEMA if ctx.settings.edits else None
-    changed = ask_checked(ctx, messages, place, adopt, schema)
+    task_ids = tuple(task.id for task, _, _ in shown)
+
+    def adopt(text: str) -> Module:
+        if ctx.settings.edits:
+            return apply_edits(module, parse(Proposal, text), task_ids, prefix, origin)
+        return rewritten(module, text, prefix, origin)
+
+    changed = ask_checked(ctx, messages, place, adopt, PROPOSAL_SCHEMA if ctx.settings.edits else None)
     return module if changed is None else changed
 
 

@@ -134,6 +134,7 @@ def main(argv: list[str] | None = None) -> int:
 
     # The kernel named python3 must be this interpreter's, not one in the user's own Jupyter folders.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    os.environ["FGO_HEADLESS"] = "1"  # no progress bars, which a saved notebook keeps at 0 %
     figures = FIGURES / "fast" if args.preset == "fast" else FIGURES
     parameters, outcomes = {"PRESET": args.preset, "MODEL": args.model}, []
     for n, notebook in enumerate(notebooks, 1):

@@ -22,7 +22,7 @@ from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 from fgo_kit import merge as merging
-from fgo_kit.llm import BadRequest
+from fgo_kit.llm import BadRequest, ContextOverflow
 from fgo_kit.merge import MERGES, Merged, accepts, merge, merge_tree, related_first, unite
 from fgo_kit.optimize import parse
 from fgo_kit.records import Component, MergeNode, Module, Rule
@@ -147,7 +147,8 @@ def test_unknown_ids_are_repaired():
 
 
 @pytest.mark.parametrize(
-    "replies", [[BAD, BAD], ["", "no"], ['{"rules": []}', GOOD[:30]], [GOOD[:30], BadRequest("no")]]
+    "replies",
+    [[BAD, BAD], ["", "no"], ['{"rules": []}', GOOD[:30]], [GOOD[:30], BadRequest("no")], [ContextOverflow("long")]],
 )
 def test_a_merge_that_fails_keeps_the_best_supported_child(replies):
     found, _, _ = node(replies, leaf(1, C), leaf(2, A), leaf(3, Rule("z", "zz z", ("t1",))))

@@ -110,11 +110,15 @@ _FIELD = re.compile(rf"\b(?:in|from|under)\s+(?:the\s+)?(?:fields?|elements?)\s+
 _FIELD_BEFORE = re.compile(rf"\b(?:in|from|under)\s+(?:the\s+)?(?:{_QUOTED}|([\w/]+))\s+(?:field|element)\b", re.I)
 _SHAPE = re.compile(rf"\b(?:shape|form|format|pattern)\s+(?:of\s+|like\s+)?{_Q}?([A9][A9 ./-]{{3,}}[A9])", re.I)
 _SEVERAL = re.compile(r"\b(?:several|multiple|more than one)\b", re.I)
-_NONE = re.compile(r"\b(?:answer|return|give|say|reply|is)\s+(?:with\s+)?[\"'“‘]?none\b|\bno (?:transport )?reference\b", re.I)
+_NONE = re.compile(
+    r"\b(?:answer|return|give|say|reply|is)\s+(?:with\s+)?[\"'“‘]?none\b|\bno (?:transport )?reference\b", re.I
+)
 _ONCE = re.compile(r"\b(?:appears?|occurs?|seen|stands?)\s+(?:only\s+|just\s+)?once\b|\bnot repeated\b", re.I)
 _REPEATED = re.compile(
-    r"\b(?:appears?|occurs?)\s+(?:repeatedly|more than once|several times)|(?<!not )\brepeated\b|\bmost (?:often|frequent)", re.I
-)  # fmt: skip
+    r"\b(?:appears?|occurs?)\s+(?:repeatedly|more than once|several times)"
+    r"|(?<!not )\brepeated\b|\bmost (?:often|frequent)",
+    re.I,
+)
 
 
 @lru_cache(maxsize=65_536)
