@@ -97,6 +97,18 @@ def show(table: pd.DataFrame) -> pd.DataFrame:
     return shown.drop(columns=same + empty).set_index([n for n in ("benchmark", "LLM", "method") if n not in same])
 
 
+def to_markdown(table: pd.DataFrame) -> str:
+    """A summary as the README carries it: a row a method, scores of every LLM, tokens of the first LLM."""
+    llms, methods = list(dict.fromkeys(table["llm"])), list(dict.fromkeys(table["method"]))
+    lines = [["method", *(f"{llm}, %" for llm in llms), *TOKENS.values()], ["---"] * (1 + len(llms) + len(TOKENS))]
+    for method in methods:
+        rows = table[table["method"] == method].set_index("llm")
+        scores = [_percent(*rows.loc[llm, ["score", "lo", "hi"]]) for llm in llms]
+        tokens = [f"{rows[name].iloc[0] / 1000:,.1f}" if rows[name].iloc[0] > 0 else "" for name in TOKENS]
+        lines.append([method, *scores, *tokens])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def _percent(value: float, lo: float, hi: float, sign: str = "") -> str:
     if np.isnan(value):
         return ""
