@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-_UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f\\ud800-\\udfff]")
+_UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 
 
 @dataclass(frozen=True)
@@ -232,9 +232,19 @@ def from_json(kind: type, text: str) -> Any:
     return _adapter(kind).validate_python(json.loads(text))
 
 
+def showable(text: str) -> str:
+    """Any text as every page, terminal and JSON reader takes it: control characters and lone surrogates
+    become U+FFFD, line ends become newlines.
+
+    >>> showable("a\\x00b\\r\\nc")
+    'a\ufffdb\\nc'
+    """
+    return _UNSHOWABLE.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
 def escape(text: str) -> str:
-    """Any text as HTML: escaped; control characters and lone surrogates become U+FFFD."""
-    return html_escape(_UNSHOWABLE.sub("\ufffd", text))
+    """Any text as HTML: `showable`, and escaped."""
+    return html_escape(showable(text))
 
 
 def digest(value: Any, length: int = 16) -> str:
