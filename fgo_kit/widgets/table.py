@@ -92,7 +92,7 @@ class Table:
         found = [row.number for row in self.rows if all(keys[row.number] == value for keys, value in wanted)]
         if query.type:
             key, _, value = query.type.partition(": ")
-            found = [i for i in found if str(self.rows[i].task.meta.get(key, "")) == value]
+            found = [i for i in found if showable(str(self.rows[i].task.meta.get(key, ""))) == value]
         if query.rule:
             held = self._of_rule(query.rule)
             found = [i for i in found if i in held]
@@ -119,7 +119,7 @@ class Table:
         return {
             "i": number, "task": brief(row.task.id), "run": brief(self.labels[row.run]), "where": brief(_where(row)),
             "outcome": row.outcome, "change": row.change, "answer": brief(trajectory.answer),
-            "expected": brief(row.task.answer), "cited": brief(" ".join(trajectory.cited)),
+            "expected": brief(row.task.answer), "cited": brief(" ".join(trajectory.cited)), "first": row.first,
         }  # fmt: skip
 
     @cached_property
@@ -133,7 +133,7 @@ class Table:
         }  # fmt: skip
         facets["type"] = self._types()
         facets["rule"] = [
-            [brief(self.labels[n]) if len(self.runs) > 1 else "", f"{n}:{rule}", brief(f"{rule} {text}", 70)]
+            [brief(self.labels[n]) if len(self.runs) > 1 else "", showable(f"{n}:{rule}"), brief(f"{rule} {text}", 70)]
             for (n, rule), text in self._rules.items()
         ]
         return {name: options for name, options in facets.items() if len(options) > 1 or name in ("rule", "change") and options}
@@ -144,7 +144,7 @@ class Table:
             for key, value in row.task.meta.items():
                 counts.setdefault(str(key), Counter())[str(value)] += 1
         return [
-            [brief(key), f"{key}: {value}", f"{brief(value)} ({number:,})"]
+            [brief(key), showable(f"{key}: {value}"), f"{brief(value)} ({number:,})"]
             for key, values in counts.items()
             if 1 < len(values) <= MOST_TYPES
             for value, number in sorted(values.items(), key=lambda item: natural(item[0]))
@@ -160,7 +160,7 @@ class Table:
         rules, note = self.rules_in_force(number)
         detail = self.line(number) | {
             "answer": cutter(trajectory.answer), "expected": cutter(row.task.answer), "status": cutter(trajectory.status),
-            "score": f"{trajectory.score:.3g}" if trajectory.ok else "", "benchmark": self.runs[row.run].config.get("benchmark", ""),
+            "score": f"{trajectory.score:.3g}" if trajectory.ok else "", 
             "meta": [[brief(str(key)), brief(str(value))] for key, value in row.task.meta.items()],
             "feedback": cutter(row.judged.feedback.text) if row.judged.feedback else "",
             "rules": [{"id": rule, "text": cutter(text), "cited": rule in trajectory.cited} for rule, text in rules],
@@ -212,7 +212,7 @@ class Table:
     def _keys(self) -> dict[str, list[str]]:
         """Per filter, the value of every row."""
         benchmarks = [str(run.config.get("benchmark", "")) for run in self.runs]
-        return {
+        keys = {
             "run": [self.labels[row.run] for row in self.rows],
             "benchmark": [benchmarks[row.run] for row in self.rows],
             "phase": [row.judged.place.phase for row in self.rows],
@@ -221,6 +221,7 @@ class Table:
             "outcome": [row.outcome for row in self.rows],
             "change": [row.change for row in self.rows],
         }
+        return {name: [showable(value) for value in values] for name, values in keys.items()}
 
     @cached_property
     def _texts(self) -> list[str]:
@@ -244,11 +245,11 @@ class Table:
         support: set[str] = set()
         run = self.runs[int(number)] if number.isdigit() and int(number) < len(self.runs) else None
         for node in (*run.merge_tree.walk(),) if run and run.merge_tree else ():
-            support.update(*(held.support for held in node.module.rules if held.id == rule))
-        support.update(*(held.support for held in run.module.rules if held.id == rule) if run else ())
+            support.update(*(held.support for held in node.module.rules if showable(held.id) == rule))
+        support.update(*(held.support for held in run.module.rules if showable(held.id) == rule) if run else ())
         return {
             row.number for row in self.rows
-            if str(row.run) == number and (rule in row.judged.trajectory.cited or row.task.id in support)
+            if str(row.run) == number and (rule in map(showable, row.judged.trajectory.cited) or row.task.id in support)
         }  # fmt: skip
 
 
