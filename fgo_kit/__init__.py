@@ -6,7 +6,9 @@
     run.score, run.ci, run.tokens(), run.module
 """
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from . import report
 from .calllog import CallLog
@@ -26,6 +28,18 @@ __all__ = [
 ]  # fmt: skip
 
 BENCHMARKS = ("logisticsqa",)
+WIDGETS = {"Monitor": "monitor", "browse": "browser", "start": "monitor"}
+"""Names that are imported when first used, by their module in fgo_kit.widgets."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in WIDGETS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".widgets.{WIDGETS[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *WIDGETS})
 
 
 def load_benchmark(
