@@ -28,7 +28,9 @@ __all__ = [
 ]  # fmt: skip
 
 BENCHMARKS = ("logisticsqa",)
-WIDGETS = {"Monitor": "monitor", "browse": "browser", "start": "monitor"}
+WIDGETS = {
+    "MergeStepper": "stepper", "Monitor": "monitor", "browse": "browser", "replay_merges": "session", "start": "monitor",
+}  # fmt: skip
 """Names that are imported when first used, by their module in fgo_kit.widgets."""
 
 

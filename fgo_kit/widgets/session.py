@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -209,6 +209,7 @@ def run_by_hand(
     bench: Benchmark,
     llm: LLM | str,
     workers: int = 8,
+    on_call: Callable[[Place, bool], None] | None = None,
 ) -> Run:
     """The decisions as a `Run` (method "by hand"), scored on the test split like any other.
 
@@ -221,7 +222,7 @@ def run_by_hand(
         "method": METHOD, "from_run": run.id, "llm": desk.llm.name,
         "decisions": [as_dict(decision) for decision in decisions],
     }  # fmt: skip
-    desk = replace(desk, run_id=digest(config), workers=workers)
+    desk = replace(desk, run_id=digest(config), workers=workers, on_call=on_call)
     began = time.perf_counter()
     past = run.log.begin(desk.run_id, config, manifest())
     if past["status"] == "ok" and past["result"]:

@@ -17,7 +17,7 @@ import numpy as np
 from ..merge import merge_node, pooled
 from ..meter import Place
 from ..optimize import RULE_LIMIT
-from ..records import MergeNode, Rule, digest, printable
+from ..records import MergeNode, Rule, Task, digest, showable
 from ..rollout import rollouts
 from ..run import Run
 from .hand import YOU, Decision, Desk, Evaluation, State, start, suggestion
@@ -252,7 +252,7 @@ def _unlock(desk: Desk, state: State, decision: Decision) -> State:
 
 def clean(text: str) -> str:
     """A rule as typed, on one line, without what cannot be shown. ValueError when too short or long."""
-    text = " ".join(printable(text).split())
+    text = " ".join(showable(text).split())
     if not 3 <= len(text) <= RULE_LIMIT:
         raise ValueError(f"a rule of {len(text)} characters is not allowed; use 3 to {RULE_LIMIT}")
     return text
@@ -265,11 +265,16 @@ def _rule(state: State, decision: Decision) -> Rule:
         raise ValueError(error.args[0]) from None
 
 
-def _editable(state: State, node_id: str) -> MergeNode:
-    """The candidate, or an open node that no candidate is made of: what is merged already cannot change."""
-    node = state.node(node_id)
+def can_edit(state: State, node_id: str) -> bool:
+    """Whether a node's rules can change: the candidate's, or an open node's that no candidate is made of."""
     below = {child.id for child in state.pending.children} if state.pending else set()
-    if node is state.pending or (node_id not in below and any(node is other for other in state.open)):
+    free = [node.id for node in state.open if node.id not in below]
+    return node_id in free or bool(state.pending and node_id == state.pending.id)
+
+
+def _editable(state: State, node_id: str) -> MergeNode:
+    node = state.node(node_id)
+    if can_edit(state, node_id):
         return node
     raise ValueError(f"{node_id} is merged already; change the module it went into, or undo that merge")
 
@@ -289,27 +294,28 @@ def _changed(state: State, node_id: str, change: Callable[[list[Rule]], list[Rul
 
 def _evaluate(desk: Desk, state: State, decision: Decision) -> State:
     """Score the node's module, and those of its children, on the first k gate tasks."""
-    node = state.node(decision.node)
-    tasks = gate_tasks(desk, decision.k)
-    found = list(state.evaluations)
-    for owner in (*node.children, node):
+    tasks, owners = to_score(desk, state, decision)
+    ctx, found = desk.context(), list(state.evaluations)
+    for owner in owners:
         version = digest(str(owner.module))
-        if owner is not node and any(e.module == version and len(e.scores) == len(tasks) for e in found):
-            continue
-        place = Place("gate", node=f"{node.id}<{owner.id}@{version[:6]}")
-        trajectories = rollouts(desk.context(), owner.module, tasks, place)
+        place = Place("gate", node=f"{decision.node}<{owner.id}@{version[:6]}")
+        trajectories = rollouts(ctx, owner.module, tasks, place)
         found.append(Evaluation(owner.id, version, tuple((t.task_id, t.score) for t in trajectories)))
-    return replace(state, evaluations=tuple(found), current=node.id)
+    return replace(state, evaluations=tuple(found), current=decision.node)
 
 
-def gate_tasks(desk: Desk, k: int):
-    """The first k gate tasks (20, or all there are, for k=0). ValueError when there are not so many."""
-    gate = desk.bench.gate
+def to_score(desk: Desk, state: State, decision: Decision) -> tuple[tuple[Task, ...], list[MergeNode]]:
+    """The first k gate tasks (20, or all there are, for k=0), and the nodes to score on them: the one named,
+    and its children unless they were scored on these before. ValueError when there are not so many tasks."""
+    gate, k, node = desk.bench.gate, decision.k, state.node(decision.node)
     if not gate:
         raise ValueError(f"{desk.bench.name} has no gate tasks to evaluate on; load it with a gate split")
     if not 0 <= k <= len(gate):
         raise ValueError(f"k={k} is not allowed; {desk.bench.name} has {len(gate)} gate tasks")
-    return gate[: k or K_GATE]
+    tasks = gate[: k or K_GATE]
+    known = {(e.module, len(e.scores)) for e in state.evaluations}
+    unknown = [c for c in node.children if (digest(str(c.module)), len(tasks)) not in known]
+    return tasks, [*unknown, node]
 
 
 def flips(state: State, node: MergeNode) -> tuple[str, list[str], list[str]]:
