@@ -56,17 +56,18 @@ class Trajectory:
     def ok(self) -> bool:
         return self.status == "ok"
 
+    def __repr__(self) -> str:
+        said = f"score {self.score:g}" if self.ok else brief(self.status)
+        return f"Trajectory of {brief(self.task_id)}: answer {brief(self.answer)!r}, {said}, {len(self.steps)} steps"
+
     def _repr_html_(self) -> str:
         steps = "".join(
-            f"<details><summary>step {number}: {escape(step.action[:80])}</summary>"
-            f"<pre style='white-space:pre-wrap'>{escape(step.observation)}</pre>"
-            f"<pre style='white-space:pre-wrap'>{escape(step.action)}</pre></details>"
+            folded(f"step {number}: {_bdi(brief(step.action))}", _pre(step.observation) + _pre(step.action))
             for number, step in enumerate(self.steps, 1)
         )
-        return (
-            f"<b>{escape(self.task_id)}</b>: answer <code>{escape(self.answer)}</code>, "
-            f"score {self.score:g} ({escape(self.status)}){steps}"
-        )
+        said = f"score {self.score:g}" if self.ok else _bdi(brief(self.status))
+        cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
+        return f"<p><b>{_bdi(self.task_id)}</b>: answer <code>{_bdi(self.answer)}</code>, {said}{cited}</p>{steps}"
 
 
 @dataclass(frozen=True)
@@ -135,18 +136,13 @@ class Module:
     def __str__(self) -> str:
         return "\n\n".join(_component_text(part) for part in self.components)
 
+    def __repr__(self) -> str:
+        rules = (f"  [{rule.id}] {brief(rule.text)} (support {len(rule.support)})" for rule in self.rules)
+        return showable("\n".join((f"Module of {len(self.rules)} rules", *rules)))
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td><code>{escape(rule.id)}</code></td><td style='text-align:left'>{escape(rule.text)}</td>"
-            f"<td title='{escape(', '.join(rule.support))}'>{len(rule.support)}</td>"
-            f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{escape(rule.origin)}</td></tr>"
-            for rule in self.rules
-        )
-        preambles = "".join(
-            f"<p><b>{escape(part.name)}</b>: {escape(part.preamble)}</p>" for part in self.components
-        )
-        head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
-        return f"{preambles}<table>{head}{rows}</table>"
+        preambles = "".join(f"<p><b>{_bdi(part.name)}</b>: {_bdi(part.preamble)}</p>" for part in self.components)
+        return preambles + rules_html(self.rules)
 
 
 def _component_text(part: Component) -> str:
@@ -164,15 +160,17 @@ class Division:
     def __len__(self) -> int:
         return len(self.subsets)
 
+    def __repr__(self) -> str:
+        sizes = [len(ids) for ids in self.subsets]
+        return f"Division {brief(self.strategy)}: {sum(sizes)} tasks in {len(self)} subsets of {min(sizes)} to {max(sizes)}" if sizes else "Division into nothing"
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>s{number}</td><td>{len(ids)}</td><td style='text-align:left'>{escape(', '.join(ids))}</td></tr>"
+        lines = "".join(
+            f"<tr><td>s{number}</td><td>{len(ids)}</td>"
+            f"<td style='text-align:left;overflow-wrap:anywhere'>{_some([_bdi(task_id) for task_id in ids])}</td></tr>"
             for number, ids in enumerate(self.subsets, 1)
         )
-        return (
-            f"division <b>{escape(self.strategy)}</b>: {len(self)} subsets"
-            f"<table><tr><th>subset</th><th>tasks</th><th>ids</th></tr>{rows}</table>"
-        )
+        return f"<p>{escape(repr(self))}</p><table><tr><th>subset</th><th>tasks</th><th>ids</th></tr>{lines}</table>"
 
 
 @dataclass(frozen=True)
@@ -202,15 +200,18 @@ class MergeNode:
         yield self
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines())
+        return showable("\n".join(self._lines()))
 
     def _lines(self, depth: int = 0):
         yield f"{'  ' * depth}{self.id}: {len(self.module.rules)} rules, {self.decision}"
         for child in self.children:
             yield from child._lines(depth + 1)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+    def _repr_html_(self, top: bool = True) -> str:
+        gate = "" if self.gate_score != self.gate_score else f", gate {100 * self.gate_score:.0f} %"
+        head = f"<b>{_bdi(self.id)}</b>: {len(self.module.rules)} rules, {_bdi(self.decision)}{gate}"
+        below = "".join(f"<li>{child._repr_html_(False)}</li>" for child in self.children)
+        return folded(head, rules_html(self.module.rules), top) + (f"<ul>{below}</ul>" if below else "")
 
 
 @cache
@@ -245,6 +246,42 @@ def showable(text: str) -> str:
 def escape(text: str) -> str:
     """Any text as HTML: `showable`, and escaped."""
     return html_escape(showable(text))
+
+
+def brief(text: str, most: int = 80) -> str:
+    """The start of a text on one line, safe to show."""
+    line = " ".join(showable(text[: 4 * most]).split())
+    return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"
+
+
+def folded(summary: str, content: str, is_open: bool = False) -> str:
+    """HTML that opens on a click; both parts are HTML already."""
+    return f"<details{' open' if is_open else ''}><summary>{summary}</summary>{content}</details>"
+
+
+def rules_html(rules: tuple[Rule, ...]) -> str:
+    """A table of rules, the ids of their support on hover."""
+    lines = "".join(
+        f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='text-align:left;overflow-wrap:anywhere'>{_bdi(rule.text)}</td>"
+        f"<td title='{escape(', '.join(rule.support[:200]))}'>{len(rule.support)}</td>"
+        f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
+        for rule in rules
+    )
+    head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
+    return f"<table>{head}{lines}</table>" if rules else "<p>no rules</p>"
+
+
+def _some(parts: list[str], most: int = 12) -> str:
+    shown, rest = ", ".join(parts[:most]), parts[most:]
+    return shown + (folded(f"and {len(rest)} more", ", ".join(rest)) if rest else "")
+
+
+def _bdi(text: str) -> str:
+    return f"<bdi>{escape(text)}</bdi>"  # right-to-left text turns nothing else around
+
+
+def _pre(text: str) -> str:
+    return f"<pre dir='auto' style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(text)}</pre>"
 
 
 def digest(value: Any, length: int = 16) -> str:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from .merge import GATES, MERGES
 from .meter import Budget, Meter
 from .methods import METHODS, Outcome
 from .provenance import ROOT, code_version, manifest
-from .records import Division, MergeNode, Module, Task, Trajectory, digest, from_json, to_json
+from .records import Division, MergeNode, Module, Task, Trajectory, digest, escape, folded, from_json, to_json
 from .rollout import Benchmark, Context, Judged, Settings, rollouts
 from .stats import Interval, mean_interval, wilson
 from .tables import merge_table, rule_table, trajectory_table
@@ -173,8 +172,10 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        table = self.tokens().to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:,.4f}")
-        return f"<p>{escape(repr(self))}</p>{table}"
+        shown = self.tokens()[["phase", "calls", "paid_calls", "prompt", "completion", "usd"]]
+        ledger = shown.to_html(index=False, border=0, na_rep="", formatters={"usd": "{:,.4f}".format})
+        rules = folded(f"{len(self.module.rules)} rules", self.module._repr_html_())
+        return f"<p>{escape(repr(self))}</p>{folded('calls and tokens by phase', ledger, True)}{rules}"
 
 
 def run(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
-from ..records import Task, showable
+from ..records import Task, brief, showable
 from ..rollout import Judged
 from ..run import Run
 
@@ -262,12 +262,6 @@ class _Cutter:
     def __call__(self, text: str) -> str:
         self.cut += max(0, len(text) - self.limit)
         return showable(text[: self.limit])
-
-
-def brief(text: str, most: int = 80) -> str:
-    """The start of a text, on one line, safe to show."""
-    line = " ".join(showable(text[: 4 * most]).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def natural(text: str) -> list:
