@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..budget import now
 from ..calllog import Place
 from ..llm import LLM, Cancelled
+from ..records import showable
 from ..rollout import Benchmark, Settings
 
 PHASES = ("rollout", "evaluate", "propose", "repair", "merge", "audit", "gate", "test")
@@ -179,7 +180,7 @@ def line(shot: Snapshot, budget: tuple[float | None, ...] = (None, None, None)) 
     if shot.state == "running" and shot.left == shot.left:
         parts.append(f"about {clock(shot.left)} left")
     text = " | ".join(part for part in [*parts, shot.error] if part)
-    return " ".join(text.encode("ascii", "replace").decode().split())
+    return " ".join(showable(text).encode("ascii", "replace").decode().split())
 
 
 def _limited(value: str, limit: str, unit: str) -> str:

@@ -91,8 +91,7 @@ class Table:
         wanted = [(self._keys[name], value) for name in self._keys if (value := getattr(query, name))]
         found = [row.number for row in self.rows if all(keys[row.number] == value for keys, value in wanted)]
         if query.type:
-            key, _, value = query.type.partition(": ")
-            found = [i for i in found if showable(str(self.rows[i].task.meta.get(key, ""))) == value]
+            found = [i for i in found if query.type in self._types_of[i]]
         if query.rule:
             held = self._of_rule(query.rule)
             found = [i for i in found if i in held]
@@ -163,7 +162,7 @@ class Table:
             "score": f"{trajectory.score:.3g}" if trajectory.ok else "", 
             "meta": [[brief(str(key)), brief(str(value))] for key, value in row.task.meta.items()],
             "feedback": cutter(row.judged.feedback.text) if row.judged.feedback else "",
-            "rules": [{"id": rule, "text": cutter(text), "cited": rule in trajectory.cited} for rule, text in rules],
+            "rules": [{"id": brief(rule), "text": cutter(text), "cited": rule in trajectory.cited} for rule, text in rules],
             "rules_note": note, "others": [self.line(i) for i in self.same_task(number) if i != number],
             "steps": [
                 {"brief": brief(step.action, 90), "saw": cutter(step.observation), "did": cutter(step.action)}
@@ -224,6 +223,10 @@ class Table:
         return {name: [showable(value) for value in values] for name, values in keys.items()}
 
     @cached_property
+    def _types_of(self) -> list[tuple[str, ...]]:
+        return [tuple(showable(f"{key}: {value}") for key, value in row.task.meta.items()) for row in self.rows]
+
+    @cached_property
     def _texts(self) -> list[str]:
         return [_text(row).casefold() for row in self.rows]
 
@@ -282,7 +285,7 @@ def _labels(runs: list[Run]) -> list[str]:
 def _when(judged: Judged) -> tuple:
     place = judged.place
     phase = PHASES.index(place.phase) if place.phase in PHASES else len(PHASES)
-    return phase, natural(str(place.subset)), place.epoch, natural(place.node), judged.trajectory.task_id
+    return phase, natural(str(place.subset)), place.epoch, natural(place.node), natural(judged.trajectory.task_id)
 
 
 def _where(row: Row) -> str:
