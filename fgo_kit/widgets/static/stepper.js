@@ -54,7 +54,8 @@ function render({ model, el }) {
     const width = COLUMN * columns, height = LEVEL * levels;
     return h("div", { class: "fgo-tree-box" },
       s("svg", {
-        class: "fgo-tree", viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
+        class: "fgo-tree", viewBox: `0 0 ${width} ${height}`, role: "group",
+        style: `max-width: ${width}px; min-width: ${0.7 * width}px`,
         "aria-label": `Tree of merges, ${view.open} modules open`,
       }, lines, boxes));
   }
@@ -237,7 +238,7 @@ function render({ model, el }) {
       node.children.map((child) => button(
         `Keep ${child.label}${child.id === node.better ? " (better)" : ""}`, "fgo-keep",
         () => act({ do: "keep", node: child.id }), { key: child.id, title: `Use the module of ${child.label} instead` })),
-      h("span", { class: "fgo-redo-group" }, button("Redo", "fgo-redo", redo, { title: "Merge again" }),
+      h("span", { class: "fgo-redo-group" }, button("Merge again", "fgo-redo", redo, { title: "Redo this merge with another seed or strategy" }),
         h("label", {}, "seed ", seed), strategy));
   }
 
