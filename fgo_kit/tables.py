@@ -10,8 +10,8 @@ from .records import MergeNode, Module, Rule, Task
 from .rollout import Judged
 
 RULE_COLUMNS = (
-    "node", "rule", "text", "n_support", "support", "parents", "origin", "right", "wrong", "final", "fate",
-    "at", "into",
+    "node", "rule", "text", "n_support", "support", "parents", "origin", "subsets", "right", "wrong", "final",
+    "fate", "at", "into",
 )  # fmt: skip
 MERGE_COLUMNS = (
     "node", "children", "decision", "rules_in", "rules_out", "dropped", "audited", "candidate_gate_score",
@@ -44,7 +44,7 @@ def rule_table(tree: MergeNode | None, module: Module) -> pd.DataFrame:
     """One row a rule of any module in the merge tree (or of the final module): text, lineage, fate.
 
     node: where it stands. support, parents: lists of ids; n_support counts the training tasks. origin:
-    where it was written. right, wrong: uses on training tasks. final: whether the final module has it.
+    where it was written, subsets: where the rules it goes back to were. right, wrong: uses on training tasks. final: whether the final module has it.
     fate: what the next merge, `at`, did with it: kept, merged (`into`: the ids of the rules made of it),
     dropped (no rule of the merged module comes from it), audited (the audit dropped it), refused (the gate or
     an unusable answer kept a module without it), or final where no merge follows. What is left of a rule
@@ -52,13 +52,14 @@ def rule_table(tree: MergeNode | None, module: Module) -> pd.DataFrame:
     """
     places = list(_with_parents(tree)) if tree else [("final", module, None)]
     final = {rule.id for rule in module.rules}
+    known = {rule.id: rule for _, held, _ in places for rule in held.rules}
     rows = []
     for name, held, parent in places:
         for rule in held.rules:
             fate, into = _fate(rule, parent)
             rows.append((
                 name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents), rule.origin,
-                rule.right, rule.wrong, rule.id in final, fate, parent.id if parent else "", into,
+                _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate, parent.id if parent else "", into,
             ))  # fmt: skip
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
@@ -102,6 +103,14 @@ def _fate(rule: Rule, parent: MergeNode | None) -> tuple[str, list[str]]:
     if parent.decision != "merged":
         return "refused", []
     return "dropped", []
+
+
+def _subsets(rule: Rule, known: dict[str, Rule]) -> list[str]:
+    """Where the rules without known parents that this one goes back to were written."""
+    parents = [known[parent] for parent in rule.parents if parent in known and parent != rule.id]
+    if not parents:
+        return [rule.origin.split("/")[0]]
+    return list(dict.fromkeys(name for parent in parents for name in _subsets(parent, known)))
 
 
 def _made_of(rule_id: str, rules: Sequence[Rule]) -> list[str]:

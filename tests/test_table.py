@@ -153,7 +153,7 @@ def test_without_a_log_the_rules_are_guessed_for_the_test_alone_and_said_to_be()
 
 
 def test_a_run_says_what_each_merge_did_with_each_rule():
-    kept, gone, old = Rule("s1.1", "keep", ("a",)), Rule("s1.2", "drop", ("a",)), Rule("s2.1", "generalise", ("b",))
+    kept, gone, old = Rule("s1.1", "keep", ("a",)), Rule("s1.2", "drop"), Rule("s2.1", "old", (), ("s2.0",), "s2/e2")
     new, harm = Rule("m1.1", "general", ("b",), ("s2.1",)), Rule("s2.2", "harm")
     module = lambda *rules: Module((Component("instructions", "", rules),))  # noqa: E731
     leaves = (MergeNode("s1", module(kept, gone)), MergeNode("s2", module(old, harm)))
@@ -164,6 +164,7 @@ def test_a_run_says_what_each_merge_did_with_each_rule():
         "s1.1": ("kept", "m1", []), "s1.2": ("dropped", "m1", []), "s2.1": ("merged", "m1", ["m1.1"]),
         "s2.2": ("audited", "m1", []),
     }  # fmt: skip
+    assert found.rules().query("node == 'm1' and rule == 'm1.1'")["subsets"].tolist() == [["s2"]]
     assert found.merges()["dropped"].tolist() == [["s1.2"]]
 
 

@@ -7,6 +7,7 @@ one open trajectory. FGO_HEADLESS=1 in the environment leaves that page alone, f
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import anywidget
@@ -53,6 +54,9 @@ class Browser(anywidget.AnyWidget):
         self.table = table
         sizes = {"trajectories": len(table.rows), "runs": len(table.runs)}
         super().__init__(facets=table.facets, page=table.page(Query()), sizes=sizes, **choices)
+        warming = threading.Timer(1.0, table.warm)  # after the first paint
+        warming.daemon = True
+        warming.start()
 
     @traitlets.validate("query")
     def _check_query(self, proposal):

@@ -167,8 +167,11 @@ class Monitor:
         )
 
     def _repr_mimebundle_(self, **options):
+        headless = os.environ.get("FGO_HEADLESS")
+        if headless:
+            self.wait()  # a page that cannot be renewed shows how it ended
         plain = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        if os.environ.get("FGO_HEADLESS"):
+        if headless:
             return plain
         data, metadata = self.widget()._repr_mimebundle_(**options)
         return data | plain, metadata

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..records import Task, brief, showable
 from ..rollout import Judged
@@ -76,13 +76,16 @@ class Table:
     def __init__(self, runs: Sequence[Run]):
         self.runs = list(runs)
         self.labels = _labels(self.runs)
-        rows = []
+        rows: list[Row] = []
+        by_benchmark: dict[str, dict[str, Row]] = {}
         for number, run in enumerate(self.runs):
+            first = by_benchmark.setdefault(run.config.get("benchmark", ""), {})
             tasks = {task.id: task for task in run.state.tasks}
             for judged in sorted(run.state.record, key=_when):
                 task = tasks.get(judged.trajectory.task_id) or Task(judged.trajectory.task_id, "")
-                rows.append(Row(len(rows), number, judged, task, _outcome(judged)))
-        self.rows = _with_changes(rows, [run.config.get("benchmark", "") for run in self.runs])
+                rows.append(_row(len(rows), number, judged, task, first))
+        self.rows = rows
+        self._searched: tuple[str, set[int]] = ("", set())
 
     # -- finding
 
@@ -95,8 +98,9 @@ class Table:
         if query.rule:
             held = self._of_rule(query.rule)
             found = [i for i in found if i in held]
-        for word in query.text.casefold().split():
-            found = [i for i in found if word in self._texts[i]]
+        if query.text.strip():
+            held = self._of_text(query.text.casefold())
+            found = [i for i in found if i in held]
         if query.sort:
             found.sort(key=lambda i: _SORT_KEYS[query.sort](self, self.rows[i]), reverse=query.down)
         elif query.down:
@@ -138,10 +142,11 @@ class Table:
         return {name: options for name, options in facets.items() if len(options) > 1 or name in ("rule", "change") and options}
 
     def _types(self) -> list[list[str]]:
+        tasks = {id(row.task): row.task for row in self.rows}
         counts: dict[str, Counter] = {}
-        for row in self.rows:
-            for key, value in row.task.meta.items():
-                counts.setdefault(str(key), Counter())[str(value)] += 1
+        for task, times in Counter(id(row.task) for row in self.rows).items():
+            for key, value in tasks[task].meta.items():
+                counts.setdefault(str(key), Counter())[str(value)] += times
         return [
             [brief(key), showable(f"{key}: {value}"), f"{brief(value)} ({number:,})"]
             for key, values in counts.items()
@@ -203,6 +208,10 @@ class Table:
 
     # -- caches
 
+    def warm(self) -> None:
+        """Prepare what the first search would wait for."""
+        _ = self._texts, self._types_of
+
     @cached_property
     def _logged(self) -> dict[int, dict[str, str]]:
         return {}
@@ -243,6 +252,16 @@ class Table:
                 found.setdefault((row.run, rule), "")
         return found
 
+    def _of_text(self, text: str) -> set[int]:
+        """Rows with all words of a text. One that goes on from the last is looked for among its finds alone."""
+        before, found = self._searched
+        if text != before:
+            within = found if before and text.startswith(before) else range(len(self.rows))
+            words = text.split()
+            found = {i for i in within if all(word in self._texts[i] for word in words)}
+            self._searched = (text, found)
+        return found
+
     def _of_rule(self, name: str) -> set[int]:
         number, _, rule = name.partition(":")
         support: set[str] = set()
@@ -267,9 +286,11 @@ class _Cutter:
         return showable(text[: self.limit])
 
 
-def natural(text: str) -> list:
+@lru_cache(maxsize=1 << 16)
+def natural(text: str) -> tuple:
     """A sort key that puts s2 before s10."""
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"([0-9]+)", text) if part]
+    parts = re.split(r"([0-9]+)", text[:200])
+    return tuple((n % 2 == 0, int(part) if n % 2 else 0, part) for n, part in enumerate(parts) if part)
 
 
 def _labels(runs: list[Run]) -> list[str]:
@@ -279,7 +300,8 @@ def _labels(runs: list[Run]) -> list[str]:
         if len({run.config.get(extra) for run in runs}) > 1:
             labels = [f"{label}, {extra} {run.config.get(extra)}" for label, run in zip(labels, runs, strict=True)]
     twice = Counter(labels)
-    return [f"{label} {run.id[:6]}" if twice[label] > 1 else label for label, run in zip(labels, runs, strict=True)]
+    labels = [f"{label} {run.id[:6]}" if twice[label] > 1 else label for label, run in zip(labels, runs, strict=True)]
+    return [showable(label) for label in labels]
 
 
 def _when(judged: Judged) -> tuple:
@@ -300,15 +322,15 @@ def _outcome(judged: Judged) -> str:
     return "right" if judged.trajectory.score >= 0.5 else "wrong"
 
 
-def _with_changes(rows: list[Row], benchmarks: list[str]) -> list[Row]:
-    first: dict[tuple[str, str], Row] = {}
-    found = []
-    for row in rows:
-        before = first.setdefault((benchmarks[row.run], row.task.id), row)
-        pair = (before.outcome, row.outcome)
-        change = {("wrong", "right"): "gained", ("right", "wrong"): "lost"}.get(pair, "")
-        found.append(replace(row, first=before.number, change=change))
-    return found
+def _row(number: int, run: int, judged: Judged, task: Task, first: dict[str, Row]) -> Row:
+    """A row; `first` holds the first row of every task of the benchmark seen so far, and takes this one."""
+    outcome = _outcome(judged)
+    before = first.get(task.id)
+    if before is None:
+        first[task.id] = row = Row(number, run, judged, task, outcome, "", number)
+        return row
+    change = {("wrong", "right"): "gained", ("right", "wrong"): "lost"}.get((before.outcome, outcome), "")
+    return Row(number, run, judged, task, outcome, change, before.number)
 
 
 def _text(row: Row) -> str:

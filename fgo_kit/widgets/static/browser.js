@@ -38,7 +38,7 @@ function filters(model, ask) {
   let timer;
   search.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => ask({ text: search.value }), 120);
+    timer = setTimeout(() => ask({ text: search.value }), 50);
   });
   bar.append(make("label", { class: "fgo-field fgo-wide" }, make("span", { text: "find" }), search));
   const facets = model.get("facets");
