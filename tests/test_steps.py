@@ -98,6 +98,8 @@ def test_redo_asks_again_with_another_seed_or_strategy(session):
     session.do(Decision("redo", strategy="pool"))
     assert set(texts(session.module)) == {r.text for c in before.children for r in c.module.rules}
     session.do(Decision("redo", strategy="rewrite", seed=5))
+    asked = session.desk.run.log.calls(session.desk.run_id).query("phase == 'merge'")
+    assert asked["key"].is_unique, "each try draws anew"
     known = {rule.id for child in before.children for rule in child.module.rules}
     assert all(rule.id in known or rule.origin.startswith("rewrite") for rule in session.module.rules)
     for wrong, why in (({"strategy": "vote"}, "vote"), ({"seed": -1}, "-1")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ YOU = "you"
 """Origin of rules that a person wrote or reworded."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decision:
     """One thing a person decided. What each `do` reads:
 
@@ -44,6 +44,11 @@ class Decision:
     k: int = 0
     seed: int | None = None
     strategy: str = ""
+
+    def __repr__(self) -> str:
+        values = [(f.name, getattr(self, f.name), f.default) for f in fields(self)[1:]]
+        given = [f"{name}={value!r}" for name, value, default in values if value != default]
+        return f"Decision({', '.join([repr(self.do), *given])})"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..provenance import ROOT, manifest
 from ..records import Module, digest, from_json, to_json
 from ..rollout import Benchmark, rollouts
 from ..run import Run
-from .steps import Decision, Desk, State, apply, start
+from .steps import Decision, Desk, State, apply, start, suggestion
 
 FORMAT = "fgo merges by hand 1"
 METHOD = "by hand"
@@ -93,6 +93,9 @@ class Session:
     def do(self, decision: Decision | Mapping[str, Any]) -> State:
         """Carry out a decision; what was undone before is forgotten. Nothing changes when it raises."""
         decision = as_decision(decision)
+        if decision.do == "merge" and not decision.nodes:  # noted by name, whatever is suggested one day
+            nodes = self.state.chosen or suggestion(self.desk.run, self.state)
+            decision = replace(decision, nodes=nodes)
         state = apply(self.desk, self.state, decision)
         self.decisions = (*self.done, decision)
         self._states = [*self._states[: self.cursor + 1], state]

@@ -91,7 +91,7 @@ def _line(top: tuple[float, float], below: tuple[float, float]) -> str:
 def _box(node: dict, x: float, y: float) -> str:
     planned = node["kind"] == "planned"
     ink, dashes = ("#777", " stroke='#999' stroke-dasharray='4 3'") if planned else ("#fff", "")
-    lines = (node["label"], "" if planned else f"{node['rules']} rules")
+    lines = (node["label"], "" if planned else f"{node['rules']} rule{'s' * (node['rules'] != 1)}")
     words = "".join(
         f"<text x='{x:.0f}' y='{y - 3 + 13 * row:.0f}' text-anchor='middle' fill='{ink}'>"
         f"{escape(text)}</text>"

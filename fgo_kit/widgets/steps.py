@@ -134,7 +134,7 @@ def _reject(desk: Desk, state: State, decision: Decision) -> State:
 
 def _redo(desk: Desk, state: State, decision: Decision) -> State:
     node = _pending(state)
-    seed = desk.run.config["seed"] + 1 if decision.seed is None and not decision.strategy else decision.seed
+    seed = desk.run.config["seed"] + len(state.used) if decision.seed is None else decision.seed
     return _candidate(desk, replace(state, pending=None), node.children, replace(decision, seed=seed))
 
 

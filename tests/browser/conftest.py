@@ -1,4 +1,4 @@
-"""JupyterLab on loopback and a real Chromium. Every test here is marked `browser`; `make test-browser` runs them."""
+"""JupyterLab on loopback and a real Chromium, for the tests that `make test-browser` runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
 
@@ -50,10 +51,12 @@ class Lab:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        own = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime",
-               "JUPYTER_DATA_DIR": "data", "JUPYTERLAB_SETTINGS_DIR": "settings", "IPYTHONDIR": "ipython"}  # fmt: skip
+        own = {
+            "HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime",
+            "JUPYTER_DATA_DIR": "data", "JUPYTERLAB_SETTINGS_DIR": "settings", "IPYTHONDIR": "ipython",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        }  # fmt: skip
         environment = os.environ | {name: str(folder / part) for name, part in own.items()}
-        environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(folder / "spaces"), "FGO_TEST_FOLDER": str(self.folder)}
         (folder / "home").mkdir()
         options = [
             "--no-browser", "--ip=127.0.0.1", f"--port={self.port}", f"--IdentityProvider.token={self.token}",
@@ -100,7 +103,7 @@ def lab(tmp_path_factory):
 def browser():
     where = find_chromium()
     if where is None:
-        pytest.skip("no Chromium is installed; install one (Debian: apt install chromium) or set CHROMIUM=/path")
+        pytest.skip("no Chromium found: install one (Debian: apt install chromium) or set CHROMIUM=/path")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -117,8 +120,9 @@ class Notebook:
         self.problems: list[str] = []
         page.on("dialog", self._dialog)
         page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
-        page.goto(lab.url(f"lab/tree/{name}"))
+        page.goto(lab.url(f"lab/workspaces/{Path(name).stem}/tree/{name}"))
         self.wait_idle()
+        self.command("application:toggle-left-area")
 
     def _dialog(self, dialog) -> None:
         self.problems.append(f"dialog: {dialog.message}")
@@ -155,7 +159,7 @@ class Notebook:
 
 @pytest.fixture
 def open_notebook(lab, browser):
-    """open_notebook(name, cells or path, width=, dark=): a copy of a notebook, opened in a page of its own."""
+    """open_notebook(name, cells or path, width=, dark=): a copy of a notebook, open in a page of its own."""
     opened = []
 
     def open_one(name: str, source, width: int = 1280, height: int = 1600, dark: bool = False) -> Notebook:
@@ -164,18 +168,15 @@ def open_notebook(lab, browser):
             shutil.copy(source, target)
         else:
             cells = [nbformat.v4.new_code_cell(text) for text in source]
-            notebook = nbformat.v4.new_notebook(cells=cells)
-            notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
             nbformat.write(notebook, target)
         scheme = "dark" if dark else "light"
         page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         opened.append(page)
         notebook = Notebook(lab, page, name)
-        if dark:
-            page.evaluate(
-                "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-            )
+        theme = "JupyterLab Dark" if dark else "JupyterLab Light"
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
         return notebook
 
     yield open_one

@@ -63,7 +63,8 @@ function render({ model, el }) {
   function treeNode(view, node, [x, y]) {
     const real = node.kind !== "planned";
     const classes = ["fgo-node", node.kind, node.selected && "selected", node.next && "next", node.chosen && "chosen"];
-    const words = real ? `${node.rules} rules${node.score ? ", gate " + node.score : ""}` : "to come";
+    const rules = `${node.rules} rule${node.rules === 1 ? "" : "s"}`;
+    const words = real ? `${rules}${node.score ? ", gate " + node.score : ""}` : "to come";
     const open = () => real && send({ action: "select", node: node.id });
     return s("g", {
       class: classes.filter(Boolean).join(" "), "data-node": node.id, "data-key": "node" + node.id,
@@ -79,7 +80,7 @@ function render({ model, el }) {
       s("title", {}, `${node.label}: ${node.kind}, ${words}`),
       s("rect", { x: x - BOX[0] / 2, y: y - BOX[1] / 2, width: BOX[0], height: BOX[1], rx: 7 }),
       s("text", { x, y: real ? y - 3 : y + 4, "text-anchor": "middle" }, node.label.slice(0, 10) + (node.yours ? " ✎" : "")),
-      real && s("text", { x, y: y + 11, "text-anchor": "middle", class: "small" }, node.score || `${node.rules} rules`));
+      real && s("text", { x, y: y + 11, "text-anchor": "middle", class: "small" }, node.score || rules));
   }
 
   function walk(view, by) {
@@ -151,7 +152,7 @@ function render({ model, el }) {
       support(item, key + (own ? "" : "<")),
       item.right + item.wrong > 0 && h("span", { class: "fgo-chip", title: "Training rollouts that cited it, right and wrong" }, `✓${item.right} ✗${item.wrong}`),
       h("span", { class: "fgo-chip" }, "by ", item.yours ? "you" : item.origin),
-      item.locked && h("span", { class: "fgo-chip locked" }, "🔒 locked"),
+      item.locked && h("span", { class: "fgo-chip locked" }, "locked"),
       item.restored && h("span", { class: "fgo-chip locked" }, "put back: it is locked"),
     ];
     const words = item.diff.map(([op, part]) => op === "=" ? part : h(op === "-" ? "del" : "ins", {}, part));
