@@ -64,7 +64,7 @@ class Session:
     """
 
     def __init__(self, desk: Desk, path: str | os.PathLike | None = None):
-        self.desk, self.path = desk, None if path is None else Path(path)
+        self.desk, self.path = desk, None if path is None else placed(path)
         self.decisions: tuple[Decision, ...] = ()
         self.cursor = 0
         self.selected = ""
@@ -182,6 +182,12 @@ def modules_digest(run: Run) -> str:
 def default_path(run: Run) -> Path:
     """Where a run's merges by hand are saved when no file is named."""
     return FOLDER / f"{modules_digest(run)}.json"
+
+
+def placed(path: str | os.PathLike) -> Path:
+    """A file below data/ is the checkout's, from whatever folder it is named."""
+    path = Path(path)
+    return ROOT / path if path.parts[:1] == ("data",) else path
 
 
 def replay_merges(

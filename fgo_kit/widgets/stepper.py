@@ -23,7 +23,7 @@ from ..records import Module, showable
 from ..rollout import Benchmark
 from ..run import Run
 from .hand import Decision, State
-from .session import Session, as_decision, default_path, desk_for, run_by_hand
+from .session import Session, as_decision, default_path, desk_for, placed, run_by_hand
 from .static_stepper import static_page
 from .steps import to_score
 from .views import stepper_view
@@ -126,7 +126,7 @@ class MergeStepper(anywidget.AnyWidget):
             raise ValueError(f"kind={kind!r} is unknown; use one of {list(ends)}")
         desk = self.session.desk
         beside = self.session.path or default_path(desk.run)
-        path = Path(path) if path else beside.with_suffix(f".{ends[kind]}")
+        path = placed(path) if path else beside.with_suffix(f".{ends[kind]}")
         path.parent.mkdir(parents=True, exist_ok=True)
         text = str(self.module) + "\n" if kind == "text" else self.session.export_json()
         path.write_text(text, encoding="utf-8", errors="replace")
@@ -142,8 +142,8 @@ class MergeStepper(anywidget.AnyWidget):
             return
         try:
             job, label, slow = self._job(action, content)
-        except ValueError as error:
-            self._tell(error)
+        except (ValueError, KeyError, TypeError) as error:
+            self._tell(ValueError(f"the page sent what is no action: {error}"))
             return
         if slow:
             context = copy_context()
@@ -170,6 +170,7 @@ class MergeStepper(anywidget.AnyWidget):
         if decision.do == "evaluate":
             tasks, modules = to_score(self.session.desk, self.state, decision)
             self._progress["of"] = len(tasks) * len(modules)
+            self.busy = dict(self._progress)
         self.session.do(decision)
 
     def _export(self, kind: str) -> None:

@@ -24,7 +24,10 @@ ARGUMENTS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay on the page
+}
 
 
 def pytest_collection_modifyitems(items):
@@ -45,9 +48,10 @@ class Lab:
     def __init__(self, folder: Path):
         self.folder, self.token = folder / "files", secrets.token_hex(16)
         self.folder.mkdir()
-        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
-        settings.mkdir(parents=True)
-        (settings / "notification.jupyterlab-settings").write_text(json.dumps(NO_NEWS))
+        for name, chosen in SETTINGS.items():
+            file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True)
+            file.write_text(json.dumps(chosen))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -159,17 +163,20 @@ class Notebook:
 
 @pytest.fixture
 def open_notebook(lab, browser):
-    """open_notebook(name, cells or path, width=, dark=): a copy of a notebook, open in a page of its own."""
+    """open_notebook(name, cells or path, ..., **parameters): a copy of a notebook, in a page of its own."""
     opened = []
 
-    def open_one(name: str, source, width: int = 1280, height: int = 1600, dark: bool = False) -> Notebook:
+    def open_one(name: str, source, width: int = 1280, height: int = 1600, dark: bool = False, **parameters):
         target = lab.folder / name
         if isinstance(source, Path):
-            shutil.copy(source, target)
+            notebook = nbformat.read(source, 4)
+            if parameters:
+                cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+                cell.source += "".join(f"\n{key} = {value!r}" for key, value in parameters.items())
         else:
             cells = [nbformat.v4.new_code_cell(text) for text in source]
             notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-            nbformat.write(notebook, target)
+        nbformat.write(notebook, target)
         scheme = "dark" if dark else "light"
         page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         page.set_default_timeout(60_000)

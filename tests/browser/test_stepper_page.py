@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "06_step_through_merges.ipynb"
 SETUP = """\
 import fgo_kit as fgo
 bench = fgo.load_benchmark("logisticsqa", n_train=64)
@@ -29,11 +31,17 @@ class Stepper:
     """A stepper on a page, to be used as a person would: by what is shown and can be clicked."""
 
     def __init__(self, page):
-        self.page = page
-        page.wait_for_selector(".fgo-stepper .fgo-panel")
+        self.page, self.root = page, page.locator(".fgo-stepper").first
+        self.root.locator(".fgo-panel").wait_for()
 
     def click(self, name: str, within: str = "") -> None:
-        self.page.click(f".fgo-stepper {within} .{name}:not([inert])")
+        self.root.locator(f"{within} .{name}:not([inert])".strip()).first.click()
+
+    def fill(self, name: str, text: str) -> None:
+        self.root.locator(f".{name}").fill(text)
+
+    def count(self, selector: str) -> int:
+        return self.root.locator(selector).count()
 
     def until(self, decisions: int) -> None:
         """Until so many decisions count and nothing is under way."""
@@ -54,7 +62,7 @@ class Stepper:
         self.until(before + 1)
 
     def text(self, selector: str) -> str:
-        return self.page.inner_text(f".fgo-stepper {selector}")
+        return (self.root.locator(selector) if selector else self.root).inner_text()
 
     def note(self, words: str) -> str:
         self.page.wait_for_function(
@@ -71,27 +79,31 @@ def rule_with(text: str) -> str:
     return f".fgo-own .fgo-rule:has-text({json.dumps(text)})"
 
 
-def test_by_clicks_alone_from_eight_modules_to_the_root(open_notebook, lab):
-    notebook = open_notebook("walk.ipynb", [SETUP, STEPPER.format(save="walk.json")])
+def test_by_clicks_alone_from_eight_modules_to_the_root(open_notebook):
+    notebook = open_notebook("06_step_through_merges.ipynb", NOTEBOOK, height=2400, SAVE="walk.json")
+    notebook.page.locator("img[alt^='Tree of merges']").first.wait_for()
+    notebook.shot("06_as_committed")
     notebook.run_all()
-    page, stepper = notebook.page, Stepper(notebook.page)
-    assert page.locator(".fgo-node.leaf").count() == 8
+    page = notebook.page
+    stepper = Stepper(page)
+    assert stepper.count(".fgo-node.leaf") == 8
 
     stepper.step("fgo-merge")
-    page.wait_for_selector(".fgo-accept")
+    stepper.root.locator(".fgo-accept").wait_for()
+    stepper.root.scroll_into_view_if_needed()
     notebook.shot("06_stepper_candidate")
     stepper.step("fgo-reject")
-    assert page.locator(".fgo-node.leaf").count() == 8
+    assert stepper.count(".fgo-node.leaf") == 8
 
     stepper.step("fgo-merge")
     stepper.click("fgo-edit")
-    page.fill(".fgo-input", "The reference follows the words \"our ref\" <b>or so</b>.")
+    stepper.fill("fgo-input", "The reference follows the words \"our ref\" <b>or so</b>.")
     stepper.step("fgo-save")
     assert "by you" in stepper.text(rule_with("or so"))
     stepper.step("fgo-lock", rule_with("or so"))
     assert "locked" in stepper.text(rule_with("or so"))
 
-    page.fill(".fgo-k", "12")
+    stepper.fill("fgo-k", "12")
     stepper.step("fgo-evaluate")
     assert "of 12 gate tasks" in stepper.text(".fgo-evaluation .fgo-gate")
     assert "now right" in stepper.text(".fgo-flips")
@@ -112,7 +124,7 @@ def test_by_clicks_alone_from_eight_modules_to_the_root(open_notebook, lab):
     stepper.until(6)
 
     stepper.step("fgo-accept")
-    while page.locator(".fgo-merge").count():
+    while stepper.count(".fgo-merge"):
         stepper.step("fgo-merge")
         stepper.step("fgo-accept")
     assert "one module left: done" in stepper.text(".fgo-status")
@@ -124,7 +136,7 @@ def test_by_clicks_alone_from_eight_modules_to_the_root(open_notebook, lab):
 
     notebook.restart()
     notebook.run_all()
-    page.wait_for_selector(".fgo-stepper .fgo-panel")
+    stepper = Stepper(page)
     assert stepper.screen() == left
 
     stepper.step("fgo-accept")
