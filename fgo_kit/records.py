@@ -18,6 +18,8 @@ from pydantic import TypeAdapter
 
 _UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 
+_WRAPPED = "text-align:left;overflow-wrap:anywhere"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -58,16 +60,18 @@ class Trajectory:
 
     def __repr__(self) -> str:
         said = f"score {self.score:g}" if self.ok else brief(self.status)
-        return f"Trajectory of {brief(self.task_id)}: answer {brief(self.answer)!r}, {said}, {len(self.steps)} steps"
+        answer = brief(self.answer)
+        return f"Trajectory of {brief(self.task_id)}: answer {answer!r}, {said}, {len(self.steps)} steps"
 
     def _repr_html_(self) -> str:
         steps = "".join(
-            folded(f"step {number}: {_bdi(brief(step.action))}", _pre(step.observation) + _pre(step.action))
+            folded(f"step {number}: {_bdi(brief(step.action))}", pre(step.observation) + pre(step.action))
             for number, step in enumerate(self.steps, 1)
         )
         said = f"score {self.score:g}" if self.ok else _bdi(brief(self.status))
         cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
-        return f"<p><b>{_bdi(self.task_id)}</b>: answer <code>{_bdi(self.answer)}</code>, {said}{cited}</p>{steps}"
+        answer = f"answer <code>{_bdi(self.answer)}</code>"
+        return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {said}{cited}</p>{steps}"
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,9 @@ class Module:
         return showable("\n".join((f"Module of {len(self.rules)} rules", *rules)))
 
     def _repr_html_(self) -> str:
-        preambles = "".join(f"<p><b>{_bdi(part.name)}</b>: {_bdi(part.preamble)}</p>" for part in self.components)
+        preambles = "".join(
+            f"<p><b>{_bdi(part.name)}</b>: {_bdi(part.preamble)}</p>" for part in self.components
+        )
         return preambles + rules_html(self.rules)
 
 
@@ -161,16 +167,18 @@ class Division:
         return len(self.subsets)
 
     def __repr__(self) -> str:
-        sizes = [len(ids) for ids in self.subsets]
-        return f"Division {brief(self.strategy)}: {sum(sizes)} tasks in {len(self)} subsets of {min(sizes)} to {max(sizes)}" if sizes else "Division into nothing"
+        sizes = [len(ids) for ids in self.subsets] or [0]
+        many = f"{sum(sizes)} tasks in {len(self)} subsets of {min(sizes)} to {max(sizes)}"
+        return f"Division {brief(self.strategy)}: {many}"
 
     def _repr_html_(self) -> str:
         lines = "".join(
             f"<tr><td>s{number}</td><td>{len(ids)}</td>"
-            f"<td style='text-align:left;overflow-wrap:anywhere'>{_some([_bdi(task_id) for task_id in ids])}</td></tr>"
+            f"<td style='{_WRAPPED}'>{_some([_bdi(task_id) for task_id in ids])}</td></tr>"
             for number, ids in enumerate(self.subsets, 1)
         )
-        return f"<p>{escape(repr(self))}</p><table><tr><th>subset</th><th>tasks</th><th>ids</th></tr>{lines}</table>"
+        head = "<tr><th>subset</th><th>tasks</th><th>ids</th></tr>"
+        return f"<p>{escape(repr(self))}</p><table>{head}{lines}</table>"
 
 
 @dataclass(frozen=True)
@@ -262,7 +270,7 @@ def folded(summary: str, content: str, is_open: bool = False) -> str:
 def rules_html(rules: tuple[Rule, ...]) -> str:
     """A table of rules, the ids of their support on hover."""
     lines = "".join(
-        f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='text-align:left;overflow-wrap:anywhere'>{_bdi(rule.text)}</td>"
+        f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='{_WRAPPED}'>{_bdi(rule.text)}</td>"
         f"<td title='{escape(', '.join(rule.support[:200]))}'>{len(rule.support)}</td>"
         f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
         for rule in rules
@@ -280,7 +288,8 @@ def _bdi(text: str) -> str:
     return f"<bdi>{escape(text)}</bdi>"  # right-to-left text turns nothing else around
 
 
-def _pre(text: str) -> str:
+def pre(text: str) -> str:
+    """HTML of a text with its line ends, in whatever direction it reads."""
     return f"<pre dir='auto' style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(text)}</pre>"
 
 

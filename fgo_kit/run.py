@@ -23,7 +23,7 @@ from .merge import GATES, MERGES
 from .meter import Budget, Meter
 from .methods import METHODS, Outcome
 from .provenance import ROOT, code_version, manifest
-from .records import Division, MergeNode, Module, Task, Trajectory, digest, escape, folded, from_json, to_json
+from .records import Division, MergeNode, Module, Task, Trajectory, digest, escape, folded, from_json, showable, to_json
 from .rollout import Benchmark, Context, Judged, Settings, rollouts
 from .stats import Interval, mean_interval, wilson
 from .tables import merge_table, rule_table, trajectory_table
@@ -165,7 +165,7 @@ class Run:
     def __repr__(self) -> str:
         lo, hi = self.ci
         kind = "simulated" if self.config["simulated"] else "real model"
-        return (
+        return showable(
             f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
             f"seed {self.config['seed']}: test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}], "
             f"{len(self.module.rules)} rules"

@@ -1,4 +1,4 @@
-"""The tidy tables of a run: one row a trajectory, a rule at a node, a merge. `Run` shows them as its methods."""
+"""The tidy tables of a run: one row a trajectory, a rule at a node, a merge. Methods of `Run` give them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MERGE_COLUMNS = (
 def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd.DataFrame:
     """One row a trajectory, in the order of the record.
 
-    phase, subset, epoch, node: where in the run. task, answer, expected, score (NaN when the call failed),
-    status. cited: ids of the rules the agent says it used. feedback: the evaluator's text. steps: turns.
+    phase, subset, epoch, node: where in the run. task, answer, expected, status; score, NaN when the call
+    failed. cited: ids of the rules the agent says it used. feedback: the evaluator's text. steps: turns.
     meta_*: the task's own meta data, e.g. its type.
     """
     known = {task.id: task for task in tasks}
@@ -32,7 +32,8 @@ def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd
         task = known.get(j.trajectory.task_id, Task(j.trajectory.task_id, ""))
         rows.append({
             "phase": j.place.phase, "subset": j.place.subset, "epoch": j.place.epoch, "node": j.place.node,
-            "task": task.id, "answer": j.trajectory.answer, "expected": task.answer, "score": j.trajectory.score,
+            "task": task.id, "answer": j.trajectory.answer, "expected": task.answer,
+            "score": j.trajectory.score,
             "status": j.trajectory.status, "cited": list(j.trajectory.cited),
             "feedback": j.feedback.text if j.feedback else "", "steps": len(j.trajectory.steps),
             **{f"meta_{key}": value for key, value in task.meta.items()},
@@ -44,7 +45,8 @@ def rule_table(tree: MergeNode | None, module: Module) -> pd.DataFrame:
     """One row a rule of any module in the merge tree (or of the final module): text, lineage, fate.
 
     node: where it stands. support, parents: lists of ids; n_support counts the training tasks. origin:
-    where it was written, subsets: where the rules it goes back to were. right, wrong: uses on training tasks. final: whether the final module has it.
+    where it was written, subsets: where the rules it goes back to were. right, wrong: uses on
+    training tasks. final: whether the final module has it.
     fate: what the next merge, `at`, did with it: kept, merged (`into`: the ids of the rules made of it),
     dropped (no rule of the merged module comes from it), audited (the audit dropped it), refused (the gate or
     an unusable answer kept a module without it), or final where no merge follows. What is left of a rule
@@ -58,8 +60,9 @@ def rule_table(tree: MergeNode | None, module: Module) -> pd.DataFrame:
         for rule in held.rules:
             fate, into = _fate(rule, parent)
             rows.append((
-                name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents), rule.origin,
-                _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate, parent.id if parent else "", into,
+                name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents),
+                rule.origin, _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate,
+                parent.id if parent else "", into,
             ))  # fmt: skip
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
@@ -76,7 +79,7 @@ def merge_table(tree: MergeNode | None, calls: pd.DataFrame) -> pd.DataFrame:
     rows = [
         (node.id, [child.id for child in node.children], node.decision,
          sum(len(child.module.rules) for child in node.children), len(node.module.rules),
-         [rule.id for child in node.children for rule in child.module.rules if _fate(rule, node)[0] == "dropped"],
+         [r.id for child in node.children for r in child.module.rules if _fate(r, node)[0] == "dropped"],
          list(node.audited), node.candidate_gate_score, node.gate_score, int(at_node.get(node.id, 0)))
         for node in nodes
     ]  # fmt: skip

@@ -81,7 +81,11 @@ def test_stop_before_the_first_call_and_after_the_last(bench):
 
 
 def test_choices_that_do_not_exist_are_refused_at_once(bench):
-    for choices, error in [({"method": "magic"}, ValueError), ({"epochs": 0}, ValueError), ({"colour": 1}, TypeError)]:
+    for choices, error in [
+        ({"method": "magic"}, ValueError),
+        ({"epochs": 0}, ValueError),
+        ({"colour": 1}, TypeError),
+    ]:
         with pytest.raises(error):
             fgo.start(bench, "simulated", **choices)
     with pytest.raises(TypeError, match="on_call"):
@@ -137,7 +141,21 @@ def test_a_terminal_sees_one_line_that_changes(bench):
 
 
 def test_hostile_errors_cannot_steer_a_terminal():
-    shot = Snapshot("failed", 1, 1, 0, 0, 1, 1, None, float("nan"), (Part("test", 1, 2),), (), (), "Bad: \x1b[2J\n\u202eno\ud800")
+    shot = Snapshot(
+        "failed",
+        1,
+        1,
+        0,
+        0,
+        1,
+        1,
+        None,
+        float("nan"),
+        (Part("test", 1, 2),),
+        (),
+        (),
+        "Bad: \x1b[2J\n\u202eno\ud800",
+    )
     assert line(shot).isprintable() and line(shot).isascii() and "unpriced USD" in line(shot)
 
 

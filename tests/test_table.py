@@ -26,13 +26,24 @@ def judged(phase, task, score, subset="", epoch=0, answer="a", node="", cited=()
 def made(record, rules=(), tasks=(), method="fgo", tree=None, **config):
     module = Module((Component("instructions", "Do it.", tuple(rules)),))
     state = State(module, list(record), [], None, tree, tuple(tasks))
-    config = {"method": method, "benchmark": "tiny", "llm": "scripted", "simulated": True, "seed": 0, **config}
+    config = {
+        "method": method,
+        "benchmark": "tiny",
+        "llm": "scripted",
+        "simulated": True,
+        "seed": 0,
+        **config,
+    }
     return Run("id", config, state, CallLog(None))
 
 
 @pytest.fixture()
 def table():
-    tasks = [Task("t1", "", "a", {"kind": "note"}), Task("t2", "", "b", {"kind": "form"}), Task("t10", "", "c")]
+    tasks = [
+        Task("t1", "", "a", {"kind": "note"}),
+        Task("t2", "", "b", {"kind": "form"}),
+        Task("t10", "", "c"),
+    ]
     record = [
         judged("test", "t10", float("nan")),
         judged("rollout", "t1", 0.0, "s1", 1, answer="x", feedback="look at the Footer"),
@@ -63,7 +74,7 @@ def test_each_filter_finds_what_it_names_and_they_add_up(table):
 
 def test_a_rule_finds_what_cites_it_and_the_tasks_that_support_it(table):
     assert ids(table, rule="0:r1") == [("t1", "2"), ("t2", "1"), ("t2", "2")]
-    assert ids(table, rule="0:r9") == ids(table, rule="7:r1") == ids(table, rule="") [:0]
+    assert ids(table, rule="0:r9") == ids(table, rule="7:r1") == ids(table, rule="")[:0]
 
 
 def test_gained_and_lost_are_against_the_first_trajectory_of_the_task(table):
@@ -100,7 +111,8 @@ def test_pages_hold_every_row_once_and_a_page_too_far_is_the_last():
 
 
 @pytest.mark.parametrize(
-    "choices", [{"colour": "red"}, {"page": "1"}, {"down": 1}, {"sort": "size"}, {"page": True}, {"text": None}]
+    "choices",
+    [{"colour": "red"}, {"page": "1"}, {"down": 1}, {"sort": "size"}, {"page": True}, {"text": None}],
 )
 def test_a_query_that_is_none_is_refused(choices):
     with pytest.raises(ValueError, match="query|sort"):
@@ -117,8 +129,15 @@ def test_facets_offer_only_what_can_be_told_apart(table):
 def test_everything_sent_to_the_page_is_json_that_any_reader_takes():
     task = Task(HOSTILE, "", HOSTILE, {HOSTILE: HOSTILE, "n": "2"})
     other = Task("t2", "", "", {HOSTILE: "else", "n": "3"})
-    cites = judged("test", HOSTILE, 0.0, HOSTILE, 1, HOSTILE, HOSTILE, [HOSTILE], HOSTILE, (Step(HOSTILE, HOSTILE),))
-    one = made([cites, judged("test", "t2", 1.0)], [Rule(HOSTILE, HOSTILE, (HOSTILE,))], [task, other], method=HOSTILE)
+    cites = judged(
+        "test", HOSTILE, 0.0, HOSTILE, 1, HOSTILE, HOSTILE, [HOSTILE], HOSTILE, (Step(HOSTILE, HOSTILE),)
+    )
+    one = made(
+        [cites, judged("test", "t2", 1.0)],
+        [Rule(HOSTILE, HOSTILE, (HOSTILE,))],
+        [task, other],
+        method=HOSTILE,
+    )
     hostile = Table([one])
     sent = json.dumps([hostile.facets, hostile.page(Query()), hostile.detail(0)], ensure_ascii=False)
     sent.encode("utf-8")
@@ -131,7 +150,11 @@ def test_everything_sent_to_the_page_is_json_that_any_reader_takes():
 def test_long_texts_are_cut_and_the_cut_is_counted():
     long = Table([made([judged("test", "t1", 1.0, steps=(Step("x" * 1_000_000, "y" * 50),))])])
     shown = long.detail(0, limit=1000)
-    assert len(shown["steps"][0]["saw"]) == 1000 and shown["steps"][0]["did"] == "y" * 50 and shown["cut"] == 999_000
+    assert (
+        len(shown["steps"][0]["saw"]) == 1000
+        and shown["steps"][0]["did"] == "y" * 50
+        and shown["cut"] == 999_000
+    )
     assert long.detail(0, limit=10**7)["cut"] == 0
     assert len(json.dumps(long.page(Query()))) < 1000
 
@@ -147,19 +170,27 @@ def test_the_rules_in_force_are_those_of_the_prompt():
 
 
 def test_without_a_log_the_rules_are_guessed_for_the_test_alone_and_said_to_be():
-    alone = Table([made([judged("test", "t1", 1.0), judged("audit", "t1", 1.0, node="m1")], [Rule("r1", "say a")])])
+    alone = Table(
+        [made([judged("test", "t1", 1.0), judged("audit", "t1", 1.0, node="m1")], [Rule("r1", "say a")])]
+    )
     assert alone.rules_in_force(1)[0] == [("r1", "say a")] and "not in the log" in alone.rules_in_force(1)[1]
     assert alone.rules_in_force(0)[0] == [] and "not known" in alone.rules_in_force(0)[1]
 
 
 def test_a_run_says_what_each_merge_did_with_each_rule():
-    kept, gone, old = Rule("s1.1", "keep", ("a",)), Rule("s1.2", "drop"), Rule("s2.1", "old", (), ("s2.0",), "s2/e2")
+    kept, gone, old = (
+        Rule("s1.1", "keep", ("a",)),
+        Rule("s1.2", "drop"),
+        Rule("s2.1", "old", (), ("s2.0",), "s2/e2"),
+    )
     new, harm = Rule("m1.1", "general", ("b",), ("s2.1",)), Rule("s2.2", "harm")
     module = lambda *rules: Module((Component("instructions", "", rules),))  # noqa: E731
     leaves = (MergeNode("s1", module(kept, gone)), MergeNode("s2", module(old, harm)))
     root = MergeNode("m1", module(kept, new), leaves, "merged", audited=("s2.2",))
     found = made([], [kept, new], tree=root)
-    fates = {row.rule: (row.fate, row.at, row.into) for row in found.rules().query("node != 'm1'").itertuples()}
+    fates = {
+        row.rule: (row.fate, row.at, row.into) for row in found.rules().query("node != 'm1'").itertuples()
+    }
     assert fates == {
         "s1.1": ("kept", "m1", []), "s1.2": ("dropped", "m1", []), "s2.1": ("merged", "m1", ["m1.1"]),
         "s2.2": ("audited", "m1", []),

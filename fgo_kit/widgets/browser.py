@@ -13,7 +13,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from ..records import escape
+from ..records import escape, folded, pre
 from ..run import Run
 from .table import LIMIT, Query, Table
 
@@ -71,7 +71,9 @@ class Browser(anywidget.AnyWidget):
     def _check_chosen(self, proposal):
         wrong = [number for number in proposal["value"] if not 0 <= number < len(self.table.rows)]
         if wrong or len(proposal["value"]) > 2:
-            raise ValueError(f"chosen={proposal['value']!r}: at most two numbers below {len(self.table.rows)}")
+            raise ValueError(
+                f"chosen={proposal['value']!r}: at most two numbers below {len(self.table.rows)}"
+            )
         return proposal["value"]
 
     @traitlets.observe("chosen", "limit")
@@ -101,7 +103,9 @@ def static_page(table: Table, rows: int = STATIC_ROWS) -> str:
     heads = ("task", "run", "where", "outcome", "answer", "expected", "cited")
     head = "".join(f"<th>{name}</th>" for name in heads)
     body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'><bdi>{escape(row[name])}</bdi></td>" for name in heads) + "</tr>"
+        "<tr>"
+        + "".join(f"<td style='text-align:left'><bdi>{escape(row[name])}</bdi></td>" for name in heads)
+        + "</tr>"
         for row in shown
     )
     return (
@@ -114,23 +118,26 @@ def static_page(table: Table, rows: int = STATIC_ROWS) -> str:
 def static_trajectory(detail: dict) -> str:
     """One open trajectory as plain HTML."""
     steps = "".join(
-        f"<details{' open' if number == 1 else ''}><summary>step {number}: <bdi>{escape(step['brief'])}</bdi></summary>"
-        f"{_pre(step['saw'])}{_pre(step['did'])}</details>"
+        folded(
+            f"step {number}: <bdi>{escape(step['brief'])}</bdi>",
+            pre(step["saw"]) + pre(step["did"]),
+            number == 1,
+        )
         for number, step in enumerate(detail["steps"], 1)
     )
     rules = "".join(
-        f"<li><code>{escape(rule['id'])}</code> <bdi>{escape(rule['text'])}</bdi>{' <b>(cited)</b>' if rule['cited'] else ''}</li>"
+        f"<li><code>{escape(rule['id'])}</code> <bdi>{escape(rule['text'])}</bdi>"
+        f"{' <b>(cited)</b>' if rule['cited'] else ''}</li>"
         for rule in detail["rules"]
     )
-    feedback = f"<p><b>feedback</b>: <bdi>{escape(detail['feedback'])}</bdi></p>" if detail["feedback"] else ""
+    feedback = (
+        f"<p><b>feedback</b>: <bdi>{escape(detail['feedback'])}</bdi></p>" if detail["feedback"] else ""
+    )
     return (
-        f"<p><b><bdi>{escape(detail['task'])}</bdi></b> ({escape(detail['run'])}, {escape(detail['where'])}): "
+        f"<p><b><bdi>{escape(detail['task'])}</bdi></b> "
+        f"(<bdi>{escape(detail['run'])}, {escape(detail['where'])}</bdi>): "
         f"<b>{detail['outcome']}</b>, answer <code>{escape(detail['answer'])}</code>, "
         f"expected <code>{escape(detail['expected'])}</code></p>{steps}{feedback}"
         f"<details><summary>{len(detail['rules'])} rules in force, {escape(detail['rules_note'])}</summary>"
         f"<ul>{rules}</ul></details>"
     )
-
-
-def _pre(text: str) -> str:
-    return f"<pre dir='auto' style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(text)}</pre>"

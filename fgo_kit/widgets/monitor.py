@@ -1,8 +1,8 @@
 """`start(bench, llm)`: a run in the background, watched and stopped from a notebook or a terminal.
 
-    monitor = fgo.start(bench, "openai:gpt-4o-mini", budget_usd=5)     # returns at once
-    monitor                                                             # in a notebook: live, with a Stop button
-    run = monitor.follow().result()                                     # in a terminal: a line every few seconds
+    monitor = fgo.start(bench, "openai:gpt-4o-mini", budget_usd=5)  # returns at once
+    monitor                                                          # in a notebook: live, with Stop
+    run = monitor.follow().result()                                  # in a terminal: lines of text
 
 A stopped run has kept every answer it paid for; starting it again with the same choices goes on from there.
 """
@@ -42,7 +42,9 @@ def start(bench: Benchmark, llm: LLM | str = "simulated", **choices) -> Monitor:
     allowed = [name for name, p in inspect.signature(run).parameters.items() if p.kind is p.KEYWORD_ONLY]
     wrong = sorted(set(choices) - set(allowed) | {"on_call", "on_start"} & set(choices))
     if wrong:
-        raise TypeError(f"start does not take {wrong}; use choices of run: {[n for n in allowed if n[:3] != 'on_']}")
+        raise TypeError(
+            f"start does not take {wrong}; use choices of run: {[n for n in allowed if n[:3] != 'on_']}"
+        )
     filled = {name: choices.get(name, inspect.signature(run).parameters[name].default) for name in allowed}
     settings = Settings(**{name: filled[name] for name in Settings.__dataclass_fields__})
     _check(bench, filled["method"], settings, filled["seed"], filled["workers"])
@@ -52,7 +54,7 @@ def start(bench: Benchmark, llm: LLM | str = "simulated", **choices) -> Monitor:
 
 
 class Monitor:
-    """A run under way. `snapshot()` and `text()` say how far it is, `stop()` ends it, `result()` waits for it."""
+    """A run under way. `snapshot()` and `text()` say how far it is, `stop()` ends it, `result()` waits."""
 
     def __init__(self, bench: Benchmark, llm: LLM, choices: dict, progress: Progress):
         self.progress, self.llm = progress, Watched(llm)
@@ -83,7 +85,7 @@ class Monitor:
     # -- what a user calls
 
     def stop(self, timeout: float = 30.0) -> bool:
-        """Stop the run; True when it has ended within `timeout` seconds. Calls under way are left to end alone."""
+        """Stop the run; True when it ended within `timeout` seconds. Calls under way end on their own."""
         self._stopping.set()
         if self._meter is not None:
             self._meter.cancel()
@@ -125,7 +127,8 @@ class Monitor:
         rate = progress.calls / max(seconds, 1e-9) if over else progress.rate()
         return Snapshot(
             state, seconds, progress.calls, rate, self.llm.flying, paid, tokens, usd,
-            float("nan") if over else progress.left(), progress.phases(), progress.subsets(done=state == "done"),
+            float("nan") if over else progress.left(), progress.phases(),
+            progress.subsets(done=state == "done"),
             tuple(sorted(self.llm.errors.items())), error,
         )  # fmt: skip
 
@@ -180,22 +183,29 @@ class Monitor:
         """The snapshot as JSON for the view: texts are ready to show, shares are between 0 and 1."""
         shot = self.snapshot()
         calls, tokens, usd = self.budget
-        limits = [("calls", shot.paid, calls, f"{shot.paid:,}"), ("tokens", shot.tokens, tokens, short(shot.tokens)),
+        limits = [("calls", shot.paid, calls, f"{shot.paid:,}"),
+                  ("tokens", shot.tokens, tokens, short(shot.tokens)),
                   ("USD", shot.usd, usd, "unpriced" if shot.usd is None else f"{shot.usd:.4f}")]  # fmt: skip
         bars = [{"name": part.name, "done": part.done, "expected": part.expected} for part in shot.phases]
-        subsets = [{"name": showable(part.name), "done": part.done, "expected": part.expected} for part in shot.subsets]
+        subsets = [
+            {"name": showable(part.name), "done": part.done, "expected": part.expected}
+            for part in shot.subsets
+        ]
         paid = [
             {"name": f"{name} paid", "text": text + (f" of {limit:,}" if limit else ""),
              "share": min(1.0, value / limit) if limit and value is not None else None}
             for name, value, limit, text in limits
         ]  # fmt: skip
         facts = [
-            ["time", clock(shot.seconds)], ["left, about", clock(shot.left) if shot.left == shot.left else "–"],
-            ["calls", f"{shot.calls:,}"], ["calls a second", f"{shot.rate:.1f}"], ["under way", str(shot.flying)],
+            ["time", clock(shot.seconds)],
+            ["left, about", clock(shot.left) if shot.left == shot.left else "–"],
+            ["calls", f"{shot.calls:,}"], ["calls a second", f"{shot.rate:.1f}"],
+            ["under way", str(shot.flying)],
             ["failed tries", ", ".join(f"{number} {name}" for name, number in shot.retries) or "none"],
         ]  # fmt: skip
         return {
-            "title": showable(self._title), "state": shot.state, "error": showable(shot.error), "facts": facts,
+            "title": showable(self._title), "state": shot.state, "error": showable(shot.error),
+            "facts": facts,
             "paid": paid, "phases": bars, "subsets": subsets, "text": self.text(),
         }  # fmt: skip
 
@@ -231,5 +241,3 @@ def _view(monitor: Monitor):
 
     threading.Thread(target=renew, daemon=True, name="fgo monitor").start()
     return view
-
-

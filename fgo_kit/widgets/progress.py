@@ -56,9 +56,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run's progress at one moment. Seconds, tokens and USD are totals; `left` is an estimate, NaN without one.
+    """A run's progress at one moment. Seconds, tokens and USD are totals; `left` is estimated, else NaN.
 
-    calls: answered, from the log or paid; paid, tokens, usd: what the run has paid in all, None when unpriced.
+    calls: answered, from the log or paid. paid, tokens, usd: paid in all, None when unpriced.
     rate: calls per second of the last ten seconds. retries: calls to the LLM that failed, by error, whether
     or not a later attempt went well. state: running, stopping, done, stopped or failed.
     """
@@ -122,12 +122,22 @@ class Progress:
         if not subsets:
             return known
         known["propose"] = s.epochs * subsets
-        merges = (1 if s.merge == "oneshot" else -(-(subsets - 1) // (s.fan_in - 1))) if self.method == "fgo" and subsets > 1 else 0
+        merges = (
+            (1 if s.merge == "oneshot" else -(-(subsets - 1) // (s.fan_in - 1)))
+            if self.method == "fgo" and subsets > 1
+            else 0
+        )
         if merges:
             known["merge"] = merges
             known["audit"] = merges * s.audit
         if s.gate != "none":
-            gates = merges + merges + subsets - 1 if merges else 2 * known["propose"] if self.method != "fgo" else 0
+            gates = (
+                merges + merges + subsets - 1
+                if merges
+                else 2 * known["propose"]
+                if self.method != "fgo"
+                else 0
+            )
             known["gate"] = gates * len(bench.gate)
         return {phase: number for phase, number in known.items() if number}
 
@@ -138,7 +148,8 @@ class Progress:
             return float("nan")
         with self._lock:
             calls = sum(
-                max(0, number - self._units[phase]) * max(1.0, self._calls[phase] / max(1, self._units[phase]))
+                max(0, number - self._units[phase])
+                * max(1.0, self._calls[phase] / max(1, self._units[phase]))
                 for phase, number in expected.items()
             )
         return calls / rate
@@ -153,8 +164,8 @@ class Progress:
         )  # fmt: skip
 
     def subsets(self, done: bool = False) -> tuple[Part, ...]:
-        """Every subset seen: its trajectories, feedbacks and proposals. While under way, the expected number is
-        that of subsets of one size."""
+        """Every subset seen: its trajectories, feedbacks and proposals. While under way, the expected
+        number is that of subsets of one size."""
         with self._lock:
             counted = sorted(self._subsets.items(), key=lambda item: (len(item[0]), item[0]))
         each = 0
@@ -170,11 +181,21 @@ def line(shot: Snapshot, budget: tuple[float | None, ...] = (None, None, None)) 
     '0:01:01 running | rollout 40/128 | 120 calls, 2.0/s | 45.0k tokens, 0.0123 USD | about 0:01:30 left'
     """
     calls, tokens, usd = budget
-    at = [part for part in shot.phases if part.done and (not part.expected or part.done < part.expected)] or shot.phases[-1:]
-    where = ", ".join(f"{part.name} {part.done}" + (f"/{part.expected}" if part.expected else "") for part in at)
-    made = f"{shot.calls:,} calls" + (f" ({shot.paid:,} of {calls:,} paid for)" if calls else "") + f", {shot.rate:.1f}/s"
+    at = [
+        part for part in shot.phases if part.done and (not part.expected or part.done < part.expected)
+    ] or shot.phases[-1:]
+    where = ", ".join(
+        f"{part.name} {part.done}" + (f"/{part.expected}" if part.expected else "") for part in at
+    )
+    made = (
+        f"{shot.calls:,} calls"
+        + (f" ({shot.paid:,} of {calls:,} paid for)" if calls else "")
+        + f", {shot.rate:.1f}/s"
+    )
     paid = _limited(short(shot.tokens), short(tokens) if tokens else "", "tokens")
-    paid += ", " + _limited("unpriced" if shot.usd is None else f"{shot.usd:.4f}", f"{usd:g}" if usd else "", "USD")
+    paid += ", " + _limited(
+        "unpriced" if shot.usd is None else f"{shot.usd:.4f}", f"{usd:g}" if usd else "", "USD"
+    )
     failed = ", ".join(f"{name} {number}" for name, number in shot.retries)
     parts = [f"{clock(shot.seconds)} {shot.state}", where, made, paid, failed and f"failed tries: {failed}"]
     if shot.state == "running" and shot.left == shot.left:
