@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -163,15 +164,20 @@ def suggestion(run: Run, state: State, again: bool = False) -> tuple[str, ...]:
 
     Groups that were rejected are left out unless `again`.
     """
-    ids = [node.id for node in state.open]
-    if len(ids) < 2:
-        return ()
-    groups = [tuple(child.id for child in node.children) for node in run.merge_tree.walk() if node.children]
-    groups = [group for group in groups if all(name in ids for name in group)]
-    alike = related_first([node.module for node in state.open], int(run.config["fan_in"]))
-    groups += [tuple(ids[at] for at in group) for group in _groups(alike)]
-    groups += [(a, b) for i, a in enumerate(ids) for b in ids[i + 1 :]]
+    groups = _candidates(run, state) if len(state.open) > 1 else ()
     return next((group for group in groups if again or tuple(sorted(group)) not in state.rejected), ())
+
+
+def _candidates(run: Run, state: State) -> Iterator[tuple[str, ...]]:
+    """Groups of open modules that could merge, the best first."""
+    ids = [node.id for node in state.open]
+    for node in run.merge_tree.walk():
+        names = tuple(child.id for child in node.children)
+        if names and all(name in ids for name in names):
+            yield names
+    for group in _groups(related_first([node.module for node in state.open], int(run.config["fan_in"]))):
+        yield tuple(ids[at] for at in group)
+    yield from combinations(ids, 2)
 
 
 def _groups(plan) -> Iterator[tuple[int, ...]]:

@@ -51,7 +51,7 @@ def _table(rules: list[dict], fates: bool) -> str:
     if not rules:
         return "<p><i>no rules</i></p>"
     names = ["rule", "text", "support", "origin", "fate" if fates else "from"]
-    head = "".join(f"<th>{name}</th>" for name in names)
+    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in names)
     return f"<table><tr>{head}</tr>{''.join(_row(rule, fates) for rule in rules)}</table>"
 
 

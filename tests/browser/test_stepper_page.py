@@ -80,7 +80,8 @@ def rule_with(text: str) -> str:
 
 
 def test_by_clicks_alone_from_eight_modules_to_the_root(open_notebook):
-    notebook = open_notebook("06_step_through_merges.ipynb", NOTEBOOK, height=2400, SAVE="walk.json")
+    files = {"SAVE": "walk.json", "LOG": "walk.sqlite"}
+    notebook = open_notebook("06_step_through_merges.ipynb", NOTEBOOK, height=2400, **files)
     notebook.page.locator("img[alt^='Tree of merges']").first.wait_for()
     notebook.shot("06_as_committed")
     notebook.run_all()
