@@ -31,8 +31,9 @@ def test_a_started_run_ends_like_one_that_was_waited_for(bench):
 
 
 @pytest.mark.parametrize("choices", [
-    {"method": "base"}, {"method": "all_at_once"}, {"method": "bootstrapping", "n_subsets": 3}, {"n_subsets": 5, "fan_in": 3},
-    {"merge": "oneshot", "n_subsets": 4, "gate": "hard"}, {"n_subsets": 3, "gate": "soft"}, {"method": "all_at_once", "gate": "hard"},
+    {"method": "base"}, {"method": "all_at_once"}, {"method": "bootstrapping", "n_subsets": 3},
+    {"n_subsets": 5, "fan_in": 3}, {"merge": "oneshot", "n_subsets": 4, "gate": "hard"},
+    {"n_subsets": 3, "gate": "soft"}, {"method": "all_at_once", "gate": "hard"},
 ])  # fmt: skip
 def test_what_is_expected_comes_to_pass(bench, choices):
     monitor = fgo.start(bench, "simulated", epochs=1, **choices)
