@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import helpers
 import pandas as pd
@@ -90,6 +91,19 @@ def test_decisions_on_other_modules_are_refused(source, tmp_path):
     Session(desk_for(*source), path).do(Decision("merge"))
     with pytest.raises(ValueError, match="other modules"):
         Session(desk_for(*made(n_subsets=4)), path)
+
+
+def test_opening_a_file_never_pays_a_real_llm(tmp_path):
+    run, bench, llm = scripted()
+    llm.simulated = False
+    path = tmp_path / "hand.json"
+    Session(desk_for(run, bench, llm), path).do(Decision("evaluate", node="s1", k=2))
+    asked = len(llm.asked)
+    assert Session(desk_for(run, bench, llm), path).cursor == 1
+    elsewhere = replace(run, log=CallLog())
+    with pytest.raises(ValueError, match="not in CallLog"):
+        Session(desk_for(elsewhere, bench, llm), path)
+    assert len(llm.asked) == asked
 
 
 def test_a_failed_save_leaves_the_old_file(session, tmp_path, monkeypatch):

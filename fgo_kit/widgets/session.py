@@ -11,8 +11,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..budget import Budget
 from ..calllog import Asked
-from ..llm import LLM, load_llm
+from ..llm import LLM, BudgetExceeded, load_llm
 from ..meter import Place
 from ..provenance import ROOT, manifest
 from ..records import Module, digest, from_json, to_json
@@ -169,9 +170,25 @@ class Session:
             raise ValueError(
                 f"{self.path} holds decisions on other modules than those of run {self.desk.run.id}; {advice}"
             )
-        self.decisions, self.cursor = decisions, cursor
+        self.decisions = decisions
+        self._replay_free(cursor)
+        self.cursor = cursor
         ids = [node.id for node in self.state.walk()]
         self.selected = selected if selected in ids else self.state.current
+
+    def _replay_free(self, cursor: int) -> None:
+        """The states up to the cursor. Opening a file never pays: a real LLM's answers must be in the log."""
+        desk = self.desk
+        if not desk.llm.simulated:
+            desk = replace(desk, budget=Budget(calls=desk.run.log.paid(desk.run_id)[0]))
+        for decision in self.decisions[:cursor]:
+            try:
+                self._states.append(apply(desk, self._states[-1], decision))
+            except BudgetExceeded as error:
+                raise ValueError(
+                    f"{self.path} needs answers of {desk.llm.name} that are not in {desk.run.log!r}: use the "
+                    "log it was made with, or pay for them again by fgo.replay_merges"
+                ) from error
 
 
 def modules_digest(run: Run) -> str:

@@ -278,6 +278,12 @@ def test_keyboard_alone(open_notebook):
     moved = "id => document.querySelector('.fgo-node.selected').dataset.node !== id"
     page.wait_for_function(moved, arg=selected)
     assert page.evaluate("() => document.activeElement.classList.contains('fgo-node')"), "focus goes along"
+    cells = page.locator(".jp-Cell").count()
+    page.keyboard.press("b")
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    page.wait_for_timeout(300)
+    assert page.locator(".jp-Cell").count() == cells, "keys of the notebook stay out"
     unnamed = page.evaluate(
         "() => [...document.querySelectorAll('.fgo-stepper :is(button, input, select, [role=button])')]"
         ".filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.closest('label'))).length"

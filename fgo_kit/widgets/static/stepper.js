@@ -21,7 +21,8 @@ const s = (tag, attributes, ...children) => set(document.createElementNS(SVG, ta
 const text = (value, cls) => h("bdi", { class: cls, dir: "auto" }, value);
 
 function render({ model, el }) {
-  const root = h("div", { class: "fgo-stepper" });
+  // Lab's one-letter commands stay out: "b" on a button would insert a cell.
+  const root = h("div", { class: "fgo-stepper", "data-lm-suppress-shortcuts": "true" });
   const live = h("div", { class: "fgo-note", role: "status", "aria-live": "polite" });
   const progress = h("div", { class: "fgo-progress" });
   const body = h("div", { class: "fgo-body" });
