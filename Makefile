@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup test lab reproduce notebooks lint lock clean FORCE
+.PHONY: help setup test test-browser lab reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -40,7 +40,7 @@ STALE := $(shell [ -x $(PY) ] && [ "$$(sed -n 1p $(STAMP) 2>/dev/null)" = "$$(pw
 RUN = JUPYTER_PATH="$$(pwd -P)/$(VENV)/share/jupyter" $(PY)
 
 help:  ## show this help
-	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo "e.g. make reproduce PRESET=full MODEL=openai:gpt-4o-mini; make setup PYTHON=python3.13"
 
 setup: $(STAMP)  ## install everything into .venv (again only when the lock or pyproject.toml changed)
@@ -73,6 +73,9 @@ $(STAMP): requirements.lock pyproject.toml $(STALE)
 
 test: $(STAMP)  ## run the whole test suite, notebooks included (ARGS="-k name" picks)
 	@$(RUN) -m pytest --nbmake --nbmake-timeout=$(CELL_TIMEOUT) tests $(wildcard notebooks) $(ARGS)
+
+test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed Chromium (CHROMIUM=/path names one)
+	@$(RUN) -m pytest -m browser tests/browser $(ARGS)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
 	@$(RUN) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)

@@ -8,6 +8,7 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from .calllog import CallLog
 from .divide import division
@@ -36,6 +37,20 @@ def __dir__() -> list[str]:
 
 
 BENCHMARKS = ("logisticsqa",)
+WIDGETS = {
+    "MergeStepper": "stepper", "Monitor": "monitor", "browse": "browser", "replay_merges": "session", "start": "monitor",
+}  # fmt: skip
+"""Names that are imported when first used, by their module in fgo_kit.widgets."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in WIDGETS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".widgets.{WIDGETS[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *WIDGETS})
 
 
 def load_benchmark(

@@ -16,7 +16,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-_UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f\\ud800-\\udfff]")
+_UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+
+_WRAPPED = "text-align:left;overflow-wrap:anywhere"
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,20 @@ class Trajectory:
     def ok(self) -> bool:
         return self.status == "ok"
 
+    def __repr__(self) -> str:
+        said = f"score {self.score:g}" if self.ok else brief(self.status)
+        answer = brief(self.answer)
+        return f"Trajectory of {brief(self.task_id)}: answer {answer!r}, {said}, {len(self.steps)} steps"
+
     def _repr_html_(self) -> str:
         steps = "".join(
-            f"<details><summary>step {number}: {escape(step.action[:80])}</summary>"
-            f"<pre style='white-space:pre-wrap'>{escape(step.observation)}</pre>"
-            f"<pre style='white-space:pre-wrap'>{escape(step.action)}</pre></details>"
+            folded(f"step {number}: {_bdi(brief(step.action))}", pre(step.observation) + pre(step.action))
             for number, step in enumerate(self.steps, 1)
         )
-        return (
-            f"<b>{escape(self.task_id)}</b>: answer <code>{escape(self.answer)}</code>, "
-            f"score {self.score:g} ({escape(self.status)}){steps}"
-        )
+        said = f"score {self.score:g}" if self.ok else _bdi(brief(self.status))
+        cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
+        answer = f"answer <code>{_bdi(self.answer)}</code>"
+        return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {said}{cited}</p>{steps}"
 
 
 @dataclass(frozen=True)
@@ -135,18 +140,15 @@ class Module:
     def __str__(self) -> str:
         return "\n\n".join(_component_text(part) for part in self.components)
 
+    def __repr__(self) -> str:
+        rules = (f"  [{rule.id}] {brief(rule.text)} (support {len(rule.support)})" for rule in self.rules)
+        return showable("\n".join((f"Module of {len(self.rules)} rules", *rules)))
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td><code>{escape(rule.id)}</code></td><td style='text-align:left'>{escape(rule.text)}</td>"
-            f"<td title='{escape(', '.join(rule.support))}'>{len(rule.support)}</td>"
-            f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{escape(rule.origin)}</td></tr>"
-            for rule in self.rules
-        )
         preambles = "".join(
-            f"<p><b>{escape(part.name)}</b>: {escape(part.preamble)}</p>" for part in self.components
+            f"<p><b>{_bdi(part.name)}</b>: {_bdi(part.preamble)}</p>" for part in self.components
         )
-        head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
-        return f"{preambles}<table>{head}{rows}</table>"
+        return preambles + rules_html(self.rules)
 
 
 def _component_text(part: Component) -> str:
@@ -164,15 +166,19 @@ class Division:
     def __len__(self) -> int:
         return len(self.subsets)
 
+    def __repr__(self) -> str:
+        sizes = [len(ids) for ids in self.subsets] or [0]
+        many = f"{sum(sizes)} tasks in {len(self)} subsets of {min(sizes)} to {max(sizes)}"
+        return f"Division {brief(self.strategy)}: {many}"
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>s{number}</td><td>{len(ids)}</td><td style='text-align:left'>{escape(', '.join(ids))}</td></tr>"
+        lines = "".join(
+            f"<tr><td>s{number}</td><td>{len(ids)}</td>"
+            f"<td style='{_WRAPPED}'>{_some([_bdi(task_id) for task_id in ids])}</td></tr>"
             for number, ids in enumerate(self.subsets, 1)
         )
-        return (
-            f"division <b>{escape(self.strategy)}</b>: {len(self)} subsets"
-            f"<table><tr><th>subset</th><th>tasks</th><th>ids</th></tr>{rows}</table>"
-        )
+        head = "<tr><th>subset</th><th>tasks</th><th>ids</th></tr>"
+        return f"<p>{escape(repr(self))}</p><table>{head}{lines}</table>"
 
 
 @dataclass(frozen=True)
@@ -202,15 +208,18 @@ class MergeNode:
         yield self
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines())
+        return showable("\n".join(self._lines()))
 
     def _lines(self, depth: int = 0):
         yield f"{'  ' * depth}{self.id}: {len(self.module.rules)} rules, {self.decision}"
         for child in self.children:
             yield from child._lines(depth + 1)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+    def _repr_html_(self, top: bool = True) -> str:
+        gate = "" if self.gate_score != self.gate_score else f", gate {100 * self.gate_score:.0f} %"
+        head = f"<b>{_bdi(self.id)}</b>: {len(self.module.rules)} rules, {_bdi(self.decision)}{gate}"
+        below = "".join(f"<li>{child._repr_html_(False)}</li>" for child in self.children)
+        return folded(head, rules_html(self.module.rules), top) + (f"<ul>{below}</ul>" if below else "")
 
 
 @cache
@@ -232,9 +241,56 @@ def from_json(kind: type, text: str) -> Any:
     return _adapter(kind).validate_python(json.loads(text))
 
 
+def showable(text: str) -> str:
+    """Any text as every page, terminal and JSON reader takes it: control characters and lone surrogates
+    become U+FFFD, line ends become newlines.
+
+    >>> showable("a\\x00b\\r\\nc")
+    'a\ufffdb\\nc'
+    """
+    return _UNSHOWABLE.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
 def escape(text: str) -> str:
-    """Any text as HTML: escaped; control characters and lone surrogates become U+FFFD."""
-    return html_escape(_UNSHOWABLE.sub("\ufffd", text))
+    """Any text as HTML: `showable`, and escaped."""
+    return html_escape(showable(text))
+
+
+def brief(text: str, most: int = 80) -> str:
+    """The start of a text on one line, safe to show."""
+    line = " ".join(showable(text[: 4 * most]).split())
+    return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"
+
+
+def folded(summary: str, content: str, is_open: bool = False) -> str:
+    """HTML that opens on a click; both parts are HTML already."""
+    return f"<details{' open' if is_open else ''}><summary>{summary}</summary>{content}</details>"
+
+
+def rules_html(rules: tuple[Rule, ...]) -> str:
+    """A table of rules, the ids of their support on hover."""
+    lines = "".join(
+        f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='{_WRAPPED}'>{_bdi(rule.text)}</td>"
+        f"<td title='{escape(', '.join(rule.support[:200]))}'>{len(rule.support)}</td>"
+        f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
+        for rule in rules
+    )
+    head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
+    return f"<table>{head}{lines}</table>" if rules else "<p>no rules</p>"
+
+
+def _some(parts: list[str], most: int = 12) -> str:
+    shown, rest = ", ".join(parts[:most]), parts[most:]
+    return shown + (folded(f"and {len(rest)} more", ", ".join(rest)) if rest else "")
+
+
+def _bdi(text: str) -> str:
+    return f"<bdi>{escape(text)}</bdi>"  # right-to-left text turns nothing else around
+
+
+def pre(text: str) -> str:
+    """HTML of a text with its line ends, in whatever direction it reads."""
+    return f"<pre dir='auto' style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(text)}</pre>"
 
 
 def digest(value: Any, length: int = 16) -> str:

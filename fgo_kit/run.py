@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from html import escape
 from inspect import getsource
 from pathlib import Path
 
@@ -26,9 +25,10 @@ from .merge import GATES, MERGES
 from .meter import Budget, Meter
 from .methods import METHODS, Outcome
 from .provenance import ROOT, code_version, manifest
-from .records import Division, MergeNode, Module, Task, Trajectory, digest, from_json, to_json
+from .records import Division, MergeNode, Module, Task, Trajectory, digest, escape, folded, from_json, showable, to_json
 from .rollout import Benchmark, Context, Judged, Settings, rollouts
 from .stats import Interval, mean_interval, wilson
+from .tables import merge_table, rule_table, trajectory_table
 
 DEFAULT_LOG = ROOT / "data" / "runs" / "fgo.sqlite"
 OPTIMISER_PHASES = ("propose", "merge", "repair")
@@ -43,6 +43,7 @@ class State:
     dropped: list[Place]
     division: Division | None = None
     merge_tree: MergeNode | None = None
+    tasks: tuple[Task, ...] = ()  # those of the record, without their texts: a trajectory holds what was read
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,8 @@ class Run:
         }
 
     def trajectories(self) -> pd.DataFrame:
-        """One row a trajectory: phase, subset, epoch, node, task, answer, score, status, cited, feedback, steps."""
-        rows = [
-            {
-                "phase": j.place.phase, "subset": j.place.subset, "epoch": j.place.epoch, "node": j.place.node,
-                "task": j.trajectory.task_id, "answer": j.trajectory.answer, "score": j.trajectory.score,
-                "status": j.trajectory.status, "cited": list(j.trajectory.cited),
-                "feedback": j.feedback.text if j.feedback else "", "steps": len(j.trajectory.steps),
-            }
-            for j in self.state.record
-        ]  # fmt: skip
-        return pd.DataFrame(rows)
+        """One row a trajectory: where, what, score, feedback, meta data (see `tables.trajectory_table`)."""
+        return trajectory_table(self.state.record, self.state.tasks)
 
     def trajectory(self, task_id: str, phase: str = "test") -> Trajectory:
         """The last trajectory of a task in a phase; KeyError if there is none."""
@@ -128,36 +120,12 @@ class Run:
         raise KeyError(f"no trajectory of task {task_id!r} in phase {phase!r} of run {self.id}")
 
     def rules(self) -> pd.DataFrame:
-        """One row a rule of any module in the merge tree (or of the final module): text, lineage, fate.
-
-        node: where it stands; final: whether the final module has it; support and parents: lists of ids.
-        """
-        nodes = list(self.merge_tree.walk()) if self.merge_tree else []
-        places = [(node.id, node.module) for node in nodes] or [("final", self.module)]
-        final = {rule.id for rule in self.module.rules}
-        rows = [
-            {"node": name, "rule": rule.id, "text": rule.text, "n_support": len(rule.support),
-             "support": list(rule.support), "parents": list(rule.parents), "origin": rule.origin,
-             "right": rule.right, "wrong": rule.wrong, "final": rule.id in final}
-            for name, module in places
-            for rule in module.rules
-        ]  # fmt: skip
-        columns = ["node", "rule", "text", "n_support", "support", "parents", "origin", "right", "wrong", "final"]
-        return pd.DataFrame(rows, columns=columns)
+        """One row a rule of any module of the run: text, lineage, fate (see `tables.rule_table`)."""
+        return rule_table(self.merge_tree, self.module)
 
     def merges(self) -> pd.DataFrame:
-        """One row a merge node: children, decision, rules in and out, audited rules, gate scores."""
-        nodes = [node for node in self.merge_tree.walk() if node.children] if self.merge_tree else []
-        rows = [
-            {"node": node.id, "children": [child.id for child in node.children], "decision": node.decision,
-             "rules_in": sum(len(child.module.rules) for child in node.children),
-             "rules_out": len(node.module.rules), "audited": list(node.audited),
-             "candidate_gate_score": node.candidate_gate_score, "gate_score": node.gate_score}
-            for node in nodes
-        ]  # fmt: skip
-        columns = ["node", "children", "decision", "rules_in", "rules_out", "audited",
-                   "candidate_gate_score", "gate_score"]  # fmt: skip
-        return pd.DataFrame(rows, columns=columns)
+        """One row a merge node: decision, rules in and out, tokens (see `tables.merge_table`)."""
+        return merge_table(self.merge_tree, self.calls())
 
     def concurrency(self) -> float:
         """Mean number of calls under way over the run, from the paid calls in the log; NaN without any."""
@@ -199,15 +167,17 @@ class Run:
     def __repr__(self) -> str:
         lo, hi = self.ci
         kind = "simulated" if self.config["simulated"] else "real model"
-        return (
+        return showable(
             f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
             f"seed {self.config['seed']}: test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}], "
             f"{len(self.module.rules)} rules"
         )
 
     def _repr_html_(self) -> str:
-        table = self.tokens().to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:,.4f}")
-        return f"<p>{escape(repr(self))}</p>{table}"
+        shown = self.tokens()[["phase", "calls", "paid_calls", "prompt", "completion", "usd"]]
+        ledger = shown.to_html(index=False, border=0, na_rep="", formatters={"usd": "{:,.4f}".format})
+        rules = folded(f"{len(self.module.rules)} rules", self.module._repr_html_())
+        return f"<p>{escape(repr(self))}</p>{folded('calls and tokens by phase', ledger, True)}{rules}"
 
 
 def run(
@@ -231,6 +201,7 @@ def run(
     budget_tokens: int | None = None,
     budget_calls: int | None = None,
     on_call: Callable[[Place, bool], None] | None = None,
+    on_start: Callable[[Meter], None] | None = None,
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
 
@@ -238,6 +209,8 @@ def run(
     see how often each was right and wrong. audit: training tasks on which every merged module is rolled out
     to drop rules that do harm. log: a file, made if new; by default one under data/runs for real models and
     none for the simulated one. Budgets bound what is paid. The paper's setting has gate, counts, audit off.
+    on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter
+    to cancel the run from another thread.
 
     Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.llm`; what was paid is in
     the log then, and running the same again goes on from there.
@@ -256,6 +229,8 @@ def run(
     ctx = Context(bench, meter, settings, seed)
     start = time.perf_counter()
     try:
+        if on_start:
+            on_start(meter)
         state = _execute(ctx, method)
     except BaseException as error:
         opened.finish(run_id, type(error).__name__)
@@ -276,7 +251,13 @@ def _execute(ctx: Context, method: str) -> State:
         rollouts(ctx, outcome.module, ctx.bench.test, Place("test"))
     record = sorted(ctx.record, key=lambda judged: str(judged.place))  # they came in whatever order calls ended
     dropped = sorted(ctx.dropped, key=str)
-    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree)
+    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree, _tasks_of(ctx))
+
+
+def _tasks_of(ctx: Context) -> tuple[Task, ...]:
+    seen = {judged.trajectory.task_id for judged in ctx.record}
+    tasks = (*ctx.bench.train, *ctx.bench.gate, *ctx.bench.test)
+    return tuple(replace(task, text="") for task in tasks if task.id in seen)
 
 
 def _shortcut_trajectories(bench: Benchmark, shortcut: Callable[[Task], str]) -> Iterator[Judged]:

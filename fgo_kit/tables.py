@@ -1,0 +1,120 @@
+"""The tidy tables of a run: one row a trajectory, a rule at a node, a merge. Methods of `Run` give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from .records import MergeNode, Module, Rule, Task
+from .rollout import Judged
+
+RULE_COLUMNS = (
+    "node", "rule", "text", "n_support", "support", "parents", "origin", "subsets", "right", "wrong", "final",
+    "fate", "at", "into",
+)  # fmt: skip
+MERGE_COLUMNS = (
+    "node", "children", "decision", "rules_in", "rules_out", "dropped", "audited", "candidate_gate_score",
+    "gate_score", "tokens",
+)  # fmt: skip
+
+
+def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd.DataFrame:
+    """One row a trajectory, in the order of the record.
+
+    phase, subset, epoch, node: where in the run. task, answer, expected, status; score, NaN when the call
+    failed. cited: ids of the rules the agent says it used. feedback: the evaluator's text. steps: turns.
+    meta_*: the task's own meta data, e.g. its type.
+    """
+    known = {task.id: task for task in tasks}
+    rows = []
+    for j in record:
+        task = known.get(j.trajectory.task_id, Task(j.trajectory.task_id, ""))
+        rows.append({
+            "phase": j.place.phase, "subset": j.place.subset, "epoch": j.place.epoch, "node": j.place.node,
+            "task": task.id, "answer": j.trajectory.answer, "expected": task.answer,
+            "score": j.trajectory.score,
+            "status": j.trajectory.status, "cited": list(j.trajectory.cited),
+            "feedback": j.feedback.text if j.feedback else "", "steps": len(j.trajectory.steps),
+            **{f"meta_{key}": value for key, value in task.meta.items()},
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def rule_table(tree: MergeNode | None, module: Module) -> pd.DataFrame:
+    """One row a rule of any module in the merge tree (or of the final module): text, lineage, fate.
+
+    node: where it stands. support, parents: lists of ids; n_support counts the training tasks. origin:
+    where it was written, subsets: where the rules it goes back to were. right, wrong: uses on
+    training tasks. final: whether the final module has it.
+    fate: what the next merge, `at`, did with it: kept, merged (`into`: the ids of the rules made of it),
+    dropped (no rule of the merged module comes from it), audited (the audit dropped it), refused (the gate or
+    an unusable answer kept a module without it), or final where no merge follows. What is left of a rule
+    after being merged into one that the same merge's audit dropped counts as dropped.
+    """
+    places = list(_with_parents(tree)) if tree else [("final", module, None)]
+    final = {rule.id for rule in module.rules}
+    known = {rule.id: rule for _, held, _ in places for rule in held.rules}
+    rows = []
+    for name, held, parent in places:
+        for rule in held.rules:
+            fate, into = _fate(rule, parent)
+            rows.append((
+                name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents),
+                rule.origin, _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate,
+                parent.id if parent else "", into,
+            ))  # fmt: skip
+    return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
+
+
+def merge_table(tree: MergeNode | None, calls: pd.DataFrame) -> pd.DataFrame:
+    """One row a merge node, in the order of the tree: children first.
+
+    children, decision; rules_in, rules_out: how many; dropped: ids of child rules of that fate, audited:
+    ids the audit dropped; gate scores are NaN without a gate. tokens: logical prompt and completion
+    tokens of the merge, its repair, audit and gate.
+    """
+    nodes = [node for node in tree.walk() if node.children] if tree else []
+    at_node = (calls["prompt"] + calls["completion"]).groupby(calls["node"].str.split("<").str[0]).sum()
+    rows = [
+        (node.id, [child.id for child in node.children], node.decision,
+         sum(len(child.module.rules) for child in node.children), len(node.module.rules),
+         [r.id for child in node.children for r in child.module.rules if _fate(r, node)[0] == "dropped"],
+         list(node.audited), node.candidate_gate_score, node.gate_score, int(at_node.get(node.id, 0)))
+        for node in nodes
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(MERGE_COLUMNS))
+
+
+def _with_parents(node: MergeNode, parent: MergeNode | None = None):
+    for child in node.children:
+        yield from _with_parents(child, node)
+    yield node.id, node.module, parent
+
+
+def _fate(rule: Rule, parent: MergeNode | None) -> tuple[str, list[str]]:
+    """What a merge made of a child's rule, and the ids of the rules it went into."""
+    if parent is None:
+        return "final", []
+    if rule.id in {kept.id for kept in parent.module.rules}:
+        return "kept", []
+    into = _made_of(rule.id, parent.module.rules)
+    if into:
+        return "merged", into
+    if rule.id in parent.audited:
+        return "audited", []
+    if parent.decision != "merged":
+        return "refused", []
+    return "dropped", []
+
+
+def _subsets(rule: Rule, known: dict[str, Rule]) -> list[str]:
+    """Where the rules without known parents that this one goes back to were written."""
+    parents = [known[parent] for parent in rule.parents if parent in known and parent != rule.id]
+    if not parents:
+        return [rule.origin.split("/")[0]]
+    return list(dict.fromkeys(name for parent in parents for name in _subsets(parent, known)))
+
+
+def _made_of(rule_id: str, rules: Sequence[Rule]) -> list[str]:
+    return [rule.id for rule in rules if rule_id in rule.parents]

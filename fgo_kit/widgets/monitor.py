@@ -1,0 +1,243 @@
+"""`start(bench, llm)`: a run in the background, watched and stopped from a notebook or a terminal.
+
+    monitor = fgo.start(bench, "openai:gpt-4o-mini", budget_usd=5)  # returns at once
+    monitor                                                          # in a notebook: live, with Stop
+    run = monitor.follow().result()                                  # in a terminal: lines of text
+
+A stopped run has kept every answer it paid for; starting it again with the same choices goes on from there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from ..budget import now
+from ..calllog import CallLog
+from ..llm import LLM, Cancelled, load_llm
+from ..meter import Meter
+from ..records import escape, showable
+from ..rollout import Benchmark, Settings
+from ..run import Run, _check, _log_path, run
+from .progress import Progress, Snapshot, Watched, clock, line, short
+
+EVERY = 0.5
+"""Seconds between looks at a run that is shown."""
+STATIC = Path(__file__).parent / "static"
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+
+
+def start(bench: Benchmark, llm: LLM | str = "simulated", **choices) -> Monitor:
+    """`run(bench, llm, **choices)` in a background thread; returns its `Monitor` at once.
+
+    Takes all choices of `run` but its hooks. Raises ValueError and TypeError for choices that do not exist,
+    before anything is asked; what fails later is raised by `Monitor.result`.
+    """
+    llm = load_llm(llm) if isinstance(llm, str) else llm
+    allowed = [name for name, p in inspect.signature(run).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    wrong = sorted(set(choices) - set(allowed) | {"on_call", "on_start"} & set(choices))
+    if wrong:
+        raise TypeError(
+            f"start does not take {wrong}; use choices of run: {[n for n in allowed if n[:3] != 'on_']}"
+        )
+    filled = {name: choices.get(name, inspect.signature(run).parameters[name].default) for name in allowed}
+    settings = Settings(**{name: filled[name] for name in Settings.__dataclass_fields__})
+    _check(bench, filled["method"], settings, filled["seed"], filled["workers"])
+    log = filled["log"]
+    choices["log"] = log if isinstance(log, CallLog) else CallLog(_log_path(log, llm))
+    return Monitor(bench, llm, choices, Progress(bench, filled["method"], settings))
+
+
+class Monitor:
+    """A run under way. `snapshot()` and `text()` say how far it is, `stop()` ends it, `result()` waits."""
+
+    def __init__(self, bench: Benchmark, llm: LLM, choices: dict, progress: Progress):
+        self.progress, self.llm = progress, Watched(llm)
+        self.budget = tuple(choices.get(f"budget_{name}") for name in ("calls", "tokens", "usd"))
+        self._meter: Meter | None = None
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._run: Run | None = None
+        self._error: BaseException | None = None
+        self._seconds = 0.0
+        self._title = f"{choices.get('method', 'fgo')} on {bench.name} with {llm.name}"
+        args = (bench, choices)
+        threading.Thread(target=self._carry_out, args=args, daemon=True, name="fgo run").start()
+
+    def _carry_out(self, bench: Benchmark, choices: dict) -> None:
+        try:
+            self._run = run(bench, self.llm, on_call=self.progress.count, on_start=self._started, **choices)
+        except BaseException as error:  # kept, and raised by result
+            self._error = error
+        self._seconds = now() - self.progress.began
+        self._ended.set()
+
+    def _started(self, meter: Meter) -> None:
+        self._meter = meter
+        if self._stopping.is_set():
+            meter.cancel()
+
+    # -- what a user calls
+
+    def stop(self, timeout: float = 30.0) -> bool:
+        """Stop the run; True when it ended within `timeout` seconds. Calls under way end on their own."""
+        self._stopping.set()
+        if self._meter is not None:
+            self._meter.cancel()
+        return self._ended.wait(timeout)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the run has ended, at most `timeout` seconds; whether it has. An interrupt ends the
+        waiting, not the run. While a cell waits, clicks do not reach Python: interrupt it to use Stop."""
+        return self._ended.wait(timeout)
+
+    def result(self, timeout: float | None = None) -> Run:
+        """The finished run. Raises what ended it otherwise: `Cancelled` after `stop`, the errors of `run`;
+        TimeoutError when it is still under way after `timeout` seconds."""
+        if not self.wait(timeout):
+            raise TimeoutError(f"the run is still under way after {timeout:g} s; {self.text()}")
+        if self._error is not None:
+            raise self._error
+        return self._run
+
+    @property
+    def state(self) -> str:
+        """running, stopping, done, stopped or failed."""
+        if not self._ended.is_set():
+            return "stopping" if self._stopping.is_set() else "running"
+        if self._error is None:
+            return "done"
+        return "stopped" if isinstance(self._error, (Cancelled, KeyboardInterrupt)) else "failed"
+
+    def snapshot(self) -> Snapshot:
+        """How far the run is."""
+        state, progress = self.state, self.progress
+        paid, tokens, usd = (0, 0, 0.0)
+        if self._meter is not None:
+            with suppress(Exception):  # a log that was closed meanwhile
+                paid, tokens, usd = self._meter.spent
+        over = self._ended.is_set()
+        seconds = self._seconds if over else now() - progress.began
+        error = f"{type(self._error).__name__}: {self._error}" if state == "failed" else ""
+        rate = progress.calls / max(seconds, 1e-9) if over else progress.rate()
+        return Snapshot(
+            state, seconds, progress.calls, rate, self.llm.flying, paid, tokens, usd,
+            float("nan") if over else progress.left(), progress.phases(),
+            progress.subsets(done=state == "done"),
+            tuple(sorted(self.llm.errors.items())), error,
+        )  # fmt: skip
+
+    def text(self) -> str:
+        """The snapshot as one line of plain text."""
+        return line(self.snapshot(), self.budget)
+
+    def follow(self, every: float = 5.0, file: TextIO | None = None) -> Monitor:
+        """Write a line every few seconds until the run has ended, for terminals and CI; returns the monitor.
+
+        A terminal sees one line change; anywhere else each is a line of its own without control characters.
+        """
+        out = file or sys.stdout
+        live = out.isatty()
+        ended = False
+        while not ended:
+            ended = self.wait(every)
+            out.write(f"\r\x1b[K{self.text()}" if live else f"{self.text()}\n")
+            out.flush()
+        if live:
+            out.write("\n")
+        return self
+
+    # -- how it shows itself
+
+    def __repr__(self) -> str:
+        return f"Monitor of {self._title}: {self.text()}"
+
+    def _repr_html_(self) -> str:
+        shot = self.snapshot()
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{escape(part.name)}</td><td>{part.done:,}</td>"
+            f"<td>{f'{part.expected:,}' if part.expected else ''}</td></tr>"
+            for part in shot.phases
+        )
+        return (
+            f"<p><b>{escape(self._title)}</b></p><p>{escape(self.text())}</p>"
+            f"<table><tr><th>phase</th><th>done</th><th>expected</th></tr>{rows}</table>"
+        )
+
+    def _repr_mimebundle_(self, **options):
+        headless = os.environ.get("FGO_HEADLESS")
+        if headless:
+            self.wait()  # a page that cannot be renewed shows how it ended
+        plain = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if headless:
+            return plain
+        data, metadata = self.widget()._repr_mimebundle_(**options)
+        return data | plain, metadata
+
+    def shown(self) -> dict:
+        """The snapshot as JSON for the view: texts are ready to show, shares are between 0 and 1."""
+        shot = self.snapshot()
+        calls, tokens, usd = self.budget
+        limits = [("calls", shot.paid, calls, f"{shot.paid:,}"),
+                  ("tokens", shot.tokens, tokens, short(shot.tokens)),
+                  ("USD", shot.usd, usd, "unpriced" if shot.usd is None else f"{shot.usd:.4f}")]  # fmt: skip
+        bars = [{"name": part.name, "done": part.done, "expected": part.expected} for part in shot.phases]
+        subsets = [
+            {"name": showable(part.name), "done": part.done, "expected": part.expected}
+            for part in shot.subsets
+        ]
+        paid = [
+            {"name": f"{name} paid", "text": text + (f" of {limit:,}" if limit else ""),
+             "share": min(1.0, value / limit) if limit and value is not None else None}
+            for name, value, limit, text in limits
+        ]  # fmt: skip
+        facts = [
+            ["time", clock(shot.seconds)],
+            ["left, about", clock(shot.left) if shot.left == shot.left else "–"],
+            ["calls", f"{shot.calls:,}"], ["calls a second", f"{shot.rate:.1f}"],
+            ["under way", str(shot.flying)],
+            ["failed tries", ", ".join(f"{number} {name}" for name, number in shot.retries) or "none"],
+        ]  # fmt: skip
+        return {
+            "title": showable(self._title), "state": shot.state, "error": showable(shot.error),
+            "facts": facts,
+            "paid": paid, "phases": bars, "subsets": subsets, "text": self.text(),
+        }  # fmt: skip
+
+    def widget(self):
+        """The live view, made at its first showing; a thread renews it until the run has ended."""
+        if not hasattr(self, "_widget"):
+            self._widget = _view(self)
+        return self._widget
+
+
+def _view(monitor: Monitor):
+    import anywidget
+    import traitlets
+
+    class MonitorView(anywidget.AnyWidget):
+        _esm = STATIC / "monitor.js"
+        _css = STATIC / "monitor.css"
+        shown = traitlets.Dict().tag(sync=True)
+        stops = traitlets.Int(0).tag(sync=True)
+
+        @traitlets.observe("stops")
+        def _stop(self, change) -> None:
+            monitor.stop(timeout=0)
+            self.shown = monitor.shown()
+
+    view = MonitorView(shown=monitor.shown())
+
+    def renew() -> None:
+        ended = False
+        while not ended:
+            ended = monitor.wait(EVERY)
+            view.shown = monitor.shown()
+
+    threading.Thread(target=renew, daemon=True, name="fgo monitor").start()
+    return view

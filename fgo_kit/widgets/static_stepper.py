@@ -1,0 +1,103 @@
+"""The merge stepper as a page of plain HTML: the tree as a picture, one node with its rules."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from ..records import escape
+
+COLOURS = {
+    "leaf": "#8a8f98", "merged": "#2f7ebc", "kept": "#c9730a", "failed": "#c0392b", "pending": "#8e44ad",
+    "planned": "none",
+}  # fmt: skip
+WIDTH, HEIGHT = 74, 62  # pixels a column and a level
+_MARKS = {"=": "{}", "-": "<del>{}</del>", "+": "<ins>{}</ins>"}
+
+
+def static_page(view: dict) -> str:
+    """Plain HTML that notebook viewers show as it is: no script, no style sheet, all text escaped."""
+    picture = b64encode(svg(view["tree"]).encode("utf-8", "replace")).decode()
+    width = int(WIDTH * view["tree"]["columns"])
+    stands = "done" if view["done"] else f"{view['open']} modules open"
+    return (
+        f"<p><b>Merging by hand</b>: <bdi>{escape(view['title'])}</bdi>; {view['cursor']} decisions, "
+        f"{stands}. Run the cell to step through it.</p>"
+        f"<img alt='Tree of merges: {escape(_tree_text(view['tree']))}' width='{width}' "
+        f"src='data:image/svg+xml;base64,{picture}'>{static_node(view['node'])}"
+    )
+
+
+def _tree_text(tree: dict) -> str:
+    return ", ".join(f"{node['label']} ({node['kind']}, {node['rules']} rules)" for node in tree["nodes"])
+
+
+def static_node(node: dict) -> str:
+    """A node as tables: its children's rules with what became of them, and its own."""
+    facts = [node["decision"], f"{node['tasks']['n']} tasks", f"{node['tokens']:,} tokens"]
+    if node["gate"]:
+        facts.append(f"gate {node['gate']['value']} % [{node['gate']['lo']}, {node['gate']['hi']}]")
+    tables = "".join(
+        f"<p>child <b>{escape(child['label'])}</b></p>{_table(child['rules'], fates=True)}"
+        for child in node["children"]
+    )
+    own = "".join(_table(part["rules"], fates=False) for part in node["components"])
+    return (
+        f"<p>Node <b>{escape(node['label'])}</b>: {escape(', '.join(facts))}</p>{tables}"
+        f"<p>module of <b>{escape(node['label'])}</b></p>{own}"
+    )
+
+
+def _table(rules: list[dict], fates: bool) -> str:
+    if not rules:
+        return "<p><i>no rules</i></p>"
+    names = ["rule", "text", "support", "origin", "fate" if fates else "from"]
+    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in names)
+    return f"<table><tr>{head}</tr>{''.join(_row(rule, fates) for rule in rules)}</table>"
+
+
+def _row(rule: dict, fates: bool) -> str:
+    words = "".join(_MARKS[op].format(escape(text)) for op, text in rule["diff"])
+    tasks = escape(", ".join(rule["support"]["ids"]))
+    became = " → ".join(filter(None, [rule.get("fate"), ", ".join(rule.get("into", []))]))
+    last = became if fates else ", ".join(rule["from"])
+    marks = " (locked)" * rule["locked"] + " (yours)" * rule["yours"]
+    return (
+        f"<tr><td><code>{escape(rule['label'])}</code>{marks}</td>"
+        f"<td style='text-align:left'><bdi>{words}</bdi></td><td title='{tasks}'>{rule['support']['n']}</td>"
+        f"<td>{escape(rule['origin'])}</td><td>{escape(last)}</td></tr>"
+    )
+
+
+def svg(tree: dict) -> str:
+    """The tree as an SVG picture that reads on light and dark ground."""
+    places = {node["id"]: _place(node, tree) for node in tree["nodes"]}
+    lines = "".join(_line(places[top], places[below]) for top, below in tree["edges"])
+    boxes = "".join(_box(node, *places[node["id"]]) for node in tree["nodes"])
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH * tree['columns']:.0f}' "
+        f"height='{HEIGHT * tree['levels']}' font-family='sans-serif' font-size='11'>{lines}{boxes}</svg>"
+    )
+
+
+def _place(node: dict, tree: dict) -> tuple[float, float]:
+    return WIDTH * (node["x"] + 0.5), HEIGHT * (tree["levels"] - node["y"] - 0.5)
+
+
+def _line(top: tuple[float, float], below: tuple[float, float]) -> str:
+    (x1, y1), (x2, y2) = top, below
+    return f"<line x1='{x1:.0f}' y1='{y1:.0f}' x2='{x2:.0f}' y2='{y2:.0f}' stroke='#999'/>"
+
+
+def _box(node: dict, x: float, y: float) -> str:
+    planned = node["kind"] == "planned"
+    ink, dashes = ("#777", " stroke='#999' stroke-dasharray='4 3'") if planned else ("#fff", "")
+    lines = (node["label"], "" if planned else f"{node['rules']} rule{'s' * (node['rules'] != 1)}")
+    words = "".join(
+        f"<text x='{x:.0f}' y='{y - 3 + 13 * row:.0f}' text-anchor='middle' fill='{ink}'>"
+        f"{escape(text)}</text>"
+        for row, text in enumerate(lines)
+    )
+    return (
+        f"<rect x='{x - 31:.0f}' y='{y - 19:.0f}' width='62' height='38' rx='7' "
+        f"fill='{COLOURS.get(node['kind'], '#2f7ebc')}'{dashes}/>{words}"
+    )

@@ -1,0 +1,245 @@
+"""`MergeStepper`: merge a run's modules by hand in a notebook. A thin view of `session.Session`.
+
+Without a kernel, or where widgets are not shown, the output is a page of plain HTML with the tree and one
+node. FGO_HEADLESS=1 in the environment leaves that page alone, for notebooks to be committed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from ..budget import Budget
+from ..llm import LLM, BudgetExceeded, Cancelled, FGOError
+from ..meter import Meter
+from ..records import Module, showable
+from ..rollout import Benchmark
+from ..run import Run
+from .hand import Decision, State
+from .session import Session, as_decision, default_path, desk_for, placed, run_by_hand
+from .static_stepper import static_page
+from .steps import to_score
+from .views import stepper_view
+
+STATIC = Path(__file__).parent / "static"
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+ASKS = ("merge", "redo", "evaluate", "finish")
+"""Decisions that may ask the LLM; the page starts them in a thread, so that Stop can reach Python."""
+TICK = 0.1  # seconds between two reports of progress
+
+
+class MergeStepper(anywidget.AnyWidget):
+    """Step through the merges of a run by hand; the picture, buttons and keyboard do what `do` does.
+
+    save: the file that keeps every decision and is opened again when it exists; by default one under
+    data/runs/by_hand that belongs to these modules, False for none. budget: a limit on what merging by hand
+    may pay. `decisions`, `module`, `state` and `to_run()` are what came of it.
+    Raises ValueError for a run without merges, other data than the run's, or a file of something else.
+    """
+
+    _esm = STATIC / "stepper.js"
+    _css = STATIC / "stepper.css"
+    shown = traitlets.Dict().tag(sync=True)
+    busy = traitlets.Dict().tag(sync=True)
+    note = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        run: Run,
+        bench: Benchmark,
+        llm: LLM | str,
+        *,
+        save: str | os.PathLike | bool | None = None,
+        workers: int = 8,
+        budget: Budget | None = None,
+    ):
+        super().__init__()
+        self._meters: list[Meter] = []
+        self._progress = {"what": "", "done": 0, "of": 0}
+        self._told = 0.0
+        self._working = threading.Lock()
+        self.run: Run | None = None
+        desk = desk_for(
+            run, bench, llm, workers=workers, budget=budget, on_call=self._count, on_meter=self._meters.append
+        )
+        self.session = Session(desk, default_path(run) if save in (None, True) else save or None)
+        calls = run.calls()
+        used = (calls["prompt"] + calls["completion"])[calls["node"] == ""]
+        self._leaf_tokens = {name: int(n) for name, n in used.groupby(calls["subset"]).sum().items() if name}
+        self.on_msg(self._received)
+        self._show()
+
+    # -- from Python
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided and not undone: give it to `fgo.replay_merges`."""
+        return self.session.done
+
+    @property
+    def state(self) -> State:
+        return self.session.state
+
+    @property
+    def module(self) -> Module:
+        """The module as it stands."""
+        return self.session.module
+
+    def do(self, decision: Decision | dict | str, **choices) -> None:
+        """Carry out a decision: `do("merge")`, `do("lock", rule="s1e1.1")`.
+
+        Raises ValueError for one that is not possible now, and the errors of `fgo_kit.llm`.
+        """
+        decision = Decision(decision, **choices) if isinstance(decision, str) else as_decision(decision)
+        self._work(decision.do, lambda: self._decide(decision))
+
+    def undo(self) -> bool:
+        """One decision back; False at the beginning."""
+        return self._moved(self.session.undo())
+
+    def redo(self) -> bool:
+        """One undone decision forward; False at the end."""
+        return self._moved(self.session.redo())
+
+    def select(self, node: str) -> None:
+        """Look at a node."""
+        self.session.select(node)
+        self._show()
+
+    def to_run(self) -> Run:
+        """The result as a `Run` (method "by hand"), scored on the test split. ValueError before the root."""
+        desk = self.session.desk
+        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.workers, self._count)
+        return self.run
+
+    def export(self, kind: str = "json", path: str | os.PathLike | None = None) -> Path:
+        """Write the module as "text", or with decisions and lineage as "json"; returns where."""
+        ends = {"text": "module.txt", "json": "module.json"}
+        if kind not in ends:
+            raise ValueError(f"kind={kind!r} is unknown; use one of {list(ends)}")
+        desk = self.session.desk
+        beside = self.session.path or default_path(desk.run)
+        path = placed(path) if path else beside.with_suffix(f".{ends[kind]}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = str(self.module) + "\n" if kind == "text" else self.session.export_json()
+        path.write_text(text, encoding="utf-8", errors="replace")
+        return path
+
+    # -- from the page
+
+    def _received(self, _, content: dict, buffers) -> None:
+        action = content.get("action")
+        if action == "stop":
+            for meter in list(self._meters):
+                meter.cancel()
+            return
+        try:
+            job, label, slow = self._job(action, content)
+        except (ValueError, KeyError, TypeError) as error:
+            self._tell(ValueError(f"the page sent what is no action: {error}"))
+            return
+        if slow:
+            context = copy_context()
+            target = lambda: context.run(self._guarded, label, job)  # noqa: E731
+            threading.Thread(target=target, daemon=True, name="fgo stepper").start()
+        else:
+            self._guarded(label, job)
+
+    def _job(self, action: str, content: dict) -> tuple[Callable[[], object], str, bool]:
+        """What a message of the page asks for, what to call it, and whether it takes a while."""
+        if action == "do":
+            decision = as_decision(content["decision"])
+            return lambda: self._decide(decision), decision.do, decision.do in ASKS
+        if action == "select":
+            return lambda: self.session.select(content["node"]), "", False
+        if action == "export":
+            return lambda: self._export(content["kind"]), "export", content["kind"] == "run"
+        moves = {"undo": self.session.undo, "redo": self.session.redo}
+        if action in moves:
+            return moves[action], "", False
+        raise ValueError(f"action={action!r} is unknown")
+
+    def _decide(self, decision: Decision) -> None:
+        if decision.do == "evaluate":
+            tasks, modules = to_score(self.session.desk, self.state, decision)
+            self._progress["of"] = len(tasks) * len(modules)
+            self.busy = dict(self._progress)
+        self.session.do(decision)
+
+    def _export(self, kind: str) -> None:
+        if kind == "run":
+            run = self.to_run()
+            text = f"Exported as run {run.id}: test score {100 * run.score:.1f} %. In Python: stepper.run"
+        else:
+            text = f"Written to {self.export(kind)}"
+        self.note = {"text": showable(text), "error": False}
+
+    def _guarded(self, label: str, job: Callable[[], object]) -> None:
+        try:
+            self._work(label, job)
+        except (ValueError, FGOError, OSError) as error:
+            self._tell(error)
+
+    def _work(self, label: str, job: Callable[[], object]) -> None:
+        """Do one job at a time, reporting progress; the page shows the state after it, whatever happens."""
+        if not self._working.acquire(blocking=False):
+            raise ValueError(f"still busy with {self._progress['what']}; wait, or press Stop")
+        try:
+            self.note = {}
+            self._progress = {"what": label, "done": 0, "of": 0}
+            if label in (*ASKS, "export"):
+                self.busy = dict(self._progress)
+            job()
+        finally:
+            self._meters.clear()
+            self._working.release()
+            self._show()
+            self.busy = {}
+
+    def _count(self, place, paid: bool) -> None:
+        """Called in a worker's thread after every call."""
+        self._progress["done"] += 1
+        if time.monotonic() - self._told > TICK and self.busy:
+            self._told = time.monotonic()
+            self.busy = dict(self._progress)
+
+    def _tell(self, error: Exception) -> None:
+        text = str(error)
+        if isinstance(error, Cancelled):
+            text = "Stopped. What was paid is kept: doing the same again goes on from there."
+        elif isinstance(error, BudgetExceeded):
+            text = f"Budget reached: {error}"
+        self.note = {"text": showable(text)[:2_000], "error": True}
+
+    def _moved(self, moved: bool) -> bool:
+        self._show()
+        return moved
+
+    def _show(self) -> None:
+        self.shown = stepper_view(self.session, self._tokens())
+
+    def _tokens(self) -> dict[str, int]:
+        """Logical tokens by node: what the run spent on each subset, and merging by hand on each merge."""
+        desk = self.session.desk
+        calls = desk.run.log.calls(desk.run_id)
+        at_node = (calls["prompt"] + calls["completion"]).groupby(calls["node"]).sum()
+        return self._leaf_tokens | {str(name): int(n) for name, n in at_node.items()}
+
+    def __repr__(self) -> str:
+        state = self.state
+        stands = "done" if state.done else f"{len(state.open)} modules open"
+        return f"MergeStepper on run {self.session.desk.run.id}: {len(self.decisions)} decisions, {stands}"
+
+    def _repr_mimebundle_(self, **options):
+        data, metadata = super()._repr_mimebundle_(**options)
+        data["text/html"] = static_page(self.shown)
+        if os.environ.get("FGO_HEADLESS"):
+            del data[WIDGET_MIME]
+        return data, metadata

@@ -1,0 +1,124 @@
+"""The merge stepper as Python sees it: what the page sends, what it is told, and the plain page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+
+import helpers
+import pytest
+from by_hand import made, scripted
+
+import fgo_kit as fgo
+from fgo_kit.budget import Budget
+from fgo_kit.widgets.stepper import WIDGET_MIME
+
+
+@pytest.fixture(scope="module")
+def source():
+    return made()
+
+
+@pytest.fixture
+def stepper(source, tmp_path):
+    return fgo.MergeStepper(*source, save=tmp_path / "hand.json")
+
+
+def send(stepper, **message):
+    """A message as the page sends it; returns when nothing is under way any more."""
+    stepper._received(stepper, message, [])
+    for thread in threading.enumerate():
+        if thread.name == "fgo stepper":
+            thread.join(30)
+
+
+def test_importing_the_package_imports_no_widgets():
+    code = "import sys, fgo_kit; sys.exit('anywidget' in sys.modules or 'ipywidgets' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+def test_clicks_and_python_do_the_same(stepper, source):
+    send(stepper, action="do", decision={"do": "merge"})
+    node = stepper.state.pending.id
+    assert stepper.shown["pending"] == node and stepper.busy == {}
+    stepper.do("accept")
+    send(stepper, action="undo")
+    assert stepper.shown["cursor"] == 1 and stepper.shown["total"] == 2
+    send(stepper, action="redo")
+    send(stepper, action="select", node="s1")
+    assert stepper.shown["node"]["id"] == "s1"
+    send(stepper, action="do", decision={"do": "finish"})
+    assert stepper.shown["done"] and stepper.module == source[0].module
+    assert fgo.replay_merges(stepper.decisions, *source) == stepper.module
+    assert "done" in repr(stepper)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"action": "do", "decision": {"do": "accept"}}, {"action": "dance"},
+        {"action": "select", "node": "\ud800"},
+        {"action": "do", "decision": {"do": "edit", "node": "s1", "rule": "<b>", "text": "abc"}},
+        {"action": "do", "decision": {"do": "merge", "shell": "rm"}}, {"action": "export", "kind": "run"},
+        {"action": "export", "kind": "../../x"}, {"action": "do"}, {},
+    ],
+)  # fmt: skip
+def test_what_is_not_possible_is_told_and_changes_nothing(stepper, message):
+    send(stepper, **message)
+    assert stepper.note["error"] and stepper.note["text"]
+    stepper.note["text"].encode()
+    assert stepper.decisions == () and stepper.busy == {}
+
+
+def test_exports(stepper, tmp_path):
+    stepper.do("merge")
+    send(stepper, action="export", kind="text")
+    assert (tmp_path / "hand.module.txt").read_text().strip() == str(stepper.module)
+    send(stepper, action="export", kind="json")
+    data = json.loads((tmp_path / "hand.module.json").read_text())
+    assert data["text"] == str(stepper.module) and data["decisions"][0]["do"] == "merge"
+    stepper.do("finish")
+    send(stepper, action="export", kind="run")
+    assert stepper.run.module == stepper.module and "test score" in stepper.note["text"]
+
+
+def test_stop_ends_an_evaluation_and_nothing_is_decided():
+    entered, slow = threading.Event(), threading.Event()
+
+    def reply(messages):
+        if helpers.job_of(messages) == "act" and entered.is_set():
+            slow.wait(5)
+        return helpers.take_over_all(messages) if helpers.job_of(messages) == "merge" else "ANSWER: 1"
+
+    run, bench, llm = scripted(reply)
+    stepper = fgo.MergeStepper(run, bench, llm, save=False, workers=2)
+    entered.set()
+    stepper._received(stepper, {"action": "do", "decision": {"do": "evaluate", "node": "s1", "k": 4}}, [])
+    helpers.wait_until(lambda: stepper.busy.get("of") == 4)
+    stepper._received(stepper, {"action": "do", "decision": {"do": "merge"}}, [])
+    helpers.wait_until(lambda: "busy" in stepper.note.get("text", ""))
+    stepper._received(stepper, {"action": "stop"}, [])
+    helpers.wait_until(lambda: not stepper.busy)
+    slow.set()
+    assert "Stopped" in stepper.note["text"] and stepper.decisions == ()
+    stepper.do("evaluate", node="s1", k=4)
+    assert len(stepper.decisions) == 1
+
+
+def test_a_budget_bounds_merging_by_hand(source):
+    run, bench, llm = source
+    stepper = fgo.MergeStepper(run, bench, llm, save=False, budget=Budget(calls=3))
+    stepper.do("merge")  # in the run's log
+    send(stepper, action="do", decision={"do": "evaluate", "node": "s1", "k": 8})
+    assert "Budget" in stepper.note["text"] and len(stepper.decisions) == 1
+
+
+def test_the_plain_page_stands_in_for_the_widget(stepper, monkeypatch):
+    stepper.do("merge")
+    data = stepper._repr_mimebundle_()[0]
+    assert WIDGET_MIME in data
+    assert "<table>" in data["text/html"] and "data:image/svg+xml" in data["text/html"]
+    monkeypatch.setenv("FGO_HEADLESS", "1")
+    assert WIDGET_MIME not in stepper._repr_mimebundle_()[0]

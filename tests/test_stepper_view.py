@@ -1,0 +1,59 @@
+"""What the merge stepper shows: fates, differences, and hostile text as text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import helpers
+from by_hand import HOSTILE, made
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fgo_kit.records import MergeNode, Rule
+from fgo_kit.widgets.hand import start
+from fgo_kit.widgets.session import Session, desk_for
+from fgo_kit.widgets.static_stepper import static_page, svg
+from fgo_kit.widgets.views import fate, shown, stepper_view, word_diff
+
+
+def test_fates_of_rules():
+    a, b, c = Rule("a", "take the code after ref"), Rule("b", "take the code after no"), Rule("c", "say None")
+    d, e = Rule("d", "quite another thing"), Rule("e", "rivals share most of these words here")
+    kept, wider = a, Rule("m.1", "take the code after any label", parents=("b",))
+    rival = Rule("f", "rivals share most of these words now")
+    children = (MergeNode("s1", helpers.module(a, b, c)), MergeNode("s2", helpers.module(d, e, rival)))
+    node = MergeNode("m", helpers.module(kept, wider, rival), children, "merged", audited=("c",))
+    assert [fate(rule, node)[0] for rule in (a, b, c, d, e)] == [
+        "kept", "generalised", "audited", "dropped", "conflicting",
+    ]  # fmt: skip
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_word_diff_holds_both_texts(old, new):
+    parts = word_diff(old, new)
+    assert "".join(text for op, text in parts if op in "=-") == old
+    assert "".join(text for op, text in parts if op in "=+") == new
+
+
+def test_hostile_text_is_shown_as_text():
+    run, bench, llm = made()
+    leaf, *others = start(run).open
+    rules = [Rule(f"x{i}<b>", text * (1_000_000 // len(text) if i == 6 else 1), (text,), origin=text)
+             for i, text in enumerate(HOSTILE)]  # fmt: skip
+    bad = replace(leaf, module=helpers.module(*rules, preamble="".join(HOSTILE)))
+    tree = replace(run.merge_tree, children=(bad, *others), module=bad.module)
+    session = Session(desk_for(replace(run, state=replace(run.state, merge_tree=tree)), bench, llm))
+    session.selected = bad.id
+    view = stepper_view(session, {})
+    assert len(json.dumps(view).encode()) < 200_000, "a line of 1 MB is cut"
+    page = static_page(view)
+    page.encode()
+    svg(view["tree"]).encode()
+    for mark in ("<script", "<img src=x", "<svg", "<style", "<!--", "<b>x", "\x00", "\x1b", "\ud800"):
+        assert mark not in page.replace("<b>", "<B>")
+
+
+def test_shown_cleans_everything_in_json():
+    given = {"a": ["\ud800", ("b\x00",)], "n": 1.5, "none": None}
+    assert shown(given) == {"a": ["\ufffd", ["b\ufffd"]], "n": 1.5, "none": None}
