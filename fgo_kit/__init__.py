@@ -23,34 +23,27 @@ from .run import Run, run
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "report", "run",
+    "MergeStepper", "Monitor", "browse", "estimate", "load_benchmark", "load_llm", "merging", "method", "preset",
+    "replay_merges", "report", "run", "start",
 ]  # fmt: skip
 
-def __getattr__(name: str):
-    if name == "report":  # on first use, because matplotlib takes a second to import
-        return import_module(".report", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
 BENCHMARKS = ("logisticsqa",)
-WIDGETS = {
-    "MergeStepper": "stepper", "Monitor": "monitor", "browse": "browser", "replay_merges": "session", "start": "monitor",
+LAZY = {
+    "report": ".report", "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor",
+    "browse": ".widgets.browser", "replay_merges": ".widgets.session", "start": ".widgets.monitor",
 }  # fmt: skip
-"""Names that are imported when first used, by their module in fgo_kit.widgets."""
+"""Names that are imported when first used, because matplotlib and the widgets take seconds to import."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in WIDGETS:
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".widgets.{WIDGETS[name]}", __name__), name)
+    module = import_module(LAZY[name], __name__)
+    return module if name == "report" else getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *WIDGETS})
+    return sorted({*globals(), *LAZY})
 
 
 def load_benchmark(
