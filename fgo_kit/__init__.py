@@ -26,31 +26,24 @@ __all__ = [
     "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "report", "run",
 ]  # fmt: skip
 
-def __getattr__(name: str):
-    if name == "report":  # on first use, because matplotlib takes a second to import
-        return import_module(".report", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
 BENCHMARKS = ("logisticsqa",)
-WIDGETS = {
-    "MergeStepper": "stepper", "Monitor": "monitor", "browse": "browser", "replay_merges": "session", "start": "monitor",
+LAZY = {
+    "report": ".report",  # matplotlib takes a second to import
+    "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
+    "replay_merges": ".widgets.session", "start": ".widgets.monitor",
 }  # fmt: skip
-"""Names that are imported when first used, by their module in fgo_kit.widgets."""
+"""Names that are imported when first used, and the modules that hold them."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in WIDGETS:
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".widgets.{WIDGETS[name]}", __name__), name)
+    module = import_module(LAZY[name], __name__)
+    return module if LAZY[name] == f".{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *WIDGETS})
+    return sorted({*__all__, *LAZY})
 
 
 def load_benchmark(
