@@ -23,27 +23,27 @@ from .run import Run, run
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "MergeStepper", "Monitor", "browse", "estimate", "load_benchmark", "load_llm", "merging", "method", "preset",
-    "replay_merges", "report", "run", "start",
+    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "report", "run",
 ]  # fmt: skip
 
 BENCHMARKS = ("logisticsqa",)
 LAZY = {
-    "report": ".report", "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor",
-    "browse": ".widgets.browser", "replay_merges": ".widgets.session", "start": ".widgets.monitor",
+    "report": ".report",  # matplotlib takes a second to import
+    "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
+    "replay_merges": ".widgets.session", "start": ".widgets.monitor",
 }  # fmt: skip
-"""Names that are imported when first used, because matplotlib and the widgets take seconds to import."""
+"""Names that are imported when first used, and the modules that hold them."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(LAZY[name], __name__)
-    return module if name == "report" else getattr(module, name)
+    return module if LAZY[name] == f".{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *LAZY})
+    return sorted({*__all__, *LAZY})
 
 
 def load_benchmark(

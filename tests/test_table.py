@@ -216,3 +216,20 @@ def test_tokens_of_the_merges_are_those_of_their_calls():
     assert found.merges()["tokens"].sum() == (at_nodes["prompt"] + at_nodes["completion"]).sum() > 0
     first = found.trajectories().iloc[0]
     assert first["expected"] == next(t.answer for t in small_bench().train if t.id == first["task"])
+
+
+def test_without_a_page_the_browser_is_plain_html(monkeypatch):
+    import fgo_kit as fgo
+
+    task = Task("t1", "", "<b>", {})
+    hostile = made([judged("test", "t1", 1.0, answer="<script>x</script>\x00\ud800")], tasks=[task])
+    shown = fgo.browse(made([judged("test", "t1", 0.0)], method="base", tasks=[task]), hostile)
+    monkeypatch.setenv("FGO_HEADLESS", "1")
+    data, _ = shown._repr_mimebundle_()
+    assert set(data) == {"text/plain", "text/html"} and "<script" not in data["text/html"]
+    assert "gained" in data["text/html"] and "ANSWER: &lt;script&gt;" in data["text/html"]
+    data["text/html"].encode("utf-8")
+    monkeypatch.delenv("FGO_HEADLESS")
+    assert "application/vnd.jupyter.widget-view+json" in shown._repr_mimebundle_()[0]
+    with pytest.raises(TypeError, match="browse takes runs"):
+        fgo.browse(hostile, "run")

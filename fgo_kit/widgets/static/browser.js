@@ -225,7 +225,9 @@ function opened(model, open) {
 
 function render({ model, el }) {
   const id = `fgo-browser-${++serial}`;
-  const root = make("div", { class: "fgo-browser", id, role: "region", "aria-label": "trajectory browser", "data-lm-suppress-shortcuts": "true" });
+  const root = make("div", { class: "fgo-browser", id, role: "region", "aria-label": "trajectory browser" });
+  // Jupyter matches its keys (x cuts the cell) from the focused element on, so that one must carry the mark
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   const ask = (change, keepPage) => {
     const query = change === null ? {} : { ...model.get("query"), ...change };
     if (!keepPage) query.page = 0;

@@ -44,8 +44,10 @@ function render({ model, el }) {
   const count = make("summary");
   const folded = make("details", {}, count, subsets);
   const error = make("p", { class: "fgo-error", role: "alert" });
-  const root = make("div", { class: "fgo-monitor", role: "region", "aria-label": "run monitor", "data-lm-suppress-shortcuts": "true" },
+  const root = make("div", { class: "fgo-monitor", role: "region", "aria-label": "run monitor" },
     make("header", {}, state, title, stop), facts, phases, folded, error);
+  // Jupyter matches its keys (x cuts the cell) from the focused element on, so that one must carry the mark
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   let was = "";
   const show = () => {
     const shown = model.get("shown");
