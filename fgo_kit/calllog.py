@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from . import calllog_sql as sql
 from .calllog_sql import NotACallLog, open_log
+from .records import storable
 
 if TYPE_CHECKING:  # pandas takes half a second to import and processes that only write never need it
     import pandas as pd
@@ -313,7 +314,10 @@ class CallLog:
         execute("BEGIN IMMEDIATE")  # a plain BEGIN could fail at the first write when another process writes
         try:
             for statement, values in statements:
-                execute(statement, values)
+                try:
+                    execute(statement, values)
+                except UnicodeEncodeError:
+                    execute(statement, tuple(storable(v) if isinstance(v, str) else v for v in values))
         except BaseException:
             execute("ROLLBACK")
             raise

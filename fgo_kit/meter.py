@@ -23,6 +23,7 @@ from .llm import (
     price,
 )  # fmt: skip
 from .pool import TICK, Pool
+from .records import storable
 
 __all__ = ["Budget", "Limiter", "Meter", "Place"]
 
@@ -225,6 +226,6 @@ class Meter:
         counter = usage.counter or (self.llm.counter if self.llm.simulated else "provider")
         calls = json.dumps([[call.id, call.name, call.arguments] for call in reply.tool_calls])
         return Response(
-            reply.text, calls, reply.finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
+            storable(reply.text), calls, reply.finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
             counter, self._usd(usage), began, now(), attempt,
         )  # fmt: skip

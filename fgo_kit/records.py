@@ -241,6 +241,19 @@ def from_json(kind: type, text: str) -> Any:
     return _adapter(kind).validate_python(json.loads(text))
 
 
+def storable(text: str) -> str:
+    """`text` with lone surrogates, which no file can hold, replaced by question marks.
+
+    >>> storable("a\\ud800b")
+    'a?b'
+    """
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+
+
 def showable(text: str) -> str:
     """Any text as every page, terminal and JSON reader takes it: control characters and lone surrogates
     become U+FFFD, line ends become newlines.

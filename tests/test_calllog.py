@@ -251,3 +251,20 @@ def test_keys_are_redacted(log):
     log.record("r", Place("rollout"), request("a"), error=error, span=(1.0, 2.0))
     assert secret not in log.calls("r").error[0] and "[redacted]" in log.calls("r").error[0]
     assert redact("asks risk-averse keys") == "asks risk-averse keys"
+
+
+def test_lone_surrogates_in_tasks_and_answers_are_no_reason_to_lose_a_run(tmp_path):
+    """JSON may carry half a character; files cannot."""
+    from helpers import ScriptedLLM
+
+    from fgo_kit.meter import Meter
+
+    with CallLog(tmp_path / "log.sqlite") as hostile:
+        hostile.begin("r", {}, {})
+        meter = Meter(ScriptedLLM(lambda messages: "half \ud800 a character"), hostile, "r", workers=1)
+        place = Place("test", task="t\udfff")
+        reply = meter.ask([{"role": "user", "content": "what \udc00?"}], place)
+        assert reply.text == "half ? a character"
+        assert hostile.calls("r")["task"].tolist() == ["t?"]
+        assert meter.ask([{"role": "user", "content": "what \udc00?"}], place).text == reply.text
+        assert hostile.paid("r")[0] == 1
