@@ -174,7 +174,7 @@ def node_view(session: Session, node_id: str, tokens: dict[str, int]) -> dict:
     put_back = [rule for where, rule in state.restored if where == node.id]
     return {
         "id": node.id, "label": brief(node.id, 40),
-        "decision": KINDS.get(node.decision, node.decision),
+        "decision": "awaits a verdict" if node is state.pending else KINDS.get(node.decision, node.decision),
         "pending": node is state.pending, "editable": can_edit(state, node.id), "tasks": _tasks(node.tasks),
         "tokens": spent_at(node, tokens), "gate": gate_view(state, node), "leaf": not node.children,
         "flips": {"against": against, "gained": _tasks(gained), "lost": _tasks(lost)},
@@ -192,7 +192,7 @@ def _child_view(state: State, node: MergeNode, child: MergeNode) -> dict:
     rules = []
     for rule in child.module.rules:
         what, into = fate(rule, node)
-        shown = _rule_view(state, rule) | {"fate": what, "into": [brief(r.id, 40) for r in into[:5]]}
+        shown = _rule_view(state, rule) | {"fate": what, "into": [brief(r.id, 40) for r in into[:5] if r.id != rule.id]}
         if what == "generalised":
             shown["diff"] = word_diff(shown["text"], brief(into[0].text))
         elif what != "kept":

@@ -149,7 +149,7 @@ function render({ model, el }) {
   function rule(view, item, own) {
     const node = view.node, key = `${node.id}/${item.id}`;
     const chips = [
-      item.fate && h("span", { class: `fgo-chip fate-${item.fate}` }, item.fate + (item.into.length && item.fate !== "kept" ? " → " + item.into.join(", ") : "")),
+      item.fate && h("span", { class: `fgo-chip fate-${item.fate}` }, item.fate + (item.into.length ? " → " + item.into.join(", ") : "")),
       support(item, key + (own ? "" : "<")),
       item.right + item.wrong > 0 && h("span", { class: "fgo-chip", title: "Training rollouts that cited it, right and wrong" }, `✓${item.right} ✗${item.wrong}`),
       h("span", { class: "fgo-chip" }, "by ", item.yours ? "you" : item.origin),
@@ -275,7 +275,7 @@ function render({ model, el }) {
         : button("Write a rule", "fgo-write", () => { ui.writing = true; ui.editing = ""; ui.focus = "input"; draw(); }, { disabled: !node.editable }));
     return h("div", { class: "fgo-panel", role: "region", "aria-label": `Node ${node.label}` },
       h("div", { class: "fgo-head" }, h("h3", {}, node.label),
-        h("span", { class: `fgo-chip ${node.pending ? "pending" : ""}` }, node.pending ? "awaits your verdict" : node.decision),
+        h("span", { class: `fgo-chip ${node.pending ? "pending" : ""}` }, node.decision),
         h("span", {}, `${node.tasks.n} training tasks`), h("span", {}, `${node.tokens.toLocaleString("en")} tokens`),
         !node.editable && h("span", { class: "fgo-hint" }, "merged already: rules are fixed")),
       verdict(view), evaluation(view), h("div", { class: "fgo-columns" }, children, own));
