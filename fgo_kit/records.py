@@ -42,7 +42,8 @@ class Trajectory:
     """The record of one rollout.
 
     `cited` holds the ids of the rules the agent says it used (only ids that were shown to it).
-    `score` is NaN when `status` is not "ok": a failed call is never a wrong answer.
+    `score` is NaN when `status` is not "ok": a failed call is never a wrong answer. `info` is what the
+    environment tells beside the answer, e.g. task type, steps, invalid actions and the final state.
     """
 
     task_id: str
@@ -51,6 +52,7 @@ class Trajectory:
     score: float = float("nan")
     cited: tuple[str, ...] = ()
     status: str = "ok"
+    info: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -63,9 +65,10 @@ class Trajectory:
             f"<pre style='white-space:pre-wrap'>{escape(step.action)}</pre></details>"
             for number, step in enumerate(self.steps, 1)
         )
+        info = "".join(f", {escape(name)}: {escape(value)}" for name, value in self.info.items())
         return (
             f"<b>{escape(self.task_id)}</b>: answer <code>{escape(self.answer)}</code>, "
-            f"score {self.score:g} ({escape(self.status)}){steps}"
+            f"score {self.score:g} ({escape(self.status)}){info}{steps}"
         )
 
 
