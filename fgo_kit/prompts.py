@@ -155,7 +155,7 @@ def _unwrapped(observation: str) -> str:
 
 def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
     first = section("observation", trajectory.steps[0].observation) if trajectory.steps else ""
-    if len(trajectory.steps) > 1:
+    if len(trajectory.steps) > 1 or "final" in trajectory.info:
         played = section("turns", _turns(trajectory))
     else:
         played = "\n".join(section("action", quote(step.action)) for step in trajectory.steps)

@@ -41,6 +41,7 @@ def find_section(tag: str, text: str) -> str | None:
 class Call(Protocol):
     """What a competence is given beside the text: the chat, and the limits and randomness that bound it."""
 
+    system: str
     chat: list[dict]
     user: str
 
@@ -103,7 +104,8 @@ def _document_example(call: Call, task_id: str, score: str, body: str, position:
 
 
 def _game_act(call: Call, rules):
-    return alfworld.act(rules, alfworld.read_chat(call.chat), call.obeyed(len(rules)), call.draw, call.lasting)
+    game = alfworld.read_chat(call.chat, call.system)
+    return alfworld.act(rules, game, call.obeyed(len(rules)), call.draw, call.lasting)
 
 
 def _game_judge(call: Call) -> str:

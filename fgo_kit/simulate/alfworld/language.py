@@ -64,9 +64,9 @@ _FIND = re.compile(r"Look for an? ([a-z]+) first in: ([a-z]+(?:, [a-z]+)*)\.")
 _WITH = re.compile(r"(Clean|Heat|Cool) objects with the ([a-z]+)\.")
 _LAMP = re.compile(r"To look at an object in the light, hold it and use the ([a-z]+)\.")
 
-_AGAIN = re.compile(r"\b(?:not|never|n't|avoid|stop|without)\b.*\b(?:repeat\w*|again|same (?:action|command)|twice)\b", re.I)
+_AGAIN = re.compile(r"(?:\b(?:not|never|avoid|stop|without)|n['’]t)\b.*\b(?:repeat\w*|again|same (?:action|command)|twice)\b", re.I)
 _ONCE = re.compile(
-    r"\b(?:not|never|n't|avoid|stop|without)\b.*\b(?:search|check|visit|look|go back|return|revisit)\w*\b.*"
+    r"(?:\b(?:not|never|avoid|stop|without)|n['’]t)\b.*\b(?:search|check|visit|look|go back|return|revisit)\w*\b.*"
     r"\b(?:twice|again|already|back|second time)\b", re.I,
 )  # fmt: skip
 _SECOND = re.compile(r"\b(?:second|both|two|other one)\b", re.I)
@@ -86,7 +86,7 @@ _DOING = r"(clean|wash|rinse|heat|warm|cook|cool|chill)(?:s|es|ed|ing)?\b"
 _DO_WITH = re.compile(rf"\b{_DOING}.*?\b(?:with|using|in|at|by)\s+(?:the |an? )?[\"'“‘]?([a-z]+(?: [a-z]+)?)", re.I)
 _USE_TO = re.compile(rf"\b(?:use|the)\s+(?:the |an? )?[\"'“‘]?([a-z]+(?: [a-z]+)?)[\"'”’]?\s+(?:to|for|is for)\s+{_DOING}", re.I)
 _SEARCH = re.compile(
-    r"\b(?:look|search|check|hunt|seek)\w*\s+(?:first\s+)?for\s+(?:an? |the |some |any )?[\"'“‘]?([a-z]+(?: [a-z]+)?)[\"'”’]?"
+    r"\b(?:look|search|check|hunt|seek)\w*\s+(?:first\s+)?for\s+(?:an? |the |some |any )?[\"'“‘]?([a-z]+(?: [a-z]+)??)[\"'”’]?"
     r"\s*(?:first|,)?\s*(?:in|on|at|inside)(?:/on)?\s*:?\s*(.+)", re.I,
 )  # fmt: skip
 _ARE_IN = re.compile(

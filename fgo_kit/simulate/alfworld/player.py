@@ -251,8 +251,9 @@ class _Player:
     def _put(self, name: str, place: str) -> str:
         """In the grammar that worked before; else in the one that has not failed yet at an open place."""
         move, put = f"move {name} to {place}", f"put {name} in/on {place}"
-        if self.memory.put:
-            return put if self.memory.put == "put" else move
+        form = self.memory.put or self.game.put
+        if form:
+            return put if form == "put" else move
         fails = self.memory.failed
         return put if fails.get(move, 0) > fails.get(put, 0) and place in self.memory.here else move
 

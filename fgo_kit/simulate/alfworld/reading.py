@@ -43,11 +43,15 @@ class Goal:
 
 @dataclass(frozen=True)
 class Game:
-    """A game as its prompt shows it: the receptacles of the room, the goal, and the turns so far."""
+    """A game as its prompt shows it: the receptacles of the room, the goal, and the turns so far.
+
+    `put` is how the instructions say that things are put down: "put" or "move", "" where they do not say.
+    """
 
     room: tuple[str, ...]
     goal: Goal | None
     turns: tuple[Turn, ...]
+    put: str = ""
 
 
 def stem(name: str) -> str:
@@ -213,7 +217,7 @@ _TURNS = re.compile(r"<turns>\n?(.*?)\n?</turns>", re.DOTALL)
 _ANSWER = re.compile(r"^[\W_]*(?:ANSWER|ACTION)[^\w\n]*:[\s*`]*(.*?)[\s*`]*$", re.MULTILINE | re.IGNORECASE)
 
 
-def read_chat(messages: Sequence[dict]) -> Game:
+def read_chat(messages: Sequence[dict], instructions: str = "") -> Game:
     """The game as a player's own prompt shows it: scene first, then its replies and their results."""
     scenes = [_SCENE.search(m["content"]) for m in messages if m["role"] == "user"]
     room, goal = read_scene(next((found[1] for found in scenes if found), ""))
@@ -224,7 +228,13 @@ def read_chat(messages: Sequence[dict]) -> Game:
         elif action:
             turns.append((action, _result(message["content"])))
             action = ""
-    return Game(room, goal, tuple(turns))
+    return Game(room, goal, tuple(turns), _put_form(instructions))
+
+
+@lru_cache(maxsize=1_024)
+def _put_form(instructions: str) -> str:
+    forms = re.findall(r"\b(put|move) \w+ (?:in/on|to) ", instructions + " ")
+    return forms[0] if len(set(forms)) == 1 else ""
 
 
 @lru_cache(maxsize=65_536)
