@@ -24,21 +24,26 @@ from .trajectories import read_trajectories
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "read_trajectories", "report", "run",
+    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "read_trajectories", "report",
+    "run",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "logisticsqa")
 
 
 def load_benchmark(
-    name: str, path: str | Path | bool | None = None, n_train: int | None = None, split_seed: int = 0, **options
+    name: str,
+    path: str | Path | bool | None = None,
+    n_train: int | None = None,
+    split_seed: int = 0,
+    **options,
 ) -> Benchmark:
     """A benchmark with its three disjoint splits.
 
-    name: "logisticsqa" or "alfworld". path: your own copy of the data; without it the shipped, generated set. n_train
-    takes so many training tasks, a larger number always including a smaller one's. The split seed has
-    nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1, fold=0,
-    test_split="valid_seen".
+    name: "logisticsqa" or "alfworld". path: your own copy of the data; without it the shipped, generated
+    set. n_train takes so many training tasks, a larger number always including a smaller one's. The split
+    seed has nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1,
+    fold=0, test_split="valid_seen".
 
     >>> len(load_benchmark("logisticsqa", n_train=32).train)
     32

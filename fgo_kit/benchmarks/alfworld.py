@@ -109,7 +109,7 @@ class ALFWorld:
     def fingerprint(self) -> str:
         """A hash of all games and their splits."""
         splits = (self.train, self.gate, self.test)
-        return digest([[[t.id, t.text, t.meta["hash"]] for t in sorted(s, key=lambda t: t.id)] for s in splits])
+        return digest([sorted([t.id, t.text, t.meta["hash"]] for t in split) for split in splits])
 
     def start(self, task: Task) -> Play:
         """The task's game in a worker process; waits for one when all are in use. Raises EngineError."""
@@ -123,7 +123,8 @@ class ALFWorld:
     def breakdown(tasks, scores) -> dict[str, float]:
         """Mean score overall and by task type; NaN scores are left out."""
         groups: dict[str, list[float]] = {"overall": []}
-        for task, score in sorted(zip(tasks, scores, strict=True), key=lambda pair: pair[0].meta["task_type"]):
+        pairs = zip(tasks, scores, strict=True)
+        for task, score in sorted(pairs, key=lambda pair: pair[0].meta["task_type"]):
             if not math.isnan(score):
                 groups["overall"].append(score)
                 groups.setdefault(task.meta["task_type"], []).append(score)
@@ -162,7 +163,8 @@ def load(
     else:
         if test_split == "generated":
             raise ValueError(
-                "test_split='generated' goes with path=None; with official games use 'valid_seen' or 'valid_unseen'"
+                "test_split='generated' goes with path=None; for official games use 'valid_seen' or "
+                "'valid_unseen'"
             )
         test_split = test_split or "valid_unseen"
         source = official(_folder(path), ("train", test_split))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from fgo_kit.records import Task
+from fgo_kit.benchmarks.alfworld_scenes import Scenes, game_content, read_scenes
+from fgo_kit.records import Task, digest
 
 TASK_TYPES = (
     "pick_and_place_simple", "look_at_obj_in_light", "pick_clean_then_place_in_recep",
@@ -19,6 +20,7 @@ TASK_TYPES = (
 )  # fmt: skip
 OFFICIAL = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
 """Games of json_2.1.1 that ALFWorld plays: solvable, nothing sliced, no movable receptacle."""
+AGAIN = "run `alfworld-download` again"
 SUCCESS = "the task is done (won)"
 _GOAL = re.compile(r"Your task is to: ((?:[^\"\\]|\\.)*)\"")
 _DATA = Path(__file__).resolve().parents[2] / "data" / "alfworld"
@@ -56,24 +58,28 @@ def official(folder: Path, splits: tuple[str, ...]) -> Source:
         told.append(note)
     grammars = Counter(task.meta["grammar"] for found in tasks.values() for task in found)
     verbs = {"old": "put O in/on R", "new": "move O to R"}
-    told.append("grammar: " + ", ".join(f"{n} games with {verbs[name]}" for name, n in sorted(grammars.items())))
-    return Source(tasks, "; ".join(told), lambda task: str(root / task.meta["game"]))
+    told += [f"{n} games with `{verbs[name]}`" for name, n in sorted(grammars.items())]
+    return Source(tasks, "; ".join(told), partial(_file, root))
+
+
+def _file(root: Path, task: Task) -> str:
+    return str(root / task.meta["game"])
 
 
 def _root(folder: Path) -> Path:
     for root in (folder / "json_2.1.1", folder):
         if any((root / split).is_dir() for split in OFFICIAL):
             return root
-    state = "holds no json_2.1.1 with train, valid_seen or valid_unseen" if folder.is_dir() else "is not a folder"
+    state = f"holds no json_2.1.1 with {', '.join(OFFICIAL)}" if folder.is_dir() else "is not a folder"
     raise FileNotFoundError(
-        f"{str(folder)!r} {state}; give the folder that `alfworld-download` filled, the one that holds json_2.1.1"
+        f"{str(folder)!r} {state}; give the folder that holds json_2.1.1, as `alfworld-download` leaves it"
     )
 
 
 def _split(root: Path, split: str) -> tuple[list[Task], str]:
     if not (root / split).is_dir():
         there = [name for name in OFFICIAL if (root / name).is_dir()]
-        raise FileNotFoundError(f"{root} has no folder {split!r}; there are {there}: add it, or use one of these")
+        raise FileNotFoundError(f"{root} has no folder {split!r}, only {there}; add it, or use one of these")
     left_out: Counter[str] = Counter()
     tasks: list[Task] = []
     for file in sorted((root / split).rglob("traj_data.json")):
@@ -90,7 +96,7 @@ def _split(root: Path, split: str) -> tuple[list[Task], str]:
                 tasks.append(task)
     if not tasks:
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())) or "no game in it"
-        raise ValueError(f"{root / split} has no playable game ({reasons}); run `alfworld-download` again")
+        raise ValueError(f"{root / split} has no playable game ({reasons}); {AGAIN}")
     twice = [name for name, n in Counter(task.id for task in tasks).items() if n > 1]
     if twice:
         raise ValueError(f"{root / split} has several games named {twice[0]}; keep one of each")
@@ -103,17 +109,18 @@ def _task(file: Path, name: str, split: str) -> Task | str:
     """The task of one game, or why it is left out."""
     data, content = _json(file), file.with_name("game.tw-pddl").read_bytes()
     game = _json(file.with_name("game.tw-pddl"), content)
-    lacking = [key for key in ("pddl_domain", "grammar", "pddl_problem") if not isinstance(game.get(key), str)]
+    needed = ("pddl_domain", "grammar", "pddl_problem")
+    lacking = [key for key in needed if not isinstance(game.get(key), str)]
     lacking += [key for key in ("task_type", "pddl_params") if key not in data]
     if lacking:
-        raise ValueError(f"{file.parent}: {lacking} missing; the game is damaged, run `alfworld-download` again")
+        raise ValueError(f"{file.parent}: {lacking} missing, so it is damaged; {AGAIN}")
     if game.get("solvable") is not True:
         return "unsolvable" if "solvable" in game else "not known to be solvable"
     if data["task_type"] not in TASK_TYPES:
         return "of other task types"
     goal = goal_sentence(game["grammar"])
     if not goal:
-        raise ValueError(f"{file.parent}/game.tw-pddl: the grammar has no 'Your task is to: ...'; it is damaged")
+        raise ValueError(f"{file.parent}/game.tw-pddl: no 'Your task is to: ...' in the grammar; {AGAIN}")
     meta = {
         "task_type": data["task_type"], "split": split, "game": f"{name}/game.tw-pddl",
         "goal": file.parent.parent.name, "floor_plan": str(data.get("scene", {}).get("floor_plan", "")),
@@ -127,12 +134,29 @@ def _json(file: Path, content: bytes | None = None) -> dict:
     try:
         found = json.loads(file.read_bytes() if content is None else content)
     except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON ({error}); run `alfworld-download` again") from error
+        raise ValueError(f"{file}: not valid JSON ({error}); {AGAIN}") from error
     if not isinstance(found, dict):
-        raise ValueError(f"{file}: must hold a JSON object; run `alfworld-download` again")
+        raise ValueError(f"{file}: must hold a JSON object; {AGAIN}")
     return found
 
 
-def generated() -> Source:
-    """The shipped generated games."""
-    raise FileNotFoundError(f"{_DATA}/games.jsonl.xz is missing; run `python data/alfworld/make.py`")
+def _content(scenes: Scenes, task: Task) -> dict:
+    return game_content(scenes, task.id)
+
+
+def generated(file: Path = _DATA / "games.jsonl.xz") -> Source:
+    """The shipped generated games. Raises FileNotFoundError or ValueError naming the file and the fix."""
+    scenes = read_scenes(file)
+    tasks: dict[str, list[Task]] = {}
+    common = digest(scenes.logic)
+    for game in scenes.games.values():
+        meta = {
+            "task_type": game["type"], "split": game["split"], "game": game["id"], "floor_plan": game["plan"],
+            "goal": f"{game['type']}-{game['object']}-{game['receptacle']}-{game['plan']}",
+            "target": game["object"].lower(), "grammar": grammar_name(scenes.logic["grammar"]),
+            "hash": digest([common, scenes.plans[game["plan"]], game]),
+        }  # fmt: skip
+        split = game["split"].split("_")[0]
+        tasks.setdefault(split, []).append(Task(game["id"], game["goal"], SUCCESS, meta))
+    told = ", ".join(f"{len(found)} {split}" for split, found in tasks.items())
+    return Source(tasks, f"{told} games, generated", partial(_content, scenes))

@@ -13,6 +13,7 @@ Every answer may instead be {"error": text}. The process ends when stdin does.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -168,10 +169,8 @@ def engine_class(translations: Translations):
                 for name, parameters in found["actions"].items()
             }
             for name, supertypes in found["types"]:
-                try:
+                with contextlib.suppress(ValueError):  # known already, as upstream
                     game_logic.types.add(Type(name, supertypes))
-                except ValueError:  # known already, as upstream
-                    pass
             library.load_sas(found["sas"].encode())
             self.name2type = found["objects"]
             self.add_facts(
@@ -217,7 +216,7 @@ def engine_class(translations: Translations):
 def summary(engine) -> dict:
     """Where the agent is, what it holds, and for every object where it lies and what was done to it."""
     names = {key: info.name.strip() for key, info in engine._entity_infos.items()}
-    at, holding, places, done, here = "", "", {}, {}, []
+    holding, places, done, here, standing = "", {}, {}, [], []
     facts = sorted((f.name, [a.name for a in f.arguments]) for f in engine._pddl_state.facts)
     for name, args in facts:
         if name == "holds":
@@ -228,7 +227,9 @@ def summary(engine) -> dict:
             done.setdefault(names[args[0]], []).append(name[2:])
         elif name == "atlocation":
             here.append(args[1])
-    at = ", ".join(sorted(names[args[0]] for n, args in facts if n == "receptacleatlocation" and args[1] in here))
+        elif name == "receptacleatlocation":
+            standing.append((args[1], names[args[0]]))
+    at = ", ".join(sorted(name for place, name in standing if place in here))
     objects = {o: [place, *done.get(o, [])] for o, place in sorted(places.items())}
     if holding:
         objects[holding] = ["held", *done.get(holding, [])]
