@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from dollhouse import HOMES, house, houses
+from dollhouse import HOMES, KITCHEN, house, houses
 from helpers import context
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from fgo_kit.records import Feedback, Rule, Step, Task, Trajectory
 from fgo_kit.rollout import rollout
 from fgo_kit.simulate.alfworld import read_chat, read_trajectory, review
 from fgo_kit.simulate.alfworld import language as lang
-from fgo_kit.simulate.alfworld.reading import Goal, read_action, read_goal, read_scene, remember
+from fgo_kit.simulate.alfworld.reading import Goal, read_action, read_goal, read_result, read_scene, remember
 
 NULL = fgo.load_llm("simulated:null")
 SMALL = fgo.load_llm("simulated:small")
@@ -98,6 +98,20 @@ def test_memory_follows_what_was_shown():
 ])  # fmt: skip
 def test_both_grammars_are_read(action, read):
     assert read_action(action) == read
+
+
+@pytest.mark.parametrize("text, shown", [
+    ("You arrive at loc 24. drawer 4 is closed.", (("drawer 4", None),)),
+    ("You open drawer 4. In drawer 4, you see nothing.", (("drawer 4", ()),)),
+    ("You open the safe 1. The safe 1 is open. In it, you see a pen 1, and a cd 2.", (("safe 1", ("pen 1", "cd 2")),)),
+    ("You arrive at desk 1. On the desk 1, you see a mug 1.", (("desk 1", ("mug 1",)),)),
+    ("On dresser 1, you see remotecontrol 1, and television 1.", (("dresser 1", ("remotecontrol 1", "television 1")),)),
+    ("drawer 4 is open. In it, you see nothing.", (("drawer 4", ()),)),
+    ("You are facing drawer 4(is open). Next to it, you see nothing.", ()),
+    ("You pick up the mug 1 from the desk 1.", ()),
+])  # fmt: skip
+def test_results_are_read_in_every_wording_of_the_games(text, shown):
+    assert read_result(text) == shown
 
 
 def test_a_chat_and_its_trajectory_show_the_same_game():
@@ -346,6 +360,8 @@ def test_optimising_on_games_helps():
     assert scores["fgo"] > scores["base"] + 0.05
 
 
-def test_scene_listing_is_read():
-    room, goal = read_scene(house(0).observe())
-    assert len(room) == 22 + 1 and goal is not None
+def test_scenes_are_read_with_and_without_articles():
+    text = house(0).observe()
+    room, goal = read_scene(text)
+    assert room == KITCHEN and goal is not None
+    assert read_scene(text.replace(" a ", " ").replace(", and ", ", ")) == (room, goal)

@@ -17,7 +17,7 @@ _ADJECTIVES = {
     "hot": "heat", "heated": "heat", "warm": "heat", "cooked": "heat", "heat": "heat", "warmed": "heat",
     "cold": "cool", "cool": "cool", "cooled": "cool", "chilled": "cool", "chill": "cool",
 }  # fmt: skip
-_LISTED = re.compile(r"\ban? ([a-z]+ \d+)")
+_LISTED = re.compile(r"\b([a-z]+ \d+)\b")  # some official games list without articles
 _GOAL = re.compile(r"(?:your task is to|task|goal):?\s*(.+)", re.I)
 _ARTICLE = r"(?:an?|some|the|one)\s+"
 _IN = r"\s+(?:in|on|into|onto|to|at|inside)(?:/on)?\s+(?:the |an? |some )?"
@@ -109,17 +109,21 @@ def read_goal(sentence: str) -> Goal | None:
     return None
 
 
+_CLOSED = re.compile(r"\b([a-z]+ \d+) is closed\.")
+_SEEN = re.compile(r"(?:\b([a-z]+ \d+) is open\. )?\b[IO]n (?:the )?([a-z]+ \d+|it), you see ([^.]*)\.")
+
+
 @lru_cache(maxsize=65_536)
-def read_result(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """What a result shows of receptacles: (receptacle, "open" | "closed" | "on", things seen)."""
-    shown = []
-    for name in re.findall(r"[Tt]he ([a-z]+ \d+) is closed\.", text):
-        shown.append((name, "closed", ()))
-    for name, things in re.findall(r"[Tt]he ([a-z]+ \d+) is open\. In it, you see ([^.]*)\.", text):
-        shown.append((name, "open", tuple(_LISTED.findall(things))))
-    for name, things in re.findall(r"On the ([a-z]+ \d+), you see ([^.]*)\.", text):
-        shown.append((name, "on", tuple(_LISTED.findall(things))))
-    return tuple(shown)
+def read_result(text: str) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
+    """What a result shows of receptacles: (receptacle, things seen, or None where it is closed).
+
+    >>> read_result("You open the drawer 1. The drawer 1 is open. In it, you see a pen 1.")
+    (('drawer 1', ('pen 1',)),)
+    """
+    shown: list = [(name, None) for name in _CLOSED.findall(text)]
+    for before, name, things in _SEEN.findall(text):
+        shown.append((before if name == "it" else name, tuple(_LISTED.findall(things))))
+    return tuple((name, things) for name, things in shown if name)
 
 
 @dataclass
@@ -203,11 +207,14 @@ def update(memory: Memory, action: str, result: str) -> None:
         memory.put = action.split(" ", 1)[0]
     elif verb in VERBS:
         memory.done[verb, first] = second
-    for name, state, things in read_result(result):
-        memory.closed[name] = state == "closed"
-        if state != "closed":
+    elif verb in ("examine", "open"):  # once is enough, even where the text cannot be read
+        memory.closed[first] = False
+        memory.seen.setdefault(first, ())
+    for name, things in read_result(result):
+        memory.closed[name] = things is None
+        if things is not None:
             memory.seen[name] = things
-    if "are carrying" in result:
+    if "are carrying" in result:  # the inventory
         memory.held = _LISTED.findall(result.partition("are carrying")[2])
 
 
