@@ -22,18 +22,18 @@ Draw = Callable[..., float]
 class Habits:
     """Rates of a player's mistakes: for a whole game (the first five), else for every turn they can happen."""
 
-    skips_closed: float = 0.35  # leaves closed receptacles closed
-    one_is_enough: float = 0.5  # of two objects, takes the first one put down for the whole task
-    wrong_appliance: float = 0.5  # believes in another place than the first of APPLIANCES
-    unprocessed: float = 0.2  # puts the object down without cleaning, heating or cooling it
-    only_looks: float = 0.5  # examines the object beside the lamp instead of using the lamp
-    not_held: float = 0.15  # acts on an object it has only seen
-    not_there: float = 0.12  # acts at a place it has not gone to
-    repeats: float = 0.5  # repeats an action that did nothing
-    reconsiders: float = 0.35  # otherwise, gives up the belief behind it
-    revisits: float = 0.2  # searches a receptacle that it has searched before
-    wanders: float = 0.04  # does something idle
-    notices: float = 0.04  # notices that the task is not done although it believed so
+    skips_closed: float = 0.6  # leaves closed receptacles closed
+    one_is_enough: float = 0.65  # of two objects, takes the first one put down for the whole task
+    wrong_appliance: float = 0.65  # believes in another place than the first of APPLIANCES
+    unprocessed: float = 0.3  # puts the object down without cleaning, heating or cooling it
+    only_looks: float = 0.65  # examines the object beside the lamp instead of using the lamp
+    not_held: float = 0.25  # acts on an object it has only seen
+    not_there: float = 0.2  # acts at a place it has not gone to
+    repeats: float = 0.75  # repeats an action that did nothing
+    reconsiders: float = 0.1  # otherwise, gives up the belief behind it
+    revisits: float = 0.4  # searches a receptacle that it has searched before
+    wanders: float = 0.06  # does something idle
+    notices: float = 0.02  # notices that the task is not done although it believed so
 
 
 HABITS = Habits()
