@@ -118,7 +118,7 @@ def third_party_imports():
 
 
 # Engines that a user may add by hand; the code that imports them says what to install.
-OPTIONAL = {"textworld", "alfworld", "pyarrow"}
+OPTIONAL = {"textworld", "alfworld", "fast_downward", "jericho", "mementos", "pyarrow"}
 
 
 def test_every_import_is_a_declared_dependency():

@@ -202,7 +202,8 @@ def make_game(game_id: str, kind: str, plans: list[dict], world, rng: np.random.
     objects = [room.objects[at] for at in rng.permutation(len(room.objects))]
     game = {
         "id": game_id, "split": game_id.rsplit("-", 1)[0], "type": kind, "plan": plan["plan"],
-        "goal": f"{goal}.", "object": thing, "receptacle": holder, "agent": new_place(rng), "objects": objects,
+        "goal": f"{goal}.", "object": thing, "receptacle": holder, "agent": new_place(rng),
+        "objects": objects,
     }  # fmt: skip
     return {**game, "walkthrough": walkthrough(game, plan["receptacles"], rng)}
 

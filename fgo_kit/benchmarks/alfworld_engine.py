@@ -209,6 +209,8 @@ class Game:
                 if self._worker is None:
                     self._replay(request["op"])
                 return self._worker.ask(**request)
+            except EngineError as error:
+                raise EngineError(f"{self._named()}: {error}; leave this game out") from error
             except WorkerDied as died:
                 reason = str(died)
                 if self._worker is not None:
