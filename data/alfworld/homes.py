@@ -16,7 +16,6 @@ HOMES = {
     "Apple": FOOD, "Tomato": FOOD, "Lettuce": FOOD, "Egg": ("Fridge", "Microwave", "CounterTop"),
     "Potato": ("CounterTop", "GarbageCan", "Fridge"), "Bread": ("CounterTop", "DiningTable", "Fridge"),
     "Mug": ("CoffeeMachine", "Cabinet", "CounterTop"), "Cup": ("Cabinet", "Fridge", "CounterTop"),
-   
     "Plate": KITCHENWARE, "Bowl": ("Cabinet", "Shelf", "DiningTable"),
     "Pan": ("StoveBurner", "CounterTop", "Cabinet"),
     "Pot": ("StoveBurner", "Cabinet", "CounterTop"), "Kettle": ("StoveBurner", "Cabinet", "CounterTop"),

@@ -180,11 +180,10 @@ def goals_of(kind: str, plan: dict, constants) -> list[tuple[str, str]]:
     return pairs
 
 
-def make_game(game_id: str, kind: str, plans: list[dict], world, rng: np.random.Generator) -> dict:
+def make_game(game_id: str, kind: str, able: list[tuple], world, rng: np.random.Generator) -> dict:
+    """able: the plans where the task type makes sense, each with its (object, receptacle) pairs."""
     constants, goals = world
-    able = [plan for plan in plans if goals_of(kind, plan, constants)]
-    plan = able[rng.integers(len(able))]
-    pairs = goals_of(kind, plan, constants)
+    plan, pairs = able[rng.integers(len(able))]
     things = sorted({thing for thing, _ in pairs})
     thing = things[rng.integers(len(things))]
     holders = [holder for t, holder in pairs if t == thing]
@@ -266,12 +265,12 @@ def make(seed: int) -> list[dict]:
     games = []
     for number, (split, size) in enumerate(SPLITS):
         known = constants.TEST_SCENE_NUMBERS if split == "test_unseen" else constants.TRAIN_SCENE_NUMBERS
+        able = {kind: [(plans[n], goals_of(kind, plans[n], constants)) for n in known] for kind in TYPES}
+        able = {kind: [(plan, pairs) for plan, pairs in found if pairs] for kind, found in able.items()}
         for at in range(size):
             rng = np.random.default_rng([seed, 1000 + number, at])
             kind = TYPES[at % len(TYPES)]
-            games.append(
-                make_game(f"{split}-{at:03d}", kind, [plans[n] for n in known], (constants, goals), rng)
-            )
+            games.append(make_game(f"{split}-{at:03d}", kind, able[kind], (constants, goals), rng))
     used = {game["plan"] for game in games}
     return [logic, *(plan for plan in plans.values() if plan["plan"] in used), *games]
 
@@ -295,7 +294,7 @@ def export(file: Path, folder: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=HERE / "games.jsonl.xz")
+    parser.add_argument("--out", type=Path, default=HERE / "games.jsonl.xz", help="- for stdout, as text")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write official files there instead")
     given = parser.parse_args()
     if given.export:
@@ -303,6 +302,9 @@ def main() -> None:
         return
     rows = make(given.seed)
     text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+    if str(given.out) == "-":
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        return
     given.out.write_bytes(lzma.compress(text.encode("utf-8"), preset=9 | lzma.PRESET_EXTREME))
     print(f"{given.out}: {len(rows)} lines, {given.out.stat().st_size:,} bytes")
 

@@ -154,6 +154,8 @@ def load(
     """
     if isinstance(split_seed, bool) or not isinstance(split_seed, (int, np.integer)) or split_seed < 0:
         raise ValueError(f"split_seed={split_seed!r} is not allowed; use an integer >= 0")
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise ValueError(f"processes={processes!r} is not allowed; use an integer >= 1")
     if test_split is not None and test_split not in TEST_SPLITS:
         raise ValueError(f"test_split={test_split!r} is unknown; use one of {TEST_SPLITS}")
     if path in (None, False) and test_split in (None, "generated"):

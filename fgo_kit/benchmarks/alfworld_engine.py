@@ -49,7 +49,7 @@ def missing() -> str:
         return ""
     return (
         f"the ALFWorld engine is not installed ({', '.join(absent)} missing); it needs a C++ compiler: "
-        f"install g++ and make, then run `make alfworld`"
+        f"install g++ and make, then run `make engine`"
     )
 
 
