@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def test_generated_splits_are_disjoint_and_of_all_types():
     known = {task.meta["floor_plan"] for task in bench.train}
     unseen = [task for task in bench.test if task.meta["floor_plan"] not in known]
     assert len(unseen) >= 64 and {t.meta["split"] for t in bench.test} == {"test_seen", "test_unseen"}
+    assert pickle.loads(pickle.dumps(bench)).fingerprint == bench.fingerprint  # runs of a grid are processes
     assert "move O to R" in str(bench.seed_module) and "put O in/on R" not in str(bench.seed_module)
 
 

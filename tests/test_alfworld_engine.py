@@ -111,6 +111,27 @@ def random_play(bench, task):
     return texts, play.info
 
 
+def test_a_game_reads_as_in_alfworld(bench, pool):
+    task = next(task for task in bench.train if task.id == "train-015")
+    states = replay(pool, content(bench, task), content(bench, task)["walkthrough"])["states"]
+    assert [text for text, _, _ in states] == [
+        "-= Welcome to TextWorld, ALFRED! =-\n\nYou are in the middle of a room. Looking quickly around you, "
+        "you see a cabinet 6, a cabinet 5, a cabinet 4, a cabinet 3, a cabinet 2, a cabinet 1, a coffeemachine "
+        "1, a countertop 2, a countertop 1, a fridge 1, a garbagecan 1, a microwave 1, a sinkbasin 1, a "
+        "stoveburner 4, a stoveburner 3, a stoveburner 2, a stoveburner 1, and a toaster 1.\n\n"
+        "Your task is to: heat some plate and put it in cabinet.",
+        "You arrive at countertop 1. On the countertop 1, you see a fork 1, a peppershaker 1, and a plate 1.",
+        "You pick up the plate 1 from the countertop 1.",
+        "You arrive at microwave 1. The microwave 1 is closed.",
+        "You heat the plate 1 using the microwave 1.",
+        "You arrive at cabinet 6. The cabinet 6 is closed.",
+        "You open the cabinet 6. The cabinet 6 is open. In it, you see a soapbottle 1.",
+        "You move the plate 1 to the cabinet 6.",
+    ]
+    assert [won for _, won, _ in states] == [False] * 7 + [True]
+    assert {"take fork 1 from countertop 1", "go to toaster 1", "help"} <= set(states[1][2])
+
+
 def test_walkthroughs_win(bench, pool):
     lost, _ = won_by_walkthrough(bench, tasks_of(bench)[::32], pool)
     assert lost == []

@@ -114,7 +114,7 @@ class Pool:
     def __init__(self, processes: int, cache_dir: Path | None = _CACHE, wall_limit: float = WALL_LIMIT):
         if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
             raise ValueError(f"processes={processes!r} is not allowed; use an integer >= 1")
-        self.cache_dir, self.wall_limit = cache_dir, wall_limit
+        self.cache_dir, self.wall_limit, self._pid = cache_dir, wall_limit, os.getpid()
         self._idle: list[Worker] = []
         self._free = threading.BoundedSemaphore(processes)
         self._lock = threading.Lock()
@@ -145,6 +145,8 @@ class Pool:
 
     def close(self) -> None:
         """End the idle workers. Those in use end with this process, because their stdin does."""
+        if os.getpid() != self._pid:  # a forked child at its end: the workers are its parent's
+            return
         with self._lock:
             idle, self._idle = self._idle, []
         for worker in idle:

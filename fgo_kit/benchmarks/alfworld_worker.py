@@ -27,19 +27,20 @@ from functools import lru_cache
 from pathlib import Path
 
 CACHE_FORMAT = "1"
+STAND_INS = (
+    "jericho", "networkx", "prompt_toolkit", "prompt_toolkit.completion", "prompt_toolkit.history",
+)  # fmt: skip
 _GOAL = re.compile(r'("rhs":\s*)("Your task is to: (?:[^"\\]|\\.)*")')
 _STATES = ("isclean", "ishot", "iscool", "issliced", "istoggled")
 
 
 def import_engine():
-    """textworld's PDDL environment, patched. jericho (Z-machine games, GPL, to be compiled) is imported by
-    textworld for two warning classes only, so an empty stand-in will do."""
-    try:
-        import jericho  # noqa: F401
-    except ImportError:
-        stub = types.ModuleType("jericho")
-        stub.UnsupportedGameWarning = stub.TruncatedInputActionWarning = UserWarning
-        sys.modules["jericho"] = stub
+    """textworld's PDDL environment, patched, without the packages that only other kinds of games need:
+    importing them takes half the start of a worker, and jericho is GPL and has to be compiled."""
+    for name in STAND_INS:
+        stand_in = sys.modules[name] = types.ModuleType(name)
+        stand_in.__path__ = []
+        stand_in.__getattr__ = lambda wanted: type(wanted, (Warning,), {})  # jericho's are warnings
     from textworld.envs.pddl import logic, pddl, textgen
 
     _patch_grammar(textgen, logic)
