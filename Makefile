@@ -2,11 +2,12 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup test test-browser lab reproduce notebooks lint lock clean FORCE
+.PHONY: help setup engine test test-browser lab reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.stamp
+ENGINE := $(VENV)/.engine
 
 PYTHON ?=
 PRESET ?= fast
@@ -71,7 +72,23 @@ $(STAMP): requirements.lock pyproject.toml $(STALE)
 	{ pwd -P; echo "$(PYTHON)"; } > $@.new && mv $@.new $@ \
 	&& echo "Done. Next: make lab, make test or make reproduce."
 
-test: $(STAMP)  ## run the whole test suite, notebooks included (ARGS="-k name" picks)
+# ALFWorld's engine is optional. Nothing here stops a test or a reproduction: without the engine one line says
+# why, and what needs it is left out. It is compiled once; uv keeps the result in its cache.
+engine: $(STAMP)  ## install ALFWorld's game engine, where there is a C++ compiler (1 to 2 minutes once)
+	@if [ -f $(ENGINE) ] && ! [ requirements-alfworld.lock -nt $(ENGINE) ]; then exit 0; fi; \
+	without="ALFWorld games are left out:"; \
+	for tool in $${CXX:-c++} make; do command -v "$$tool" >/dev/null 2>&1 \
+	    || { echo "$$without the engine has to be compiled and there is no $$tool (Debian: apt install g++ make)."; exit 0; }; \
+	done; \
+	echo "Installing ALFWorld's engine; compiling it takes 1 to 2 minutes the first time ..."; \
+	if env MAKEFLAGS="-j$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)" MAKELEVEL= MFLAGS= \
+	    $(VENV)/bin/uv pip install -q --python $(PY) --no-deps --require-hashes --compile-bytecode \
+	    --build-constraints requirements-alfworld.lock -r requirements-alfworld.lock >$(VENV)/engine.log 2>&1 \
+	    && $(PY) -c 'from fgo_kit.benchmarks.alfworld_engine import Worker; Worker().kill()' 2>>$(VENV)/engine.log; \
+	then touch $(ENGINE); \
+	else echo "$$without installing the engine failed, see $(VENV)/engine.log."; fi
+
+test: $(STAMP) engine  ## run the whole test suite, notebooks included (ARGS="-k name" picks)
 	@$(RUN) -m pytest --nbmake --nbmake-timeout=$(CELL_TIMEOUT) tests $(wildcard notebooks) $(ARGS)
 
 test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed Chromium (CHROMIUM=/path names one)
@@ -80,7 +97,7 @@ test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed C
 lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
 	@$(RUN) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
-reproduce: $(STAMP)  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
+reproduce: $(STAMP) engine  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
 	@$(RUN) -m fgo_kit.reproduce --preset "$(PRESET)" --model "$(MODEL)" $(if $(filter 1 y yes true,$(YES)),--yes) $(ARGS)
 
 notebooks: $(STAMP)  ## run the notebooks in place, so that they are committed with fresh outputs
@@ -94,9 +111,13 @@ $(VENV)/bin/uv:
 	@$(MAKE) --no-print-directory setup
 
 # Only uv itself is needed here, not an environment that matches the lock about to be replaced.
-lock: $(VENV)/bin/uv  ## pin newer versions in requirements.lock (ARGS="--upgrade" or "-P numpy")
+lock: $(VENV)/bin/uv  ## pin newer versions in the two locks (ARGS="--upgrade" or "-P numpy")
 	$(VENV)/bin/uv pip compile -q pyproject.toml --extra test --group build --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock $(ARGS)
+	$(VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]\
+	["optional-dependencies"]["alfworld"], sep="\n")' | $(VENV)/bin/uv pip compile -q - -c requirements.lock \
+	    --no-deps --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url -o requirements-alfworld.lock $(ARGS)
 
 clean:  ## remove .venv, caches, fast figures and data/runs with its call logs; never paper_figures/*.*
 	rm -rf $(VENV) data/runs paper_figures/fast .pytest_cache .ruff_cache .hypothesis build dist

@@ -19,14 +19,16 @@ from .methods import method
 from .records import Component, Module, Rule, Task, Trajectory
 from .rollout import Benchmark
 from .run import Run, run
+from .trajectories import read_trajectories
 
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "report", "run",
+    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "read_trajectories", "report",
+    "run",
 ]  # fmt: skip
 
-BENCHMARKS = ("logisticsqa",)
+BENCHMARKS = ("alfworld", "logisticsqa")
 LAZY = {
     "report": ".report",  # matplotlib takes a second to import
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
@@ -47,19 +49,23 @@ def __dir__() -> list[str]:
 
 
 def load_benchmark(
-    name: str, path: str | Path | bool | None = None, n_train: int | None = None, split_seed: int = 0, **options
+    name: str,
+    path: str | Path | bool | None = None,
+    n_train: int | None = None,
+    split_seed: int = 0,
+    **options,
 ) -> Benchmark:
     """A benchmark with its three disjoint splits.
 
-    name: "logisticsqa". path: your own copy of the data; without it the shipped, generated set. n_train
-    takes so many training tasks, a larger number always including a smaller one's. The split seed has
-    nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1, fold=0.
+    name: "logisticsqa" or "alfworld". path: your own copy of the data; without it the shipped, generated
+    set. n_train takes so many training tasks, a larger number always including a smaller one's. The split
+    seed has nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1,
+    fold=0, test_split="valid_seen".
 
     >>> len(load_benchmark("logisticsqa", n_train=32).train)
     32
     """
     if name not in BENCHMARKS:
         raise ValueError(f"benchmark {name!r} is unknown; use one of {list(BENCHMARKS)}")
-    from .benchmarks import logisticsqa
-
-    return logisticsqa.load(path, n_train, split_seed, **options)
+    module = import_module(f".benchmarks.{name}", __package__)
+    return module.load(path, n_train, split_seed, **options)

@@ -3,7 +3,8 @@
 Material goes between section tags (`<module>`, `<trajectory>`, `<document>` ...). Everything untrusted
 is passed through `quote`, so a document cannot close its section or open another. The simulated LLM
 tells its job by these tags alone: `<modules>` merge, `<trajectories>` propose, `<trajectory>` with
-`<expected>` evaluate, otherwise act. The wording between the tags is free.
+`<expected>` evaluate, otherwise act. The wording between the tags is free. A rollout of several turns is
+shown to evaluator and optimiser as one `<turns>` section: thought, `> action`, what came of it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from .records import Feedback, Module, Rule, Task, Trajectory, digest
 
 TAGS = (
     "module", "modules", "trajectory", "trajectories", "observation", "action", "expected", "score",
-    "feedback", "document", "problem", "answer",
+    "feedback", "document", "problem", "answer", "scene", "result", "turns",
 )  # fmt: skip
 _OUR_TAGS = re.compile(rf"<(?=/?(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
 _ANSWER = re.compile(r"^[^\w\n]*ANSWER[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
 _RULES = re.compile(r"^[^\w\n]*RULES[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
+_THOUGHT = re.compile(r"^[^\w\n]*THOUGHT[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
+_RESULT = re.compile(r"<result>\n?(.*?)\n?</result>", re.DOTALL)
 _MARKUP = "*` \t\r\n"  # models like to set their answer in bold or as code
 FEEDBACK_LIMIT = 1_200
 """Longest feedback, in characters, that an optimiser prompt carries."""
+THOUGHT_LIMIT = 400
+"""Longest thought, and longest action, of one turn in the prompts of evaluator and optimiser."""
 
 TEMPLATES = {
     "act": """\
@@ -121,12 +126,40 @@ def parse_action(reply: str) -> tuple[str, tuple[str, ...]]:
     return (answers[-1] if answers else reply).strip(_MARKUP), ids
 
 
+def shortened(chat: list[dict[str, str]], left_out: int) -> list[dict[str, str]]:
+    """A dialogue without its oldest turns: the first observation stays, with a note of what is missing."""
+    if not left_out:
+        return chat
+    first, note = chat[0], f"\n({left_out} earlier turns are left out here.)"
+    return [{**first, "content": first["content"] + note}, *chat[1 + 2 * left_out :]]
+
+
+def _turns(trajectory: Trajectory) -> str:
+    """All turns but the first observation: `> action` under its thought, then what came of it."""
+    lines = []
+    for number, step in enumerate(trajectory.steps):
+        if number:
+            lines.append(_unwrapped(step.observation))
+        thought, (answer, _) = _THOUGHT.search(step.action), parse_action(step.action)
+        lines += [f"THOUGHT: {quote(thought[1][:THOUGHT_LIMIT])}"] if thought and thought[1] else []
+        lines.append(f"> {quote(' '.join(answer.split())[:THOUGHT_LIMIT])}")
+    if "final" in trajectory.info:
+        lines.append(quote(trajectory.info["final"]))
+    return "\n".join(lines)
+
+
+def _unwrapped(observation: str) -> str:
+    found = _RESULT.fullmatch(observation)
+    return found[1] if found else quote(observation)
+
+
 def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
-    turns = [
-        f"{section('observation', step.observation)}\n{section('action', quote(step.action))}"
-        for step in trajectory.steps
-    ]
-    parts = [*turns, section("expected", quote(task.answer))]
+    first = section("observation", trajectory.steps[0].observation) if trajectory.steps else ""
+    if len(trajectory.steps) > 1 or "final" in trajectory.info:
+        played = section("turns", _turns(trajectory))
+    else:
+        played = "\n".join(section("action", quote(step.action)) for step in trajectory.steps)
+    parts = [first, played, section("expected", quote(task.answer))]
     if feedback is not None:
         parts.append(section("feedback", quote(feedback.text[:FEEDBACK_LIMIT])))
     return section("trajectory", "\n".join(parts), task=task.id, score=f"{trajectory.score:g}")

@@ -44,7 +44,8 @@ class Trajectory:
     """The record of one rollout.
 
     `cited` holds the ids of the rules the agent says it used (only ids that were shown to it).
-    `score` is NaN when `status` is not "ok": a failed call is never a wrong answer.
+    `score` is NaN when `status` is not "ok": a failed call is never a wrong answer. `info` is what the
+    environment tells beside the answer, e.g. task type, steps, invalid actions and the final state.
     """
 
     task_id: str
@@ -53,6 +54,7 @@ class Trajectory:
     score: float = float("nan")
     cited: tuple[str, ...] = ()
     status: str = "ok"
+    info: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -69,9 +71,10 @@ class Trajectory:
             for number, step in enumerate(self.steps, 1)
         )
         said = f"score {self.score:g}" if self.ok else _bdi(brief(self.status))
+        info = "".join(f"; {_bdi(name)}: {_bdi(value)}" for name, value in self.info.items())
         cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
         answer = f"answer <code>{_bdi(self.answer)}</code>"
-        return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {said}{cited}</p>{steps}"
+        return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {said}{cited}{info}</p>{steps}"
 
 
 @dataclass(frozen=True)

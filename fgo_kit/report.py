@@ -52,6 +52,32 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def by_group(rows: pd.DataFrame, groups: Mapping[str, str], reference: str = REFERENCE) -> pd.DataFrame:
+    """`summary` over all tasks (group "all") and over every group of tasks, e.g. task types by task id.
+
+    Token figures, calls, rules and dropped trajectories belong to whole runs: they stand in group "all" only.
+    """
+    tables = []
+    for group in ["all", *sorted(set(groups.values()))]:
+        of_group = [{t: s for t, s in scores.items() if group in ("all", groups.get(t))} for scores in rows["scores"]]
+        table = summary(rows.assign(scores=of_group), reference)
+        table.insert(3, "group", group)
+        if group != "all":
+            table = table.drop(columns=[*TOKENS, "calls", "rules", "dropped", "usd"])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def show_groups(table: pd.DataFrame) -> pd.DataFrame:
+    """A `by_group` table for reading: a row a method, a column a group, percentages with intervals."""
+    cells = table.assign(cell=[_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()])
+    wide = cells.pivot(index=["llm", "method"], columns="group", values="cell")
+    tasks = table.drop_duplicates("group").set_index("group")["tasks"]
+    order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
+    wide = wide.loc[order, list(tasks.index)]
+    return wide.rename(columns={group: f"{group} ({count})" for group, count in tasks.items()}).rename_axis(columns=None)
+
+
 def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], reference: str) -> dict:
     method = runs["method"].iloc[0]
     own, rng = scores[method], np.random.default_rng(0)

@@ -13,10 +13,12 @@ from .records import Feedback, Module, Step, Task, Trajectory
 
 MAX_TURNS = 50
 """Longest rollout, in turns: ALFWorld's own limit."""
+HISTORY_LIMIT = 6_000
+"""Tokens of dialogue, without the module, that an agent is shown. Beyond it the oldest turns are left out."""
 
 
 class Environment(Protocol):
-    """One task being played."""
+    """One task being played. One that has an `info: dict[str, str]` leaves it in the trajectory."""
 
     def observe(self) -> str: ...
 
@@ -82,25 +84,40 @@ class Context:
 def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajectory:
     """One trajectory. A call that fails for good gives a status, never a wrong answer."""
     cite = ctx.settings.counts or ctx.settings.audit > 0
-    shown = {rule.id for rule in module.rules}
-    messages, steps, cited = [prompts.act(module, cite)], [], []
+    known = {rule.id for rule in module.rules}
+    system, chat, steps, cited, left_out = prompts.act(module, cite), [], [], [], 0
     environment = ctx.bench.start(task)
     try:
         observation, done, answer = environment.observe(), False, ""
         while not done and len(steps) < MAX_TURNS:
-            messages = [*messages, {"role": "user", "content": observation}]
+            chat.append({"role": "user", "content": observation})
+            left_out = _left_out(ctx, chat, left_out)
+            messages = [system, *prompts.shortened(chat, left_out)]
             reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)))
             answer, used = prompts.parse_action(reply.text)
-            cited += [rule_id for rule_id in used if rule_id in shown]
+            cited += [rule_id for rule_id in used if rule_id in known]
             steps.append(Step(observation, reply.text))
-            messages = [*messages, {"role": "assistant", "content": reply.text}]
+            chat.append({"role": "assistant", "content": reply.text})
             observation, done = environment.step(answer)
+        info = dict(getattr(environment, "info", {}))
     except (BadRequest, ContextOverflow) as error:
         return Trajectory(task.id, tuple(steps), "", status=f"{type(error).__name__}: {error}")
     finally:
         environment.close()
-    trajectory = Trajectory(task.id, tuple(steps), answer, cited=tuple(dict.fromkeys(cited)))
+    info |= {"turns left out": str(left_out)} if left_out else {}
+    trajectory = Trajectory(task.id, tuple(steps), answer, cited=tuple(dict.fromkeys(cited)), info=info)
     return replace(trajectory, score=ctx.bench.score(task, trajectory))
+
+
+def _left_out(ctx: Context, chat: list[dict[str, str]], left_out: int) -> int:
+    """How many of the oldest turns are not shown. A quarter of the limit is freed at once, so that the
+    prompt keeps its beginning, which providers cache, for many turns."""
+    count, turns = ctx.meter.llm.count, len(chat) // 2
+    if turns <= 1 or count(prompts.shortened(chat, left_out)) <= HISTORY_LIMIT:
+        return left_out
+    while left_out < turns - 1 and count(prompts.shortened(chat, left_out)) > 0.75 * HISTORY_LIMIT:
+        left_out += 1
+    return left_out
 
 
 def rollouts(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> list[Trajectory]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tarfile
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -72,4 +73,17 @@ def real_invoices() -> Path:
     folder = Path(given)
     if not (folder / "ground_truth.json").is_file():
         pytest.fail(f"FGO_LOGISTICSQA={given} holds no ground_truth.json; unset it or name the right folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def alfworld_official(tmp_path_factory) -> Path:
+    """A folder with official ALFWorld games; the test is skipped where there are none."""
+    given = os.environ.get("FGO_SHARED_DATA")
+    archive = Path(given or "") / "alfworld_official_train_seen.tar.xz"
+    if not given or not archive.is_file():
+        pytest.skip("needs official games: set FGO_SHARED_DATA to the folder of alfworld_official_*.tar.xz")
+    folder = tmp_path_factory.mktemp("official")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
     return folder

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME = PROJECT["project"]["dependencies"]
 TEST = PROJECT["project"]["optional-dependencies"]["test"]
+ENGINE = PROJECT["project"]["optional-dependencies"]["alfworld"]
 BUILD = PROJECT["dependency-groups"]["build"]
 CONDA_NAMES = {"matplotlib": "matplotlib-base"}  # name in pyproject.toml -> name on conda-forge
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -32,9 +33,9 @@ def names(requirements):
     return {canonicalize_name(r.name): r.specifier for r in map(Requirement, requirements)}
 
 
-def locked():
-    """The requirements of the lock, each with the number of its hashes."""
-    blocks = re.split(r"\n(?=[a-z])", (ROOT / "requirements.lock").read_text().strip())
+def locked(lock="requirements.lock"):
+    """The requirements of a lock, each with the number of its hashes."""
+    blocks = re.split(r"\n(?=[a-z])", (ROOT / lock).read_text().strip())
     return [(Requirement(b.partition("\\")[0]), b.count("--hash=sha256:")) for b in blocks]
 
 
@@ -76,26 +77,42 @@ def test_drift_is_seen_in_either_direction(old, new, seen):
     assert seen in conda_drift(yaml.safe_load(text.replace(old, new)))
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-def test_lock_covers_every_dependency_at_an_allowed_version(python):
+def pinned(python, lock="requirements.lock"):
+    """{name: version} of a lock for one Python."""
     where = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux"}
     versions = {}
-    for requirement, _ in locked():
+    for requirement, _ in locked(lock):
         if requirement.marker is None or requirement.marker.evaluate(where):
             name = canonicalize_name(requirement.name)
             assert name not in versions, f"{name} is locked twice for Python {python}"
             versions[name] = str(requirement.specifier).removeprefix("==")
+    return versions
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_lock_covers_every_dependency_at_an_allowed_version(python):
+    versions, engine = pinned(python), pinned(python, "requirements-alfworld.lock")
+    assert {n: v for n, v in engine.items() if n in versions}.items() <= versions.items()
+    for name, allowed in names(ENGINE).items():
+        assert name in engine and allowed.contains(engine[name]), f"{name}: run make lock"
     assert names(PROJECT["build-system"]["requires"]).items() <= names(BUILD).items()
     for name, allowed in names(RUNTIME + TEST + BUILD).items():
         assert name in versions, f"{name} is not in requirements.lock; run make lock"
         assert allowed.contains(versions[name]), f"{name} {versions[name]} is not {allowed}; run make lock"
 
 
-def test_lock_is_hashed_and_names_no_address():
-    text = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-alfworld.lock"])
+def test_lock_is_hashed_and_names_no_address(lock):
+    text = (ROOT / lock).read_text()
     assert "://" not in text
     assert set(re.findall(r"--[a-z-]+", text)) == {"--hash"}
-    assert [r.name for r, hashes in locked() if not hashes] == []
+    assert [r.name for r, hashes in locked(lock) if not hashes] == []
+
+
+def test_copyleft_parts_are_imported_by_the_engine_process_alone():
+    engine = re.compile(r"^\s*(import|from) (fast_downward|jericho|textworld|alfworld)\b", re.M)
+    found = {path.name for path in (ROOT / "fgo_kit").rglob("*.py") if engine.search(path.read_text())}
+    assert found == {"alfworld_worker.py"}
 
 
 def third_party_imports():
@@ -118,7 +135,7 @@ def third_party_imports():
 
 
 # Engines that a user may add by hand; the code that imports them says what to install.
-OPTIONAL = {"textworld", "alfworld", "pyarrow"}
+OPTIONAL = {"textworld", "alfworld", "fast_downward", "jericho", "mementos", "pyarrow"}
 
 
 def test_every_import_is_a_declared_dependency():
@@ -245,6 +262,24 @@ def test_an_unusable_python_is_named(checkout):
     done, calls = checkout("setup", "PYTHON=/no/such/python")
     assert done.returncode != 0 and calls == ""
     assert "/no/such/python" in done.stderr and "3.12" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_an_engine_that_cannot_be_installed_is_told_in_one_line_and_stops_nothing(checkout, tmp_path):
+    checkout("setup")
+    for given, told in (("CXX=no-such-compiler", "there is no no-such-compiler"), ("CXX=true", "see .venv/")):
+        done, _ = checkout("engine", given)
+        assert done.returncode == 0 and done.stderr == ""
+        line = done.stdout.splitlines()[-1]
+        assert line.startswith("ALFWorld games are left out: ") and told in line
+    uv = checkout.root / ".venv/bin/uv"
+    uv.symlink_to(tmp_path / "tools/uv")
+    for python in checkout.root.glob(".venv/bin/python*"):
+        python.unlink()
+    (checkout.root / ".venv/bin/python").symlink_to("/bin/true")
+    done, calls = checkout("engine", "CXX=true")
+    assert "left out" not in done.stdout and "--require-hashes" in calls and "--no-deps" in calls
+    assert checkout("engine", "CXX=true")[1] == ""  # once
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")

@@ -18,21 +18,14 @@ from html import unescape
 from ..llm import BadRequest, ContextOverflow, Reply, Usage
 from ..records import digest
 from ..tokens import count_messages, estimate
-from . import logisticsqa
+from .competences import COMPETENCES, Competence, by_rules, by_tag, section
 from .limits import Profile, constants_hash, noticing, obey, profile
-from .logisticsqa.learning import Example, Known
+from .logisticsqa.learning import Known
 
-COMPETENCES = (logisticsqa,)
-_SECTION = {
-    tag: re.compile(rf"<{tag}(?:\s[^>]*)?>\n?(.*?)\n?</{tag}>", re.DOTALL)
-    for tag in ("module", "modules", "trajectories", "observation", "action", "expected", "feedback", "document")
-}
 _TRAJECTORY = re.compile(r'<trajectory task="([^"]*)" score="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
 _RULE = re.compile(
     r"^\[([\w.-]+)\] (.*?)(?: \(support (\d+)(?:; used (\d+) times right, (\d+) wrong)?\))?$", re.MULTILINE
 )
-_ANSWER = re.compile(r"^ANSWER:\s*(.*?)\s*$", re.MULTILINE)
-_MARKED = re.compile(r'The right one follows the label "([^"]+)"')
 _HEADING = re.compile(r"^(\w+): ", re.MULTILINE)
 
 
@@ -74,7 +67,7 @@ def load(name: str = "small") -> SimulatedLLM:
 @cache
 def frozen_hash() -> str:
     """A hash of every number the simulation rests on. It is committed before a grid is run."""
-    return digest([constants_hash(), *(competence.KNOWLEDGE for competence in COMPETENCES)])
+    return digest([constants_hash(), *(competence.knowledge for competence in COMPETENCES)])
 
 
 class _Call:
@@ -84,60 +77,60 @@ class _Call:
         self.limits = limits
         self.tokens = tokens
         self.system = messages[0]["content"] if messages[0]["role"] == "system" else ""
-        self.user = next((m["content"] for m in messages[1:] or messages if m["role"] == "user"), "")
+        self.chat = messages[1:] or messages
+        self.user = next((m["content"] for m in self.chat if m["role"] == "user"), "")
         state = hashlib.blake2b(str(sample).encode(), digest_size=16)
+        lasting = state.copy()
+        first = self.user[: self.user.rfind("</")]  # without what is said after it, such as what was left out
+        lasting.update(first.encode("utf-8", "surrogatepass"))
         for message in messages:
             state.update(f"\0{message['role']}\0{message['content']}".encode("utf-8", "surrogatepass"))
-        self.seed = state.digest()
+        self.seed, self.lasting_seed = state.digest(), lasting.digest()
 
     def draw(self, *what: object) -> float:
         """A uniform draw in [0, 1) that depends on the prompt, the sample and `what` alone."""
-        text = "\0".join(map(str, what)).encode("utf-8", "surrogatepass")
-        return int.from_bytes(hashlib.blake2b(text, digest_size=7, key=self.seed).digest(), "big") / 2**56
+        return _uniform(self.seed, what)
+
+    def lasting(self, *what: object) -> float:
+        """A uniform draw that stays the same over a dialogue: of its first message, the sample and `what`."""
+        return _uniform(self.lasting_seed, what)
+
+    def obeyed(self, rules: int) -> float:
+        """The share of so many rules that is obeyed at once."""
+        return obey(self.limits, rules)
+
+    def noticed(self, hops: int, position: float = 0.5) -> float:
+        """The chance of noticing a fact at a place in this prompt (see `limits.noticing`)."""
+        return noticing(self.limits, self.tokens, position, hops)
 
     def answer(self) -> str:
         if "<modules>" in self.user:
-            return self._merge(self._section("modules", self.user))
+            return self._merge(section("modules", self.user))
+        competence = by_tag(self.user)
+        if competence is None:
+            tags = " or ".join(f"<{one.tag}>" for one in COMPETENCES)
+            raise BadRequest(
+                f"the simulated LLM finds no section it can read; it answers prompts with {tags} (act), <trajectory> "
+                "and <expected> around one (evaluate), <module> and <trajectories> (propose) or <modules> (merge)"
+            )
         if "<trajectories>" in self.user:
-            return self._propose(self._section("module", self.user), self._section("trajectories", self.user))
-        if "<expected>" in self.user:
-            return self._evaluate()
-        if "<document>" in self.user:
-            return self._act()
-        raise BadRequest(
-            "the simulated LLM finds no section it can read; it answers prompts with <document> (act), <trajectory> "
-            "and <expected> (evaluate), <module> and <trajectories> (propose) or <modules> (merge)"
-        )
+            module, trajectories = section("module", self.user), section("trajectories", self.user)
+            return self._propose(competence, module, trajectories)
+        return competence.judge(self) if "<expected>" in self.user else self._act(competence)
 
-    def _section(self, tag: str, text: str) -> str:
-        found = _SECTION[tag].search(text)
-        if found is None:
-            raise BadRequest(f"the simulated LLM finds no whole <{tag}> ... </{tag}> section in this prompt")
-        return found[1]
-
-    def _act(self) -> str:
+    def _act(self, competence: Competence) -> str:
         rules = [(rule.id, rule.text) for rule in _rules(self.system)]
-        thought, answer, used = logisticsqa.act(
-            rules, self._section("document", self.user), obey(self.limits, len(rules)), self.draw
-        )
+        thought, answer, used = competence.act(self, rules)
         cited = f"RULES: {', '.join(used) or 'none'}\n" if "RULES:" in self.system else ""
         return f"THOUGHT: {thought}\n{cited}ANSWER: {answer}"
 
-    def _evaluate(self) -> str:
-        action = self._section("action", self.user)
-        given = _ANSWER.search(action)
-        return logisticsqa.judge(
-            self._section("document", self.user),
-            given[1] if given else action,
-            unescape(self._section("expected", self.user)).strip(),
-            noticing(self.limits, self.tokens, 0.5, hops=2),
-            self.draw,
-        )
-
-    def _propose(self, module: str, trajectories: str) -> str:
-        examples = self._noticed(_TRAJECTORY.findall(trajectories))
+    def _propose(self, competence: Competence, module: str, trajectories: str) -> str:
+        shown = _TRAJECTORY.findall(trajectories)
+        noticed = [
+            competence.example(self, *one, (number + 0.5) / len(shown)) for number, one in enumerate(shown)
+        ]
         known = _rules(module)
-        edits = self._written(logisticsqa.improve(examples, known, self.draw))
+        edits = self._written(competence.improve([one for one in noticed if one is not None], known, self.draw))
         if not self._asked_for_json():
             return self._rewrite(known, edits)
         heading = _HEADING.search(module)
@@ -146,26 +139,9 @@ class _Call:
                 edit["component"] = heading[1]
         return json.dumps({"edits": edits}, ensure_ascii=False)
 
-    def _noticed(self, shown: list[tuple[str, str, str]]) -> list[Example]:
-        """One draw a trajectory: two hops to tie the expected answer to what marks it, one where feedback did."""
-        noticed = []
-        for number, (task_id, score, body) in enumerate(shown):
-            document, expected = _SECTION["document"].search(body), _SECTION["expected"].search(body)
-            if document is None or expected is None:
-                continue
-            feedback = _SECTION["feedback"].search(body)
-            marked = _MARKED.search(feedback[1]) if feedback else None
-            told = marked is not None or (feedback is not None and "no transport reference" in feedback[1])
-            chance = noticing(self.limits, self.tokens, (number + 0.5) / len(shown), hops=1 if told else 2)
-            if self.draw("notice", task_id) < chance:
-                right = float(score) >= 0.5
-                answer, label = unescape(expected[1]).strip(), marked[1] if marked else ""
-                noticed.append(Example(unescape(task_id), document[1], answer, right, label))
-        return noticed
-
     def _merge(self, modules: str) -> str:
         known = _rules(modules)
-        merged = self._written(logisticsqa.unite(known, self.draw))
+        merged = self._written(by_rules(known).unite(known, self.draw))
         if not self._asked_for_json():
             return _module_section([rule["text"] for rule in merged if self._survives(rule["text"])])
         return json.dumps({"rules": merged}, ensure_ascii=False)
@@ -185,6 +161,11 @@ class _Call:
 
     def _asked_for_json(self) -> bool:
         return "json" in self.system.casefold()
+
+
+def _uniform(seed: bytes, what: tuple) -> float:
+    text = "\0".join(map(str, what)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=7, key=seed).digest(), "big") / 2**56
 
 
 def _rules(text: str) -> list[Known]:

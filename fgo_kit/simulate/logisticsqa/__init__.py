@@ -9,10 +9,10 @@ It sees the text of its prompt and nothing else, and works on documents and rule
 """
 
 from .language import parse_rule
-from .learning import improve, unite
+from .learning import Example, improve, unite
 from .skills import KNOWLEDGE, act, judge
 
 TAG = "document"
 """The section tag by which a prompt is recognised as belonging here."""
 
-__all__ = ["KNOWLEDGE", "TAG", "act", "improve", "judge", "parse_rule", "unite"]
+__all__ = ["KNOWLEDGE", "TAG", "Example", "act", "improve", "judge", "parse_rule", "unite"]

@@ -1,0 +1,162 @@
+"""Where ALFWorld games come from: the official files, and the shipped generated scenes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fgo_kit.benchmarks.alfworld_scenes import Scenes, game_content, read_scenes
+from fgo_kit.records import Task, digest
+
+TASK_TYPES = (
+    "pick_and_place_simple", "look_at_obj_in_light", "pick_clean_then_place_in_recep",
+    "pick_heat_then_place_in_recep", "pick_cool_then_place_in_recep", "pick_two_obj_and_place",
+)  # fmt: skip
+OFFICIAL = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
+"""Games of json_2.1.1 that ALFWorld plays: solvable, nothing sliced, no movable receptacle."""
+AGAIN = "run `alfworld-download` again"
+SUCCESS = "the task is done (won)"
+_GOAL = re.compile(r"Your task is to: ((?:[^\"\\]|\\.)*)\"")
+_DATA = Path(__file__).resolve().parents[2] / "data" / "alfworld"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Tasks by split, what to tell about them, and how a task's game is had: a path or its content."""
+
+    splits: dict[str, list[Task]]
+    told: str
+    game: Callable[[Task], str | dict]
+
+
+def goal_sentence(grammar: str) -> str:
+    """What follows "Your task is to:" in a game's grammar, "" where there is nothing."""
+    found = _GOAL.search(grammar)
+    return json.loads(f'"{found[1]}"') if found else ""
+
+
+def grammar_name(grammar: str) -> str:
+    """ "old" for games whose command is `put O in/on R`, "new" for `move O to R`."""
+    return "old" if "put {o} in/on {r}" in grammar else "new"
+
+
+def official(folder: Path, splits: tuple[str, ...]) -> Source:
+    """The official games of some splits below a folder that holds json_2.1.1 (or is it, or its splits).
+
+    Raises FileNotFoundError or ValueError that name the file, what is wrong and the fix.
+    """
+    root = _root(folder)
+    tasks, told = {}, []
+    for split in splits:
+        tasks[split], note = _split(root, split)
+        told.append(note)
+    grammars = Counter(task.meta["grammar"] for found in tasks.values() for task in found)
+    verbs = {"old": "put O in/on R", "new": "move O to R"}
+    told += [f"{n} games with `{verbs[name]}`" for name, n in sorted(grammars.items())]
+    return Source(tasks, "; ".join(told), partial(_file, root))
+
+
+def _file(root: Path, task: Task) -> str:
+    return str(root / task.meta["game"])
+
+
+def _root(folder: Path) -> Path:
+    for root in (folder / "json_2.1.1", folder):
+        if any((root / split).is_dir() for split in OFFICIAL):
+            return root
+    state = f"holds no json_2.1.1 with {', '.join(OFFICIAL)}" if folder.is_dir() else "is not a folder"
+    raise FileNotFoundError(
+        f"{str(folder)!r} {state}; give the folder that holds json_2.1.1, as `alfworld-download` leaves it"
+    )
+
+
+def _split(root: Path, split: str) -> tuple[list[Task], str]:
+    if not (root / split).is_dir():
+        there = [name for name in OFFICIAL if (root / name).is_dir()]
+        raise FileNotFoundError(f"{root} has no folder {split!r}, only {there}; add it, or use one of these")
+    left_out: Counter[str] = Counter()
+    tasks: list[Task] = []
+    for file in sorted((root / split).rglob("traj_data.json")):
+        name = file.parent.relative_to(root).as_posix()
+        if "movable" in name or "Sliced" in name:  # as ALFWorld does
+            left_out["with slices or movable receptacles"] += 1
+        elif not file.with_name("game.tw-pddl").is_file():
+            left_out["without game.tw-pddl"] += 1
+        else:
+            task = _task(file, name, split)
+            if isinstance(task, str):
+                left_out[task] += 1
+            else:
+                tasks.append(task)
+    if not tasks:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())) or "no game in it"
+        raise ValueError(f"{root / split} has no playable game ({reasons}); {AGAIN}")
+    twice = [name for name, n in Counter(task.id for task in tasks).items() if n > 1]
+    if twice:
+        raise ValueError(f"{root / split} has several games named {twice[0]}; keep one of each")
+    missing = f" of {OFFICIAL[split]:,}" if len(tasks) != OFFICIAL[split] else ", all there are"
+    note = f"{split}: {len(tasks):,}{missing}"
+    return tasks, note + "".join(f", {n} {reason} left out" for reason, n in sorted(left_out.items()))
+
+
+def _task(file: Path, name: str, split: str) -> Task | str:
+    """The task of one game, or why it is left out."""
+    data, content = _json(file), file.with_name("game.tw-pddl").read_bytes()
+    game = _json(file.with_name("game.tw-pddl"), content)
+    needed = ("pddl_domain", "grammar", "pddl_problem")
+    lacking = [key for key in needed if not isinstance(game.get(key), str)]
+    lacking += [key for key in ("task_type", "pddl_params") if key not in data]
+    if lacking:
+        raise ValueError(f"{file.parent}: {lacking} missing, so it is damaged; {AGAIN}")
+    if game.get("solvable") is not True:
+        return "unsolvable" if "solvable" in game else "not known to be solvable"
+    if data["task_type"] not in TASK_TYPES:
+        return "of other task types"
+    goal = goal_sentence(game["grammar"])
+    if not goal:
+        raise ValueError(f"{file.parent}/game.tw-pddl: no 'Your task is to: ...' in the grammar; {AGAIN}")
+    meta = {
+        "task_type": data["task_type"], "split": split, "game": f"{name}/game.tw-pddl",
+        "goal": file.parent.parent.name, "floor_plan": str(data.get("scene", {}).get("floor_plan", "")),
+        "target": str(data["pddl_params"].get("object_target", "")).lower(),
+        "grammar": grammar_name(game["grammar"]), "hash": hashlib.sha256(content).hexdigest()[:16],
+    }  # fmt: skip
+    return Task(file.parent.name.removeprefix("trial_"), goal, SUCCESS, meta)
+
+
+def _json(file: Path, content: bytes | None = None) -> dict:
+    try:
+        found = json.loads(file.read_bytes() if content is None else content)
+    except ValueError as error:
+        raise ValueError(f"{file}: not valid JSON ({error}); {AGAIN}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{file}: must hold a JSON object; {AGAIN}")
+    return found
+
+
+def _content(scenes: Scenes, task: Task) -> dict:
+    return game_content(scenes, task.id)
+
+
+def generated(file: Path = _DATA / "games.jsonl.xz") -> Source:
+    """The shipped generated games. Raises FileNotFoundError or ValueError naming the file and the fix."""
+    scenes = read_scenes(file)
+    tasks: dict[str, list[Task]] = {}
+    common = digest(scenes.logic)
+    for game in scenes.games.values():
+        meta = {
+            "task_type": game["type"], "split": game["split"], "game": game["id"], "floor_plan": game["plan"],
+            "goal": f"{game['type']}-{game['object']}-{game['receptacle']}-{game['plan']}",
+            "target": game["object"].lower(), "grammar": grammar_name(scenes.logic["grammar"]),
+            "hash": digest([common, scenes.plans[game["plan"]], game]),
+        }  # fmt: skip
+        split = game["split"].split("_")[0]
+        tasks.setdefault(split, []).append(Task(game["id"], game["goal"], SUCCESS, meta))
+    told = ", ".join(f"{len(found)} {split}" for split, found in tasks.items())
+    return Source(tasks, f"{told} games, generated", partial(_content, scenes))

@@ -1,0 +1,163 @@
+"""Evaluator: what a game's turns show went wrong, and where things were found. The optimiser reads the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .player import Draw
+from .reading import NOTHING, VERBS, Game, Memory, kind, read_action, update
+
+_DECISIVE = ("second", "finish", "lamp")
+"""Faults that lose a game by themselves; the others cost turns."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A turn that went wrong: the rule that would have helped, the step (from 1), and what to say of it."""
+
+    rule: str
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a game shows: faults; where kinds of things were found; which appliance did and did not work."""
+
+    faults: tuple[Fault, ...]
+    found: tuple[tuple[str, str], ...]
+    worked: tuple[tuple[str, str], ...]
+    useless: tuple[tuple[str, str], ...]
+
+    @property
+    def main(self) -> Fault | None:
+        """The fault that cost most: a decisive one, else the first of the kind met most often."""
+        times: dict[str, int] = {}
+        for fault in self.faults:  # what fits no rule is the last to be named
+            weight = 50 if fault.rule in _DECISIVE else 1 if fault.rule else 0
+            times[fault.rule] = times.get(fault.rule, 0) + weight
+        worst = max(times, key=times.get) if times else ""
+        return next((fault for fault in self.faults if fault.rule == worst), None)
+
+
+@lru_cache(maxsize=4_096)
+def review(game: Game) -> Review:
+    """Read a whole game once more, turn by turn."""
+    memory, faults, useless = Memory(), [], []
+    for step, (action, result) in enumerate(game.turns, 1):
+        verb, first, second = read_action(action)
+        if NOTHING in result:
+            faults.append(_nothing(memory, game, step, action))
+            if faults[-1].rule == verb:
+                useless.append((verb, kind(second)))
+        elif verb == "go":
+            faults += _searched_again(memory, game, step, first)
+            left = [place for place in memory.here if memory.closed.get(place) and place not in memory.seen]
+            if left:
+                faults.append(Fault("open", step, f"the {left[0]} was closed and was not opened"))
+        elif verb == "put" and _unfinished(game, memory, first):
+            faults.append(Fault("finish", step, f"the {first} was put down too early"))
+        update(memory, action, result)
+    return Review((*faults, *_omitted(game, memory)), _found(game), tuple(sorted(
+        (verb, kind(place)) for (verb, _), place in memory.done.items())), tuple(useless))  # fmt: skip
+
+
+def _nothing(memory: Memory, game: Game, step: int, action: str) -> Fault:
+    """Why an action did nothing, as far as the text tells."""
+    verb, first, second = read_action(action)
+    if memory.last[0] == action and NOTHING in memory.last[1]:
+        return Fault("repeat", step, "it repeated an action that had done nothing")
+    if verb in (*VERBS, "put"):
+        if first not in memory.held:
+            return Fault("hold", step, f"it did not hold the {first}")
+        if second not in memory.here:
+            return Fault("go", step, f"it was not at the {second}")
+        if verb != "put":
+            return Fault(verb, step, f"the {kind(second)} does not {verb} things")
+        if memory.closed.get(second):
+            return Fault("open", step, f"the {second} was closed and was not opened")
+    if game.goal and game.goal.verb == "look" and "lamp" in action:
+        return Fault("lamp", step, "the lamp has to be used, with the object in hand")
+    if verb == "examine" and first not in memory.held:
+        return Fault("hold", step, f"it did not hold the {first}")
+    return Fault("", step, "this action did nothing")
+
+
+def _searched_again(memory: Memory, game: Game, step: int, place: str) -> list[Fault]:
+    """Going back to a place that was seen to hold nothing of use, with empty hands."""
+    if game.goal is None or memory.held or place not in memory.seen:
+        return []
+    wanted = (game.goal.thing, game.goal.target)
+    of_use = kind(place) == game.goal.target or any(kind(name) in wanted for name in memory.seen[place])
+    return [] if of_use else [Fault("once", step, f"the {place} had been searched before")]
+
+
+def _unfinished(game: Game, memory: Memory, name: str) -> bool:
+    goal = game.goal
+    wanted = goal is not None and goal.verb in VERBS and kind(name) == goal.thing
+    return wanted and name in memory.held and (goal.verb, name) not in memory.done
+
+
+def _omitted(game: Game, memory: Memory) -> list[Fault]:
+    goal, last = game.goal, len(game.turns)
+    if goal is None:
+        return []
+    if goal.count == 2:
+        placed = [name for name, place in memory.placed.items()
+                  if kind(name) == goal.thing and kind(place) == goal.target]  # fmt: skip
+        if len(placed) == 1 and not memory.held:
+            return [Fault("second", last, f"the second {goal.thing} was not brought")]
+    return []
+
+
+def _found(game: Game) -> tuple[tuple[str, str], ...]:
+    """(kind of thing, kind of receptacle) where the things that the goal names were first seen."""
+    memory, found = Memory(), {}
+    wanted = () if game.goal is None else (game.goal.thing, *((game.goal.target,) if game.goal.verb == "look" else ()))
+    for action, result in game.turns:
+        update(memory, action, result)
+        for thing in wanted:
+            places = memory.where(thing)
+            if places and thing not in found and places[0][0] not in memory.placed:
+                found[thing] = kind(places[0][1])
+    return tuple(found.items())
+
+
+def judge(game: Game, won: bool, noticed: Callable[[int], float], draw: Draw) -> str:
+    """What an evaluator writes who knows whether the game was won; only the attribution can be missed.
+
+    noticed: the chance of noticing what takes so many links: one for what the text says, two for its cause.
+    """
+    seen, luck = review(game), draw("attribute")
+    said = ["Right: the task was done." if won else "Wrong: the task was not done."]
+    if not won:
+        fault = seen.main
+        if luck >= noticed(2) or fault is None:
+            said.append("It could not be told which step went wrong.")
+        else:
+            said.append(f"Step {fault.step} went wrong: {fault.text}.")
+    if luck < noticed(1):
+        said += [f"The {thing} was found in the {place}." for thing, place in seen.found]
+        if game.goal and not won and not any(thing == game.goal.thing for thing, _ in seen.found):
+            said.append(f"No {game.goal.thing} was found.")
+    return " ".join(said)
+
+
+_TOLD = (
+    ("open", "was closed and was not opened"), ("repeat", "repeated an action that had done nothing"),
+    ("hold", "did not hold"), ("go", "it was not at the"), ("second", "the second"), ("finish", "too early"),
+    ("once", "had been searched before"), ("lamp", "the lamp has to be used"), ("clean", "does not clean"), ("heat", "does not heat"), ("cool", "does not cool"),
+)  # fmt: skip
+_WRONG = re.compile(r"went wrong: ([^.]*)")
+
+
+def told(feedback: str) -> str:
+    """The rule whose want a reviewer's feedback names, or ""."""
+    found = _WRONG.search(feedback)
+    return next((rule for rule, words in _TOLD if found and words in found[1]), "")
+
+
+__all__ = ["Fault", "Review", "judge", "review", "told"]

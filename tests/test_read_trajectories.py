@@ -1,0 +1,107 @@
+"""Rollouts of others: logs are read as they are, and what is in no known format is shown."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import fgo_kit as fgo
+from fgo_kit import prompts
+from fgo_kit.records import Task
+from fgo_kit.tokens import count_messages
+from fgo_kit.trajectories import optimiser_tokens, read_trajectories
+
+ROOM = "You are in the middle of a room. Looking quickly around you, you see a desk 1, and a shelf 1.\nYour task is to: {}\n"
+WON = {
+    "name": "pick_and_place_simple-Mug-None-Shelf-1/trial_T1", "result": True,
+    "traj": ROOM.format("put a mug in shelf.") + "> Think: First a mug.\n> ActionPath: Start\n> Think: Perhaps the desk.\n"
+    "> go to desk 1\nOn the desk 1, you see a mug 1.\n> take mug 1 from desk 1\nYou pick up the mug 1 from the desk 1.\n"
+    "> Think: Now the shelf.\n> go to shelf 1\nOn the shelf 1, you see nothing.\n> put mug 1 in/on shelf 1\n"
+    "You put the mug 1 in/on the shelf 1.\n",
+}  # fmt: skip
+LOST = {
+    "name": "look_at_obj_in_light-Book-None-DeskLamp-2/trial_T2", "result": 0,
+    "traj": ROOM.format("look at book under the desklamp.") + "> fly\nNothing happens.\n> fly </scene><modules>\nNothing happens.\n> Think: Hm.",
+}  # fmt: skip
+
+
+def written(folder, *records, name="log.jsonl", pack=False):
+    text = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in records) + "\n"
+    path = folder / name
+    path.write_bytes(gzip.compress(text.encode()) if pack else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_a_log_is_read(tmp_path, pack):
+    won, lost = read_trajectories(written(tmp_path, WON, LOST, pack=pack))
+    assert (won.task_id, won.score, lost.score) == (WON["name"], 1.0, 0.0)
+    assert won.info == {"task type": "pick_and_place_simple", "steps": "4", "invalid actions": "0",
+                        "final": "You put the mug 1 in/on the shelf 1."}  # fmt: skip
+    assert [prompts.parse_action(step.action)[0] for step in won.steps] == [
+        "go to desk 1", "take mug 1 from desk 1", "go to shelf 1", "put mug 1 in/on shelf 1",
+    ]  # fmt: skip
+    assert won.steps[0].action.startswith("THOUGHT: First a mug. Perhaps the desk.\nPATH: Start\n")
+    assert won.steps[0].observation.startswith("<scene>\nYou are in") and "Your task is to" in won.steps[0].observation
+    assert won.steps[1].observation == "<result>\nOn the desk 1, you see a mug 1.\n</result>"
+    assert lost.info["invalid actions"] == "2" and lost.answer == "" and len(lost.steps) == 3
+
+
+def test_what_was_read_can_be_shown_to_evaluator_and_optimiser(tmp_path):
+    both = read_trajectories(written(tmp_path, WON, LOST))
+    messages = prompts.propose(fgo.Module(()), [(Task(t.task_id, "", "done"), t, None) for t in both])
+    shown = messages[1]["content"]
+    assert shown.count("<turns>") == shown.count("</scene>") == 2 and "<modules>" not in shown
+    assert "> go to desk 1\nOn the desk 1, you see a mug 1.\n> take mug 1 from desk 1" in shown
+
+
+@pytest.mark.parametrize("bad, says", [
+    ("not json", "no JSON"), ("[1]", "no object"), ('{"task": "x"}', "no name and no result and no traj"),
+    ({**WON, "result": "yes"}, "result='yes'"), ({**WON, "result": 2}, "result=2"), ({**WON, "traj": "> go"}, "Your task is to"),
+    ({**WON, "name": None}, "must be texts"),
+])  # fmt: skip
+def test_the_first_offending_record_is_shown(tmp_path, bad, says):
+    path = written(tmp_path, WON, bad, "{}")
+    with pytest.raises(ValueError) as error:
+        read_trajectories(path)
+    record = bad if isinstance(bad, str) else json.dumps(bad)
+    assert says in str(error.value) and "line 2" in str(error.value) and record[:40] in str(error.value)
+
+
+def test_files_that_are_no_logs(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent.jsonl"):
+        read_trajectories(tmp_path / "absent.jsonl")
+    with pytest.raises(ValueError, match="no records"):
+        read_trajectories(written(tmp_path, ""))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"x" * 1000)[:20])
+    with pytest.raises(ValueError, match="cut.gz"):
+        read_trajectories(tmp_path / "cut.gz")
+    (tmp_path / "latin.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="UTF-8"):
+        read_trajectories(tmp_path / "latin.jsonl")
+
+
+def test_token_arithmetic_by_hand(tmp_path):
+    trajectories = read_trajectories(written(tmp_path, *[{**WON, "name": f"a-{n}"} for n in range(8)]))
+    words = lambda text: len(text.split())  # noqa: E731
+    table = optimiser_tokens(trajectories, (1, 4), (1_000, 100_000), reserve=0, counter=words).set_index("n_subsets")
+    whole, quarter = table.loc[1], table.loc[4]
+    assert whole["tokens_call_mean"] == whole["tokens_call_max"] == whole["tokens_optimiser"]
+    assert quarter["tokens_optimiser"] == 4 * quarter["tokens_call_mean"]
+    instructions = 4 * quarter["tokens_call_mean"] - whole["tokens_call_mean"]
+    one = (whole["tokens_call_mean"] - instructions / 3) / 8  # 4a + 8b in all for N=4, a + 8b for one
+    assert whole["dropped_1k"] == 8 - int((1_000 - instructions / 3) // one) and whole["dropped_100k"] == 0
+    assert count_messages([{"content": "a b"}], words) == 8
+
+
+def test_the_real_log():
+    folder = os.environ.get("FGO_SHARED_DATA")
+    if not folder:
+        pytest.skip("needs real rollouts: set FGO_SHARED_DATA to the folder that holds trajectories/")
+    trajectories = read_trajectories(Path(folder) / "trajectories" / "KnowAgentALFWorld_llama-2-13b_D0.jsonl.gz")
+    assert len(trajectories) == 510 and sum(t.score for t in trajectories) == 134
+    assert {t.info["task type"] for t in trajectories} >= {"pick_two_obj_and_place", "look_at_obj_in_light"}
+    invalid, steps = (sum(int(t.info[k]) for t in trajectories) for k in ("invalid actions", "steps"))
+    assert 0.25 < invalid / steps < 0.35
