@@ -162,7 +162,7 @@ class Notebook:
 
 
 @pytest.fixture
-def open_notebook(lab, browser):
+def open_notebook(browser, lab):
     """open_notebook(name, cells or path, ..., **parameters): a copy of a notebook, in a page of its own."""
     opened = []
 
