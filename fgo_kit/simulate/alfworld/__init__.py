@@ -19,6 +19,6 @@ TAG = "scene"
 """The section tag by which a prompt is recognised as belonging here."""
 
 __all__ = [
-    "KNOWLEDGE", "TAG", "Example", "act", "improve", "judge", "parse_rule", "read_chat", "read_trajectory", "review",
-    "told", "unite",
+    "KNOWLEDGE", "TAG", "Example", "act", "improve", "judge", "parse_rule", "read_chat", "read_trajectory",
+    "review", "told", "unite",
 ]  # fmt: skip

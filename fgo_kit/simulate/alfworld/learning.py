@@ -76,7 +76,12 @@ def improve(examples: Sequence[Example], known: Sequence, draw: Draw) -> list[di
             edits.append({"op": "drop", "id": shown.id, "support": against})
         else:
             present.setdefault(rule.about, (shown, rule))
-    return edits + _appliances(evidence, present, draw) + _places(evidence, present, draw) + _habits(evidence, present, draw)
+    return (
+        edits
+        + _appliances(evidence, present, draw)
+        + _places(evidence, present, draw)
+        + _habits(evidence, present, draw)
+    )
 
 
 def _comes_to_mind(rule: Rule, support: Sequence[str], draw: Draw) -> bool:
@@ -145,7 +150,10 @@ def unite(known: Sequence, draw: Draw) -> list[dict]:
         if kept and not _harmful([shown for shown, _ in kept]):
             merged.append(kept)
     merged.sort(key=lambda kept: -sum(shown.support for shown, _ in kept))
-    return [{"text": _pooled(kept, draw), "from": list(dict.fromkeys(shown.id for shown, _ in kept))} for kept in merged]
+    return [
+        {"text": _pooled(kept, draw), "from": list(dict.fromkeys(shown.id for shown, _ in kept))}
+        for kept in merged
+    ]
 
 
 def _settled(found: list, draw: Draw) -> list:
