@@ -18,6 +18,8 @@ from .reviewing import review
 
 PLACES = 5
 """Longest list of places in a rule that is written here."""
+BLAME = (2, 2)
+"""A rule is blamed for lost games when wrong > a * right + b: a game can be lost for many reasons."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,5 @@ def _pooled(kept: list, draw: Draw) -> str:
 
 
 def _harmful(found: Sequence) -> bool:
-    """A game can be lost for many reasons: only a rule far more often wrong than right is blamed."""
     wrong, right = sum(shown.wrong for shown in found), sum(shown.right for shown in found)
-    return wrong > 2 * right + 2
+    return wrong > BLAME[0] * right + BLAME[1]

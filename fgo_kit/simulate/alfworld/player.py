@@ -43,7 +43,6 @@ APPLIANCES = {
     "cool": ("fridge", "sinkbasin", "countertop", "cabinet"),
 }
 """Where people clean, heat and cool things, the likeliest first: common knowledge, not the games' own."""
-KNOWLEDGE = (vars(HABITS), APPLIANCES)
 
 
 def act(
@@ -271,4 +270,4 @@ class _Player:
         return put if fails.get(move, 0) > fails.get(put, 0) and place in self.memory.here else move
 
 
-__all__ = ["APPLIANCES", "HABITS", "KNOWLEDGE", "Draw", "Habits", "act"]
+__all__ = ["APPLIANCES", "HABITS", "Draw", "Habits", "act"]
