@@ -19,12 +19,12 @@ from .methods import method
 from .records import Component, Module, Rule, Task, Trajectory
 from .rollout import Benchmark
 from .run import Run, run
-from .trajectories import read_trajectories
+from .trajectories import optimiser_tokens, read_trajectories
 
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "load_benchmark", "load_llm", "merging", "method", "preset", "read_trajectories", "report",
+    "estimate", "load_benchmark", "load_llm", "merging", "method", "optimiser_tokens", "preset", "read_trajectories", "report",
     "run",
 ]  # fmt: skip
 

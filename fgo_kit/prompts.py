@@ -44,6 +44,10 @@ ANSWER: the answer alone""",
 You review one trajectory of an agent whose right answer is known. Say what was right, what was wrong and \
 why. Where the answer was wrong, say where the right one stands in what the agent saw and what comes just \
 before it, or why there is none. At most three sentences, no advice that holds for this one task only.""",
+    "evaluate_turns": """\
+You review one trajectory of an agent that acts turn by turn; its score says whether it reached its goal. Say \
+which step went wrong first and why, or what it did well, and where the things it needed were found. At most \
+three sentences, no advice that holds for this one task only.""",
     "propose": """\
 You improve an agent by editing the rules of its module. You see the module, and trajectories of the agent \
 on some tasks with the expected answer and a reviewer's feedback. Find rules that would have made failed \
@@ -134,6 +138,10 @@ def shortened(chat: list[dict[str, str]], left_out: int) -> list[dict[str, str]]
     return [{**first, "content": first["content"] + note}, *chat[1 + 2 * left_out :]]
 
 
+def _in_turns(trajectory: Trajectory) -> bool:
+    return len(trajectory.steps) > 1 or "final" in trajectory.info
+
+
 def _turns(trajectory: Trajectory) -> str:
     """All turns but the first observation: `> action` under its thought, then what came of it."""
     lines = []
@@ -155,7 +163,7 @@ def _unwrapped(observation: str) -> str:
 
 def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
     first = section("observation", trajectory.steps[0].observation) if trajectory.steps else ""
-    if len(trajectory.steps) > 1 or "final" in trajectory.info:
+    if _in_turns(trajectory):
         played = section("turns", _turns(trajectory))
     else:
         played = "\n".join(section("action", quote(step.action)) for step in trajectory.steps)
@@ -167,7 +175,7 @@ def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -
 
 def evaluate(task: Task, trajectory: Trajectory) -> list[dict[str, str]]:
     """The evaluator sees one trajectory with its score and the expected answer."""
-    return _chat("evaluate", _trajectory(task, trajectory, None))
+    return _chat("evaluate_turns" if _in_turns(trajectory) else "evaluate", _trajectory(task, trajectory, None))
 
 
 def propose(

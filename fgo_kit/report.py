@@ -296,12 +296,13 @@ def _note_simulated(figure: Figure, constants: str) -> None:
 
 
 def save(
-    name: str, table: pd.DataFrame, rows: pd.DataFrame, figure: Figure | None = None, preset: str = "fast"
+    name: str, table: pd.DataFrame, rows: pd.DataFrame | None, figure: Figure | None = None, preset: str = "fast"
 ) -> Path:
     """Write NAME.csv, NAME.json (provenance) and, with a figure, NAME.png and NAME.pdf; returns the CSV's path.
 
-    preset "full" writes to paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in
-    CSV and figures: times and machine stand in the JSON alone.
+    rows: the runs behind the table, None for one that rests on no runs. preset "full" writes to
+    paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures: times and
+    machine stand in the JSON alone.
     """
     folder = FIGURES if preset == "full" else FIGURES / "fast"
     folder.mkdir(parents=True, exist_ok=True)
@@ -309,11 +310,15 @@ def save(
     if figure is not None:
         figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
         figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    provenance = {
-        "preset": preset, "simulated": bool(rows["simulated"].all()), "llms": sorted(set(rows["llm"])),
-        "seeds": sorted({int(seed) for seed in rows["seed"]}), "runs": sorted(set(rows["run_id"])),
-        "data": sorted(set(rows["data"])), "simulator_constants": sorted(set(rows["constants"])),
-        "run_seconds": round(float(rows["seconds"].sum()), 1), "manifest": manifest(),
-    }  # fmt: skip
+    provenance = {"preset": preset, **({} if rows is None else _runs_behind(rows)), "manifest": manifest()}
     (folder / f"{name}.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
     return folder / f"{name}.csv"
+
+
+def _runs_behind(rows: pd.DataFrame) -> dict:
+    return {
+        "simulated": bool(rows["simulated"].all()), "llms": sorted(set(rows["llm"])),
+        "seeds": sorted({int(seed) for seed in rows["seed"]}), "runs": sorted(set(rows["run_id"])),
+        "data": sorted(set(rows["data"])), "simulator_constants": sorted(set(rows["constants"])),
+        "run_seconds": round(float(rows["seconds"].sum()), 1),
+    }  # fmt: skip

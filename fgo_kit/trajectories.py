@@ -20,7 +20,9 @@ from .divide import divide
 from .records import Component, Feedback, Module, Step, Task, Trajectory
 from .tokens import count_messages, estimate
 
-KNOWN = '{"name": "<task type and trial>", "result": true | false | 0 | 1, "traj": "You are in ...\\n> action\\n..."}'
+KNOWN = (
+    '{"name": "<type and trial>", "result": true | false | 0 | 1, "traj": "You are in ...\\n> action\\n..."}'
+)
 ALL_AT_ONCE = 1
 
 
@@ -41,7 +43,9 @@ def read_trajectories(path: str | Path) -> list[Trajectory]:
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"path={str(path)!r} is no file; give the log itself, e.g. a .jsonl or .jsonl.gz file")
+        raise FileNotFoundError(
+            f"path={str(path)!r} is no file; give the log itself, e.g. a .jsonl or .jsonl.gz file"
+        )
     raw = file.read_bytes()
     try:
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
@@ -110,7 +114,11 @@ def _trajectory(record: dict) -> Trajectory:
 def _step(line: _Line, action: str, first: bool) -> Step:
     shown = prompts.section("scene" if first else "result", prompts.quote(line.observation))
     thought = " ".join(line.thoughts)
-    parts = [f"THOUGHT: {thought}" if thought else "", *(f"PATH: {one}" for one in line.path), f"ANSWER: {action}"]
+    parts = [
+        f"THOUGHT: {thought}" if thought else "",
+        *(f"PATH: {one}" for one in line.path),
+        f"ANSWER: {action}",
+    ]
     return Step(shown, "\n".join(part for part in parts if part))
 
 
@@ -122,7 +130,7 @@ def optimiser_tokens(
     counter=estimate,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """What one epoch's optimiser calls would take on these trajectories, by number of subsets; no LLM is asked.
+    """What an epoch's optimiser calls would take on these trajectories, by number of subsets; asks no LLM.
 
     The prompts are those of `prompts.propose` for a module without rules and without feedback: what the
     trajectories alone take. Subsets are random and of equal size, in an order drawn from `seed`. dropped_*:
@@ -137,12 +145,17 @@ def optimiser_tokens(
         division = divide(tasks, "random", n, np.random.default_rng([seed, n]))
         subsets = [[trajectories[int(task_id)] for task_id in ids] for ids in division.subsets]
         sizes = [_prompt_size(subset, counter) for subset in subsets]
-        dropped = {f"dropped_{w // 1000}k": sum(_dropped(s, counter, w - reserve) for s in subsets) for w in windows}
-        rows.append({
-            "method": "all_at_once" if n == ALL_AT_ONCE else "fgo", "n_subsets": n, "trajectories": len(trajectories),
-            "tokens_call_mean": float(np.mean(sizes)), "tokens_call_max": max(sizes), "tokens_optimiser": sum(sizes),
-            **dropped,
-        })  # fmt: skip
+        dropped = {
+            f"dropped_{w // 1000}k": sum(_dropped(s, counter, w - reserve) for s in subsets) for w in windows
+        }
+        row = {
+            "method": "all_at_once" if n == ALL_AT_ONCE else "fgo",
+            "n_subsets": n,
+            "trajectories": len(tasks),
+        }
+        row |= {"tokens_call_mean": float(np.mean(sizes)), "tokens_call_max": max(sizes)}
+        row |= {"tokens_optimiser": sum(sizes), **dropped}
+        rows.append(row | {"counter": "estimate" if counter is estimate else "exact"})
     table = pd.DataFrame(rows)
     whole = _prompt_size(list(trajectories), counter)
     table["call_mean_vs_all_at_once"] = table["tokens_call_mean"] / whole - 1
@@ -162,7 +175,7 @@ def _prompt_size(trajectories: Sequence[Trajectory], counter) -> int:
 
 
 def _dropped(trajectories: Sequence[Trajectory], counter, room: int) -> int:
-    """How many of the last trajectories have to go for the rest to fit; sizes add up to within a token each."""
+    """How many of the last trajectories have to go for the rest to fit; sizes add up within a token each."""
     rest = _prompt_size([], counter)
     fitting = np.cumsum([_prompt_size([one], counter) - rest for one in trajectories]) + rest <= room
     return len(trajectories) - int(fitting.sum())

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fgo_kit.prompts import section
-from fgo_kit.records import Component, Module, Task, Trajectory
+from fgo_kit import prompts
+from fgo_kit.prompts import parse_action, section
+from fgo_kit.records import Component, Module, Rule, Step, Task, Trajectory
 
 OPENABLE = ("cabinet", "drawer", "fridge", "microwave")
 TOOLS = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
@@ -27,7 +28,13 @@ GOALS = (
 
 def listed(names) -> str:
     names = [f"a {name}" for name in names]
-    return "nothing" if not names else names[0] if len(names) == 1 else f"{', '.join(names[:-1])}, and {names[-1]}"
+    return (
+        "nothing"
+        if not names
+        else names[0]
+        if len(names) == 1
+        else f"{', '.join(names[:-1])}, and {names[-1]}"
+    )
 
 
 @dataclass
@@ -48,7 +55,9 @@ class House:
     final: str = ""
 
     def observe(self) -> str:
-        room = f"You are in the middle of a room. Looking quickly around you, you see {listed(self.contents)}."
+        room = (
+            f"You are in the middle of a room. Looking quickly around you, you see {listed(self.contents)}."
+        )
         return section("scene", f"{room}\n\nYour task is to: {self.sentence}")
 
     def step(self, action: str) -> tuple[str, bool]:
@@ -87,7 +96,12 @@ class House:
             self.opened.add(self.here)
             return f"You open the {self.here}. {self._shown(self.here)}"
         if found := re.fullmatch(r"take (.+) from (.+)", action):
-            if found[2] != self.here or self.held or self._shut(self.here) or found[1] not in self.contents[self.here]:
+            if (
+                found[2] != self.here
+                or self.held
+                or self._shut(self.here)
+                or found[1] not in self.contents[self.here]
+            ):
                 return ""
             self.contents[self.here].remove(found[1])
             self.held = found[1]
@@ -133,13 +147,15 @@ def house(number: int, old_grammar: bool = False) -> House:
     for kind, homes in HOMES.items():
         for n in (1, 2):
             at_home = rng.random() < 0.8
-            contents[homes[int(rng.integers(2))] if at_home else KITCHEN[int(rng.integers(len(KITCHEN)))]].append(
-                f"{kind} {n}"
-            )
+            contents[
+                homes[int(rng.integers(2))] if at_home else KITCHEN[int(rng.integers(len(KITCHEN)))]
+            ].append(f"{kind} {n}")
     contents["sidetable 1"].append("desklamp 1")
     verb = next((v for v in ("clean", "heat", "cool", "look") if v in sentence), "")
     target = sentence.rstrip(".").split()[-1]
-    return House(sentence.format(thing), (verb, thing, target, 2 if "two" in sentence else 1), contents, old_grammar)
+    return House(
+        sentence.format(thing), (verb, thing, target, 2 if "two" in sentence else 1), contents, old_grammar
+    )
 
 
 @dataclass(frozen=True)
@@ -153,15 +169,15 @@ class Houses:
     name: str = "houses"
     fingerprint: str = "houses"
     tools: tuple = ()
-    seed_module: Module = Module((Component("instructions", "You play a household game, one action a turn."),))
+    seed_module: Module = Module(
+        (Component("instructions", "You play a household game, one action a turn."),)
+    )
 
     def start(self, task: Task) -> House:
         return house(int(task.id), self.old_grammar)
 
     def score(self, task: Task, trajectory: Trajectory) -> float:
         played = self.start(task)
-        from fgo_kit.prompts import parse_action
-
         for step in trajectory.steps:
             played.step(parse_action(step.action)[0])
         return float(played.won)
@@ -170,3 +186,25 @@ class Houses:
 def houses(n_train=16, n_test=32, **options) -> Houses:
     tasks = [Task(str(n), house(n).sentence, "the task is done") for n in range(n_train + n_test)]
     return replace(Houses(tuple(tasks[:n_train]), tuple(tasks[n_train:])), **options)
+
+
+def module(*texts: str) -> Module:
+    """The seed module with these rules, called r1, r2 ..."""
+    rules = tuple(Rule(f"r{number}", text) for number, text in enumerate(texts, 1))
+    return houses().seed_module.with_rules({"instructions": rules})
+
+
+def of(
+    sentence,
+    *turns,
+    room="cabinet 1, a countertop 1, a microwave 1, and a stoveburner 1",
+    score=0.0,
+    task="t",
+):
+    """(task, trajectory) of a game told as (action, result) pairs."""
+    scene = f"You are in the middle of a room. Looking quickly around you, you see a {room}.\n\nYour task is to: {sentence}"
+    seen = [prompts.section("scene", scene), *(prompts.section("result", result) for _, result in turns)]
+    steps = tuple(
+        Step(shown, f"THOUGHT: so\nANSWER: {action}") for shown, (action, _) in zip(seen, turns, strict=False)
+    )
+    return Task(task, sentence, "done"), Trajectory(task, steps, "", score, info={"final": turns[-1][1]})

@@ -44,7 +44,10 @@ def test_a_log_is_read(tmp_path, pack):
         "go to desk 1", "take mug 1 from desk 1", "go to shelf 1", "put mug 1 in/on shelf 1",
     ]  # fmt: skip
     assert won.steps[0].action.startswith("THOUGHT: First a mug. Perhaps the desk.\nPATH: Start\n")
-    assert won.steps[0].observation.startswith("<scene>\nYou are in") and "Your task is to" in won.steps[0].observation
+    assert (
+        won.steps[0].observation.startswith("<scene>\nYou are in")
+        and "Your task is to" in won.steps[0].observation
+    )
     assert won.steps[1].observation == "<result>\nOn the desk 1, you see a mug 1.\n</result>"
     assert lost.info["invalid actions"] == "2" and lost.answer == "" and len(lost.steps) == 3
 
@@ -86,7 +89,9 @@ def test_files_that_are_no_logs(tmp_path):
 def test_token_arithmetic_by_hand(tmp_path):
     trajectories = read_trajectories(written(tmp_path, *[{**WON, "name": f"a-{n}"} for n in range(8)]))
     words = lambda text: len(text.split())  # noqa: E731
-    table = optimiser_tokens(trajectories, (1, 4), (1_000, 100_000), reserve=0, counter=words).set_index("n_subsets")
+    table = optimiser_tokens(trajectories, (1, 4), (1_000, 100_000), reserve=0, counter=words).set_index(
+        "n_subsets"
+    )
     whole, quarter = table.loc[1], table.loc[4]
     assert whole["tokens_call_mean"] == whole["tokens_call_max"] == whole["tokens_optimiser"]
     assert quarter["tokens_optimiser"] == 4 * quarter["tokens_call_mean"]
@@ -100,7 +105,9 @@ def test_the_real_log():
     folder = os.environ.get("FGO_SHARED_DATA")
     if not folder:
         pytest.skip("needs real rollouts: set FGO_SHARED_DATA to the folder that holds trajectories/")
-    trajectories = read_trajectories(Path(folder) / "trajectories" / "KnowAgentALFWorld_llama-2-13b_D0.jsonl.gz")
+    trajectories = read_trajectories(
+        Path(folder) / "trajectories" / "KnowAgentALFWorld_llama-2-13b_D0.jsonl.gz"
+    )
     assert len(trajectories) == 510 and sum(t.score for t in trajectories) == 134
     assert {t.info["task type"] for t in trajectories} >= {"pick_two_obj_and_place", "look_at_obj_in_light"}
     invalid, steps = (sum(int(t.info[k]) for t in trajectories) for k in ("invalid actions", "steps"))

@@ -26,7 +26,7 @@ from collections import Counter, defaultdict
 from functools import lru_cache
 from pathlib import Path
 
-CACHE_FORMAT = "1"
+CACHE_FORMAT = "2"
 STAND_INS = (
     "jericho", "networkx", "prompt_toolkit", "prompt_toolkit.completion", "prompt_toolkit.history",
 )  # fmt: skip
@@ -144,6 +144,7 @@ def translate(domain: str, problem: str) -> dict:
         "facts": facts,
         "types": [[t.name, list(t.supertype_names)] for t in task.types],
         "objects": {o.name: o.type_name for o in task.objects},
+        "changing": sorted({e.literal.predicate for a in task.actions for e in a.effects}),
         "actions": {a.name: [[p.name, p.type_name] for p in a.parameters] for a in task.actions},
     }
 
@@ -173,7 +174,7 @@ def engine_class(translations: Translations):
                 with contextlib.suppress(ValueError):  # known already, as upstream
                     game_logic.types.add(Type(name, supertypes))
             library.load_sas(found["sas"].encode())
-            self.name2type = found["objects"]
+            self.name2type, self.changing = found["objects"], set(found["changing"])
             self.add_facts(
                 Proposition(name, [Variable(arg, self.name2type[arg]) for arg in args])
                 for name, *args in found["facts"]
@@ -190,9 +191,24 @@ def engine_class(translations: Translations):
         def load(self, data):
             _memento_cache.clear()  # every fact of every game would be kept for ever
             super().load(data)
+            self._commands, self._settled = {}, {}  # of this game: what `derive` made of a template
             names = Demangler(game_infos=self._entity_infos)
             for info in self._entity_infos.values():
                 info.name = names.demangle_alfred_name(info.id)
+
+        def _key(self, action):
+            """What a command's text depends on, None where on facts that change or on others' arguments."""
+            template, own = action.command_template, {ph.name: var.name for ph, var in action.mapping.items()}
+            if template not in self._settled:
+                predicates = {name.removeprefix("not_") for name in re.findall(r"(\w+)\(", template)}
+                open_places = set(re.findall(r"(\w+):", template)) - set(own)
+                self._settled[template] = (
+                    "#" not in template and not open_places and not predicates & self._pddl_state.changing
+                )
+            if not self._settled[template]:
+                return None
+            words = set(re.findall(r"\w+", template))
+            return (template, *(value for name, value in own.items() if name in words))
 
         def _gather_infos(self):
             state, facts = self.state, list(self._pddl_state.facts)
@@ -201,13 +217,19 @@ def engine_class(translations: Translations):
             mapping = {k: info.name for k, info in self._entity_infos.items()}
             state["_valid_commands"] = []
             for action in state["_valid_actions"]:
-                variables = {ph.name: self._entity_infos[var.name] for ph, var in action.mapping.items()}
-                context = {
-                    "state": self._pddl_state, "facts": facts, "variables": variables,
-                    "mapping": action.mapping, "entity_infos": self._entity_infos,
-                }  # fmt: skip
-                action.command_template = self._logic.grammar.derive(action.command_template, context)
-                state["_valid_commands"].append(action.format_command(mapping))
+                key = self._key(action)
+                if key not in self._commands:
+                    variables = {ph.name: self._entity_infos[v.name] for ph, v in action.mapping.items()}
+                    context = {
+                        "state": self._pddl_state, "facts": facts, "variables": variables,
+                        "mapping": action.mapping, "entity_infos": self._entity_infos,
+                    }  # fmt: skip
+                    derived = self._logic.grammar.derive(action.command_template, context)
+                    action.command_template = derived
+                    self._commands[key] = (derived, action.format_command(mapping))
+                action.command_template, command = self._commands[key]
+                state["_valid_commands"].append(command)
+                self._commands.pop(None, None)
             state["admissible_commands"] = sorted(set(state["_valid_commands"]))
 
     pddl.pddl_logic.PddlState = State

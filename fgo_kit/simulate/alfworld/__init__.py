@@ -10,15 +10,17 @@ It sees the text of its prompt and nothing else, and plays games and reads rules
 """
 
 from .language import parse_rule
-from .learning import Example, improve, unite
-from .player import KNOWLEDGE, act
+from .learning import BLAME, PLACES, Example, improve, unite
+from .player import APPLIANCES, HABITS, act
 from .reading import read_chat, read_trajectory
 from .reviewing import judge, review, told
 
 TAG = "scene"
 """The section tag by which a prompt is recognised as belonging here."""
+KNOWLEDGE = (vars(HABITS), APPLIANCES, PLACES, BLAME)
+"""All that is assumed or known without being read, for the hash of frozen constants."""
 
 __all__ = [
-    "KNOWLEDGE", "TAG", "Example", "act", "improve", "judge", "parse_rule", "read_chat", "read_trajectory", "review",
-    "told", "unite",
+    "KNOWLEDGE", "TAG", "Example", "act", "improve", "judge", "parse_rule", "read_chat", "read_trajectory",
+    "review", "told", "unite",
 ]  # fmt: skip

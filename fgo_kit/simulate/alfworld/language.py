@@ -64,15 +64,21 @@ _FIND = re.compile(r"Look for an? ([a-z]+) first in: ([a-z]+(?:, [a-z]+)*)\.")
 _WITH = re.compile(r"(Clean|Heat|Cool) objects with the ([a-z]+)\.")
 _LAMP = re.compile(r"To look at an object in the light, hold it and use the ([a-z]+)\.")
 
-_AGAIN = re.compile(r"(?:\b(?:not|never|avoid|stop|without)|n['’]t)\b.*\b(?:repeat\w*|again|same (?:action|command)|twice)\b", re.I)
+_AGAIN = re.compile(
+    r"(?:\b(?:not|never|avoid|stop|without)|n['’]t)\b.*\b(?:repeat\w*|again|same (?:action|command)|twice)\b",
+    re.I,
+)
 _ONCE = re.compile(
-    r"(?:\b(?:not|never|avoid|stop|without)|n['’]t)\b.*\b(?:search|check|visit|look|go back|return|revisit)\w*\b.*"
+    r"(?:\b(?:not|never|avoid|stop|without)|n['’]t)\b.*"
+    r"\b(?:search|check|visit|look|go back|return|revisit)\w*\b.*"
     r"\b(?:twice|again|already|back|second time)\b", re.I,
 )  # fmt: skip
 _SECOND = re.compile(r"\b(?:second|both|two|other one)\b", re.I)
 _OPEN = re.compile(r"\bopen\w*\b", re.I)
 _CLOSED = re.compile(r"\b(?:closed|shut|before|first|inside|if|when)\b", re.I)
-_HOLD = re.compile(r"\b(?:take|pick\w*(?: \w+)? up|grab|hold\w*|carry\w*|have)\b.*\b(?:before|first|until)\b", re.I)
+_HOLD = re.compile(
+    r"\b(?:take|pick\w*(?: \w+)? up|grab|hold\w*|carry\w*|have)\b.*\b(?:before|first|until)\b", re.I
+)
 _GO = re.compile(r"\b(?:go|walk|move) to\b.*\bbefore\b|\b(?:be|stand) (?:at|near)\b.*\b(?:before|to)\b", re.I)
 _FINISH = re.compile(
     r"\b(?:clean|wash|heat|cool)\w*\b.*\bbefore\b.*\b(?:put|plac|mov)|"
@@ -83,14 +89,21 @@ _WORDS = {
     "cool": "cool", "chill": "cool",
 }  # fmt: skip
 _DOING = r"(clean|wash|rinse|heat|warm|cook|cool|chill)(?:s|es|ed|ing)?\b"
-_DO_WITH = re.compile(rf"\b{_DOING}.*?\b(?:with|using|in|at|by)\s+(?:the |an? )?[\"'“‘]?([a-z]+(?: [a-z]+)?)", re.I)
-_USE_TO = re.compile(rf"\b(?:use|the)\s+(?:the |an? )?[\"'“‘]?([a-z]+(?: [a-z]+)?)[\"'”’]?\s+(?:to|for|is for)\s+{_DOING}", re.I)
+_DO_WITH = re.compile(
+    rf"\b{_DOING}.*?\b(?:with|using|in|at|by)\s+(?:the |an? )?[\"'“‘]?([a-z]+(?: [a-z]+)?)", re.I
+)
+_USE_TO = re.compile(
+    rf"\b(?:use|the)\s+(?:the |an? )?[\"'“‘]?([a-z]+(?: [a-z]+)?)[\"'”’]?\s+(?:to|for|is for)\s+{_DOING}",
+    re.I,
+)
 _SEARCH = re.compile(
-    r"\b(?:look|search|check|hunt|seek)\w*\s+(?:first\s+)?for\s+(?:an? |the |some |any )?[\"'“‘]?([a-z]+(?: [a-z]+)??)[\"'”’]?"
+    r"\b(?:look|search|check|hunt|seek)\w*\s+(?:first\s+)?for\s+(?:an? |the |some |any )?"
+    r"[\"'“‘]?([a-z]+(?: [a-z]+)??)[\"'”’]?"
     r"\s*(?:first|,)?\s*(?:in|on|at|inside)(?:/on)?\s*:?\s*(.+)", re.I,
 )  # fmt: skip
 _ARE_IN = re.compile(
-    r"^\W*(?:an? |the |some )?[\"'“‘]?([a-z]+(?: [a-z]+)?)[\"'”’]?\s+(?:is|are|can be|may be|will be|tends? to be)\s+"
+    r"^\W*(?:an? |the |some )?[\"'“‘]?([a-z]+(?: [a-z]+)?)[\"'”’]?\s+"
+    r"(?:is|are|can be|may be|will be|tends? to be)\s+"
     r"(?:\w+\s+){0,3}?(?:in|on|at|inside)(?:/on)?\s*:?\s*(.+)", re.I,
 )  # fmt: skip
 _AMP = re.compile(r"\b((?:desk|floor|table)?\s?lamp)\b", re.I)
@@ -143,7 +156,30 @@ def _typed(text: str) -> Rule | None:
     return None
 
 
-_FILLER = frozenset("and or then the a an in on at of if to before first also it is usually often you".split())
+_FILLER = frozenset(
+    [
+        "and",
+        "or",
+        "then",
+        "the",
+        "a",
+        "an",
+        "in",
+        "on",
+        "at",
+        "of",
+        "if",
+        "to",
+        "before",
+        "first",
+        "also",
+        "it",
+        "is",
+        "usually",
+        "often",
+        "you",
+    ]
+)
 
 
 def _noun(words: str) -> str:
@@ -158,7 +194,11 @@ def _noun(words: str) -> str:
 def _places(text: str) -> tuple[str, ...]:
     text = re.split(r"[.;!]", text, maxsplit=1)[0]
     parts = re.split(r",|/|\band\b|\bor\b|\bthen\b|\bin\b|\bon\b|>", text)
-    names = [_noun(re.sub(r"^\W*(?:the|an?|some|any)\s+", "", part.strip())) for part in parts if part.strip(" '\"“”‘’")]
+    names = [
+        _noun(re.sub(r"^\W*(?:the|an?|some|any)\s+", "", part.strip()))
+        for part in parts
+        if part.strip(" '\"“”‘’")
+    ]
     return tuple(dict.fromkeys(name for name in names if name))[:8]
 
 

@@ -18,6 +18,8 @@ from .reviewing import review
 
 PLACES = 5
 """Longest list of places in a rule that is written here."""
+BLAME = (2, 2)
+"""A rule is blamed for lost games when wrong > a * right + b: a game can be lost for many reasons."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ def improve(examples: Sequence[Example], known: Sequence, draw: Draw) -> list[di
             edits.append({"op": "drop", "id": shown.id, "support": against})
         else:
             present.setdefault(rule.about, (shown, rule))
-    return edits + _appliances(evidence, present, draw) + _places(evidence, present, draw) + _habits(evidence, present, draw)
+    return (
+        edits
+        + _appliances(evidence, present, draw)
+        + _places(evidence, present, draw)
+        + _habits(evidence, present, draw)
+    )
 
 
 def _comes_to_mind(rule: Rule, support: Sequence[str], draw: Draw) -> bool:
@@ -145,7 +152,10 @@ def unite(known: Sequence, draw: Draw) -> list[dict]:
         if kept and not _harmful([shown for shown, _ in kept]):
             merged.append(kept)
     merged.sort(key=lambda kept: -sum(shown.support for shown, _ in kept))
-    return [{"text": _pooled(kept, draw), "from": list(dict.fromkeys(shown.id for shown, _ in kept))} for kept in merged]
+    return [
+        {"text": _pooled(kept, draw), "from": list(dict.fromkeys(shown.id for shown, _ in kept))}
+        for kept in merged
+    ]
 
 
 def _settled(found: list, draw: Draw) -> list:
@@ -174,6 +184,5 @@ def _pooled(kept: list, draw: Draw) -> str:
 
 
 def _harmful(found: Sequence) -> bool:
-    """A game can be lost for many reasons: only a rule far more often wrong than right is blamed."""
     wrong, right = sum(shown.wrong for shown in found), sum(shown.right for shown in found)
-    return wrong > 2 * right + 2
+    return wrong > BLAME[0] * right + BLAME[1]

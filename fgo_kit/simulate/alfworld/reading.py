@@ -13,7 +13,8 @@ Turn = tuple[str, str]
 NOTHING = "Nothing happens"
 VERBS = ("clean", "heat", "cool")
 _ADJECTIVES = {
-    "clean": "clean", "cleaned": "clean", "washed": "clean", "rinsed": "clean", "wash": "clean", "rinse": "clean",
+    "clean": "clean", "cleaned": "clean", "washed": "clean", "rinsed": "clean", "wash": "clean",
+    "rinse": "clean",
     "hot": "heat", "heated": "heat", "warm": "heat", "cooked": "heat", "heat": "heat", "warmed": "heat",
     "cold": "cool", "cool": "cool", "cooled": "cool", "chilled": "cool", "chill": "cool",
 }  # fmt: skip
@@ -27,7 +28,9 @@ _LIGHT = re.compile(
     r"(?:under|with|by|using|in|beneath|near)\s+(?:the |an? )?(?:light of (?:the |an? )?)?(.+)",
     re.I,
 )
-_THEN = re.compile(rf"\b(\w+)\s+(?:{_ARTICLE})(.+?)\s+and\s+(?:then\s+)?(?:put|place|move)\s+it{_IN}(.+)", re.I)
+_THEN = re.compile(
+    rf"\b(\w+)\s+(?:{_ARTICLE})(.+?)\s+and\s+(?:then\s+)?(?:put|place|move)\s+it{_IN}(.+)", re.I
+)
 _PUT = re.compile(rf"\b(?:put|place|move|bring)\s+(?:{_ARTICLE})?(.+?){_IN}(.+)", re.I)
 
 
@@ -132,7 +135,7 @@ class Memory:
 
     here: the receptacles it stands at; seen: things by receptacle, as last seen; closed: receptacles seen
     closed and not opened since; held: what it carries; done: (verb, thing) that worked; placed: things it
-    put down, with their receptacle; failed: how often an action did nothing; put: the verb that put things down.
+    put down, with their receptacle; failed: how often an action did nothing; put: the verb it took.
     """
 
     here: list[str] = field(default_factory=list)
@@ -172,7 +175,11 @@ def read_action(action: str) -> tuple[str, str, str]:
     verb, _, rest = text.partition(" ")
     if verb == "go":
         return "go", rest.removeprefix("to ").strip(), ""
-    return (verb, rest, "") if verb in ("open", "close", "use", "examine", "look", "inventory") else ("", text, "")
+    return (
+        (verb, rest, "")
+        if verb in ("open", "close", "use", "examine", "look", "inventory")
+        else ("", text, "")
+    )
 
 
 def remember(turns: Iterable[Turn]) -> Memory:

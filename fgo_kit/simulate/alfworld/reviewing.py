@@ -1,4 +1,4 @@
-"""Evaluator: what a game's turns show went wrong, and where things were found. The optimiser reads the same."""
+"""Evaluator: what a game's turns show went wrong, where things were found. The optimiser reads the same."""
 
 from __future__ import annotations
 
@@ -116,7 +116,11 @@ def _omitted(game: Game, memory: Memory) -> list[Fault]:
 def _found(game: Game) -> tuple[tuple[str, str], ...]:
     """(kind of thing, kind of receptacle) where the things that the goal names were first seen."""
     memory, found = Memory(), {}
-    wanted = () if game.goal is None else (game.goal.thing, *((game.goal.target,) if game.goal.verb == "look" else ()))
+    wanted = (
+        ()
+        if game.goal is None
+        else (game.goal.thing, *((game.goal.target,) if game.goal.verb == "look" else ()))
+    )
     for action, result in game.turns:
         update(memory, action, result)
         for thing in wanted:
@@ -149,7 +153,8 @@ def judge(game: Game, won: bool, noticed: Callable[[int], float], draw: Draw) ->
 _TOLD = (
     ("open", "was closed and was not opened"), ("repeat", "repeated an action that had done nothing"),
     ("hold", "did not hold"), ("go", "it was not at the"), ("second", "the second"), ("finish", "too early"),
-    ("once", "had been searched before"), ("lamp", "the lamp has to be used"), ("clean", "does not clean"), ("heat", "does not heat"), ("cool", "does not cool"),
+    ("once", "had been searched before"), ("lamp", "the lamp has to be used"), ("clean", "does not clean"),
+    ("heat", "does not heat"), ("cool", "does not cool"),
 )  # fmt: skip
 _WRONG = re.compile(r"went wrong: ([^.]*)")
 
