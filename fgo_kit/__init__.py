@@ -24,8 +24,8 @@ from .trajectories import optimiser_tokens, read_trajectories
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "load_benchmark", "load_llm", "merging", "method", "optimiser_tokens", "preset", "read_trajectories", "report",
-    "run",
+    "estimate", "load_benchmark", "load_llm", "merging", "method", "optimiser_tokens", "preset",
+    "read_trajectories", "report", "run",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "logisticsqa")

@@ -75,7 +75,8 @@ def show_groups(table: pd.DataFrame) -> pd.DataFrame:
     tasks = table.drop_duplicates("group").set_index("group")["tasks"]
     order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
     wide = wide.loc[order, list(tasks.index)]
-    return wide.rename(columns={group: f"{group} ({count})" for group, count in tasks.items()}).rename_axis(columns=None)
+    titles = {group: f"{group} ({count})" for group, count in tasks.items()}
+    return wide.rename(columns=titles).rename_axis(columns=None)
 
 
 def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], reference: str) -> dict:
