@@ -1,6 +1,6 @@
 """The trajectory browser and the monitor in a real browser: speed, keyboard, hostile text, Stop."""
 
-# ruff: noqa: E501  (cells and scripts are quoted as they run)
+
 
 import json
 
