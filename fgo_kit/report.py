@@ -75,6 +75,7 @@ def show_groups(table: pd.DataFrame) -> pd.DataFrame:
     tasks = table.drop_duplicates("group").set_index("group")["tasks"]
     order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
     wide = wide.loc[order, list(tasks.index)]
+    wide = wide.droplevel("llm") if table["llm"].nunique() == 1 else wide
     titles = {group: f"{group} ({count})" for group, count in tasks.items()}
     return wide.rename(columns=titles).rename_axis(columns=None)
 

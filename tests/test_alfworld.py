@@ -86,6 +86,7 @@ def test_no_generated_game_is_won_at_the_start():
         receptacles = scenes.plans[game["plan"]]["receptacles"]
         lie = [kind_of(receptacles[i][0]) for name, i in game["objects"] if kind_of(name) == game["object"]]
         assert lie and game["receptacle"] not in lie
+        assert game["object"] not in scenes.logic["affords"]["toggleable"]  # what is used cannot be carried
         assert len(lie) > 1 or game["type"] != "pick_two_obj_and_place"
         assert len(game["walkthrough"]) < 20
 

@@ -186,6 +186,8 @@ def make_game(game_id: str, kind: str, able: list[tuple], world, rng: np.random.
     plan, pairs = able[rng.integers(len(able))]
     things = sorted({thing for thing, _ in pairs})
     thing = things[rng.integers(len(things))]
+    while thing == "DeskLamp":  # can be used, but not carried
+        thing = things[rng.integers(len(things))]
     holders = [holder for t, holder in pairs if t == thing]
     holder = holders[rng.integers(len(holders))]
     room = Room(plan, constants.VAL_RECEPTACLE_OBJECTS, rng)
