@@ -363,7 +363,8 @@ def test_a_failing_branch_stops_its_siblings_in_together(log):
 # -- interrupts and crashes
 
 HANGING = """
-import os, time
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from test_meter import FakeLLM, Meter, CallLog, chat, place, Cancelled, Reply, Usage
 class Hanging(FakeLLM):
     def answer(self, messages, sample):
