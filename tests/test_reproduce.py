@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import nbformat
@@ -27,6 +28,8 @@ def write(folder, name, *cells, parameters=None):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a space in its name that holds notebooks/, figures/ and the executed copies."""
+    for name in ("FGO_HEADLESS", "JUPYTER_PATH"):  # the command sets them; here they are put back
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     root = tmp_path / "a b"
     (root / "figures" / "fast").mkdir(parents=True)
     monkeypatch.setattr(reproduce, "FIGURES", root / "figures")

@@ -184,7 +184,7 @@ def test_it_merges_duplicates_and_keeps_what_it_cannot_read():
     ([{"role": "system", "content": "x"}], "finds no section it can read"),
     ([{"role": "user", "content": "<document>\nnever closed"}], "no whole <document> ... </document> section"),
     ([{"role": "user", "content": "<modules>\nnever closed"}], "no whole <modules> ... </modules> section"),
-    ([{"role": "user", "content": "<trajectories>\nx\n</trajectories>"}], "no whole <module> ... </module> section"),
+    ([{"role": "user", "content": "<trajectories>\n<document>\nx\n</document>\n</trajectories>"}], "no whole <module> ... </module> section"),
     ([{"role": "user", "content": "<document>a</document><expected>b</expected>"}], "no whole <action>"),
 ])  # fmt: skip
 def test_a_prompt_it_cannot_read_is_refused_with_the_reason(messages, says):

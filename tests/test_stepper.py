@@ -116,6 +116,7 @@ def test_a_budget_bounds_merging_by_hand(source):
 
 
 def test_the_plain_page_stands_in_for_the_widget(stepper, monkeypatch):
+    monkeypatch.delenv("FGO_HEADLESS", raising=False)
     stepper.do("merge")
     data = stepper._repr_mimebundle_()[0]
     assert WIDGET_MIME in data
