@@ -1,0 +1,115 @@
+"""The seeded generator of GAIA-like.
+
+python data/gaia_like/make.py [--seed 0] [--out FILE]    the compact file: the same seed gives the same bytes
+python data/gaia_like/make.py --check                    solve every task by its oracle, through the real tools
+python data/gaia_like/make.py --describe                 the tables of README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import lzma
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+
+import level1  # noqa: E402, F401
+import level1_more  # noqa: E402, F401
+import level1_unseen  # noqa: E402, F401
+import level2  # noqa: E402, F401
+import level2_more  # noqa: E402, F401
+import level2_unseen  # noqa: E402, F401
+import level3  # noqa: E402, F401
+import level3_more  # noqa: E402, F401
+import level3_unseen  # noqa: E402, F401
+from parts import FAMILIES, PROCEDURES, Made, make_task  # noqa: E402
+
+from fgo_kit.benchmarks.gaia_score import score  # noqa: E402
+
+# (split, families seen in training, tasks)
+SPLITS = (("train", True, 256), ("gate", True, 64), ("test", True, 64), ("test", False, 64))
+
+
+def plan(seed: int) -> list[tuple[str, str, int]]:
+    """(split, family, number) of every task in the order of the file; families as equal in number as can be."""
+    rng = np.random.default_rng([20250601, seed])
+    made: list[tuple[str, str, int]] = []
+    for split in ("train", "gate", "test"):
+        drawn = []
+        for at, (name, seen, size) in enumerate(SPLITS):
+            if name == split:
+                drawn += [(family, 1000 * at + n) for family, n in _shares(rng, seen, size)]
+        made += [(split, *drawn[i]) for i in rng.permutation(len(drawn))]
+    return made
+
+
+def _shares(rng, seen: bool, size: int) -> list[tuple[str, int]]:
+    """`size` (family, running number): level after level in turn, so that no level has two tasks more than another."""
+    levels = [[f.name for f in FAMILIES.values() if f.level == level and f.seen == seen] for level in (1, 2, 3)]
+    order = [[names[i] for i in rng.permutation(len(names))] for names in levels]
+    turns = [order[at % 3][(at // 3) % len(order[at % 3])] for at in range(size)]
+    return [(family, turns[:at].count(family)) for at, family in enumerate(turns)]
+
+
+def tasks(seed: int = 0):
+    """(row of the file, the task with its oracle and misreadings) for every task."""
+    numbers = dict.fromkeys(("train", "gate", "test"), 0)
+    for split, name, number in plan(seed):
+        made, traps = make_task(FAMILIES[name], [20250601, seed, zlib.crc32(name.encode()), number], score)
+        yield row(f"{split}-{numbers[split]:03d}", split, name, made, traps), made
+        numbers[split] += 1
+
+
+def row(task_id: str, split: str, name: str, made: Made, traps: set[str]) -> dict:
+    """A line of the file: the official columns and our own. The oracle and the misreadings stay out."""
+    steps = ["Read the attached files and the notes in them."] + [PROCEDURES[t] for t in PROCEDURES if t in traps]
+    steps.append("Work out the answer and give it in the form that is asked for.")
+    tools = ["search, open_page"] if name.startswith("web_") else ["read_file", "run_python"]
+    single = next(iter(made.files)) if len(made.files) == 1 else ""
+    return {
+        "task_id": task_id, "Question": made.question, "Level": FAMILIES[name].level, "Final answer": made.answer,
+        "file_name": single,
+        "Annotator Metadata": {
+            "Steps": "\n".join(f"{n}. {step}" for n, step in enumerate(steps, 1)), "Number of steps": str(len(steps)),
+            "How long did this take?": "", "Tools": "\n".join(f"{n}. {tool}" for n, tool in enumerate(tools, 1)),
+            "Number of tools": str(len(tools)),
+        },
+        "split": split, "family": name, "seen": FAMILIES[name].seen,
+        "files": {
+            file: {"text": held} if isinstance(held, str) else {"base64": base64.b64encode(held).decode()}
+            for file, held in made.files.items()
+        },
+    }  # fmt: skip
+
+
+def packed(rows: list[dict]) -> bytes:
+    """The rows as xz-compressed JSON lines; the settings are fixed, so equal rows give equal bytes."""
+    text = "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in rows)
+    return lzma.compress(text.encode("utf-8"), check=lzma.CHECK_CRC64, preset=9 | lzma.PRESET_EXTREME)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=HERE / "tasks.jsonl.xz")
+    parser.add_argument("--check", action="store_true", help="solve every task of the shipped file by its oracle")
+    parser.add_argument("--describe", action="store_true", help="print tables of the shipped file")
+    given = parser.parse_args()
+    if given.check or given.describe:
+        import baselines
+
+        print(baselines.check(given.seed) if given.check else baselines.describe(given.seed))
+        return
+    given.out.write_bytes(packed([line for line, _ in tasks(given.seed)]))
+    print(f"{given.out}: {given.out.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
