@@ -1,0 +1,299 @@
+"""From tool outputs to one table: which sheets and files belong together, joined by keys, with corrections.
+
+What is done beyond the plainest reading is a *treatment* that is switched on by name (see `TREATMENTS`): a
+naive solver switches few of them on, rules switch more on.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from . import units
+from .question import STOP, Query, stem, words
+from .tables import Document, date, number, read
+
+TREATMENTS = (
+    "skip", "once", "missing", "totals", "scale", "convert", "newest", "correct", "all", "keys", "legend", "decoys",
+    "form", "round", "order", "notes",
+)  # fmt: skip
+"""What may be done to the data or the answer. "skip=x" leaves out what is marked x, "skip" what common words
+mark as not counting; "x?" heeds what question and notes say against x."""
+_KEY = re.compile(r"[\s_./-]+")
+_VERSION = re.compile(r"(?:^|[_ -])(?:v|ver|version|rev|revision|r)?[_ -]?(\d{1,2})(?=\.\w+$|$)|[_ -]?(old|new|revised|rev|final|draft|original)(?=\.\w+$|$)", re.I)
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_DRAFT = re.compile(r"\b(?:draft|not (?:yet )?approved|unapproved|provisional|proposal)\b", re.I)
+_FIRST = re.compile(r"\b(?:first|original|initial) (?:version|edition|revision|draft)\b|\boriginally\b", re.I)
+_UPDATED = re.compile(r"\b(?:updated|issued|dated?|as of|version of|revised|stand)\b\D{0,12}(\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4})", re.I)
+_CORRECTION = re.compile(r"\b(?:correct\w*|errat\w*|amend\w*|instead of|should (?:be|read)|replac\w*|mistake\w*|wrong\w*|now)\b", re.I)
+_NOT_BUT = re.compile(r"\bnot\s+([\d.,:]+)\D{1,12}?\bbut\s+([\d.,:]+)|([\d.,:]+)\D{0,12}?\b(?:instead of|rather than|\(not|, not)\s+[\d.,:]+", re.I)
+_FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?::\d\d)?(?:\.\d+)?(?![\w-])")
+_DATED = re.compile(r"\b(?:valid|date|from|since|effective|updated|issued|time)\b")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of a file, under plain column names, with the unit of each column."""
+
+    file: str
+    title: str
+    headers: tuple[str, ...]
+    units: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass
+class Row:
+    """One record: cells by column name, the units of its columns, the file and the sheet it stands in."""
+
+    cells: dict[str, str]
+    units: dict[str, str]
+    file: str
+    title: str
+
+
+@dataclass(frozen=True)
+class World:
+    """All that was read: sheets, and every line outside tables with the file it stands in."""
+
+    sheets: tuple[Sheet, ...]
+    lines: tuple[tuple[str, str], ...]
+    order: tuple[str, ...]
+
+
+@dataclass
+class Frame:
+    """The rows that a question is about, and the names of their columns."""
+
+    rows: list[Row]
+    headers: list[str] = field(default_factory=list)
+    joined: set[str] = field(default_factory=set)
+
+
+def plain(key: str, loosely: bool) -> str:
+    """A key for comparison: exactly, or whatever its case, blanks and hyphens.
+
+    >>> plain("C-014", True), plain("c 014", True)
+    ('c014', 'c014')
+    """
+    return _KEY.sub("", key).casefold() if loosely else key
+
+
+@lru_cache(maxsize=1_024)
+def world(sources: tuple[tuple[str, str], ...]) -> World:
+    """Read tool outputs given as (file, text)."""
+    sheets, lines = [], []
+    for file, text in sources:
+        document: Document = read(text)
+        lines += [(file, line) for line in document.lines]
+        for table in document.tables:
+            named = [units.header(header) for header in table.headers]
+            names, seen = [], {}
+            for name, _ in named:
+                seen[name] = seen.get(name, 0) + 1
+                names.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+            sheets.append(Sheet(file, table.name, tuple(names), tuple(unit for _, unit in named), table.rows))
+    return World(tuple(sheets), tuple(lines), tuple(file for file, _ in sources))
+
+
+def frame(seen: World, query: Query, on: frozenset[str]) -> Frame | None:
+    """The rows that the question is about; None where no table was read."""
+    groups = _groups(seen)
+    if not groups:
+        return None
+    amends = [sheet for sheet in seen.sheets if _CORRECTION.search(sheet.title)]
+    chosen = [_chosen(sheets, seen, query, on) for sheets in groups]
+    best = max(range(len(chosen)), key=lambda at: (_appeal(chosen[at], query, seen), -at))
+    main = Frame(_rows(chosen[best]), list(chosen[best][0].headers))
+    others = [sheets for at, sheets in enumerate(chosen) if at != best and sheets]
+    for _ in range(2):
+        others = [sheets for sheets in others if not _join(main, sheets, query, on)]
+    if "correct" in on:
+        lines = [line for _, line in seen.lines if _CORRECTION.search(line)]
+        lines += [" ".join(row) for sheet in amends for row in sheet.rows]
+        _correct(main, lines, query)
+    return main
+
+
+def _groups(seen: World) -> list[list[Sheet]]:
+    """Sheets of the same columns belong together."""
+    groups: dict[tuple, list[Sheet]] = {}
+    for sheet in seen.sheets:
+        if _CORRECTION.search(sheet.title):
+            continue
+        groups.setdefault(sheet.headers, []).append(sheet)
+    return list(groups.values())
+
+
+def _chosen(sheets: list[Sheet], seen: World, query: Query, on: frozenset[str]) -> list[Sheet]:
+    """Those of the sheets of one kind that a solver uses."""
+    files = list(dict.fromkeys(sheet.file for sheet in sheets))
+    if len(files) > 1:
+        files = _fitting(files, seen, query, on)
+        sheets = [sheet for sheet in sheets if sheet.file in files]
+    if len(sheets) > 1 and "all" not in on:
+        named = [sheet for sheet in sheets if sheet.title and sheet.title.casefold() in query.text.casefold()]
+        sheets = (named or sheets)[:1]
+    return sheets
+
+
+def _fitting(files: list[str], seen: World, query: Query, on: frozenset[str]) -> list[str]:
+    years = {file: _YEAR.findall(file.rsplit("/", 1)[-1]) for file in files}
+    if query.years and any(years.values()) and "decoys" in on:
+        files = [file for file in files if not years[file] or set(years[file]) & set(query.years)] or files
+    families: dict[str, list[str]] = {}
+    for file in files:
+        families.setdefault(_VERSION.sub("", file.rsplit("/", 1)[-1].rsplit(".", 1)[0]), []).append(file)
+    kept = []
+    for versions in families.values():
+        bare = [file for file in versions if _VERSION.search(file.rsplit(".", 1)[0])]
+        if len(versions) > 1 and len(bare) >= len(versions) - 1 and len(families) < len(files):
+            if "newest" not in on or ("newest?" in on and _FIRST.search(query.text)):
+                kept.append(versions[0])
+                continue
+            good = [file for file in versions if not ("newest?" in on and _is_draft(file, seen))] or versions
+            kept.append(max(good, key=lambda file: (_age(file, seen), versions.index(file))))
+        else:
+            kept += versions
+    return [file for file in files if file in kept]
+
+
+def _is_draft(file: str, seen: World) -> bool:
+    return any(_DRAFT.search(line) for where, line in seen.lines if where == file)
+
+
+def _age(file: str, seen: World):
+    """How new a version is: by the date it names, else by its number."""
+    for where, line in seen.lines:
+        if where == file and (found := _UPDATED.search(line)):
+            return date(found[1]) or (0, 0, 0)
+    found = _VERSION.search(file.rsplit(".", 1)[0])
+    return (0, 0, int(found[1]) if found and found[1] else 1 if found and found[2].casefold() in ("new", "revised", "rev", "final") else 0)
+
+
+def mentioned(value: str, text: str) -> bool:
+    """Whether a cell's value stands in a text as whole words."""
+    value = value.strip()
+    if len(value) < 2 or value.casefold() in STOP or not any(map(str.isalnum, value)):
+        return False
+    return re.search(rf"(?<![\w]){re.escape(value.casefold())}(?:s|'s)?(?![\w])", text.casefold()) is not None
+
+
+def _appeal(sheets: list[Sheet], query: Query, seen: World) -> float:
+    """How likely a table holds the records that the question is about."""
+    if not sheets:
+        return -1.0
+    headers = {word for header in sheets[0].headers for word in words(header)}
+    told = {word for sheet in sheets for word in words(f"{sheet.title} {sheet.file.rsplit('/', 1)[-1]}")}
+    rows = sum(len(sheet.rows) for sheet in sheets)
+    hits = len(headers & query.words) + 0.5 * len(told & query.words) + (1.0 if query.group in headers and query.group else 0)
+    return hits + min(rows, 40) / 10 + (0.5 if "status" in headers else 0) + 0.3 * len(sheets[0].headers)
+
+
+def _rows(sheets: list[Sheet]) -> list[Row]:
+    found = []
+    for sheet in sheets:
+        by_name = {name: unit for name, unit in zip(sheet.headers, sheet.units, strict=True) if unit}
+        found += [Row(dict(zip(sheet.headers, row, strict=True)), by_name, sheet.file, sheet.title) for row in sheet.rows]
+    return found
+
+
+def _join(main: Frame, sheets: list[Sheet], query: Query, on: frozenset[str]) -> bool:
+    """Add the columns of another table by the key that both share; False where they share none."""
+    loosely = "keys" in on
+    rows = _rows(sheets)
+    pair = _key_pair(main, rows, sheets[0].headers)
+    if pair is None:
+        return False
+    mine, theirs = pair
+    by_key: dict[str, list[Row]] = {}
+    for row in rows:
+        by_key.setdefault(plain(row.cells.get(theirs, ""), loosely), []).append(row)
+    dated = next((name for name in sheets[0].headers if _DATED.search(name) and date(rows[0].cells.get(name, ""))), "")
+    for row in main.rows:
+        found = by_key.get(plain(row.cells.get(mine, ""), loosely))
+        if not found:
+            continue
+        other = _valid(found, dated, row, query) if dated and len(found) > 1 and "newest" in on else found[0]
+        for name, value in other.cells.items():
+            if name != theirs and name not in main.headers:
+                row.cells[name] = value
+                if name in other.units:
+                    row.units[name] = other.units[name]
+    for name in sheets[0].headers:
+        if name != theirs and name not in main.headers:
+            main.joined.add(name)
+    main.headers += [name for name in sheets[0].headers if name not in main.headers and name != theirs]
+    return True
+
+
+def _valid(found: list[Row], dated: str, row: Row, query: Query) -> Row:
+    """The version in force at the date of the row or of the question, else the newest."""
+    when = next((day for name, cell in row.cells.items() if "date" in name and (day := date(cell))), None)
+    when = when or (query.span[-1] if query.span else (*query.month, 28) if query.month else None)
+    past = [one for one in found if when is None or (date(one.cells.get(dated, "")) or (0, 0, 0)) <= when]
+    return max(past or found[:1], key=lambda one: date(one.cells.get(dated, "")) or (0, 0, 0))
+
+
+def _key_pair(main: Frame, rows: list[Row], headers: tuple[str, ...]) -> tuple[str, str] | None:
+    best, most = None, 0.0
+    for theirs in headers:
+        values = {plain(row.cells.get(theirs, ""), True) for row in rows} - {""}
+        if not values or all(number(value) is not None for value in values) and theirs not in main.headers:
+            continue
+        for mine in main.headers:
+            own = [plain(row.cells.get(mine, ""), True) for row in main.rows]
+            share = sum(value in values for value in own) / max(1, len(own))
+            same = set(words(mine)) & set(words(theirs))
+            score = share + (0.5 if same else 0) - (0.8 if theirs in ("status", "date", "unit", "note") else 0)
+            if share >= 0.3 and score > max(most, 0.5):
+                best, most = (mine, theirs), score
+    return best
+
+
+def _correct(main: Frame, lines: list[str], query: Query) -> None:
+    """Replace the figures that lines elsewhere correct: where a line names records and a new figure."""
+    for line in lines:
+        touched = _named(main, line)
+        figures = [text for text in _FIGURE.findall(line)]
+        for row in touched:
+            mine = {cell.strip() for cell in row.cells.values()}
+            new = _new_figure(line, figures, row)
+            column = _figure_column(main, row, query, line) if new else ""
+            if column and new not in {row.cells.get(column)} | (mine if len(mine) < 2 else set()):
+                row.cells[column] = new
+
+
+def _named(main: Frame, line: str) -> list[Row]:
+    """The rows that most of the values in a line speak of."""
+    scores = []
+    for row in main.rows:
+        texts = [cell for cell in row.cells.values() if cell and (number(cell) is None or len(cell) > 4)]
+        scores.append(sum(len(cell) > 1 and mentioned(cell, line) for cell in texts))
+    most = max(scores, default=0)
+    found = [row for row, score in zip(main.rows, scores, strict=True) if score == most and most > 0]
+    return found if len(found) <= max(3, len(main.rows) // 6) else []
+
+
+def _new_figure(line: str, figures: list[str], row: Row) -> str:
+    if found := _NOT_BUT.search(line):
+        return (found[2] or found[3]).strip(".,")
+    old = {cell.strip() for cell in row.cells.values()}
+    fresh = [figure for figure in figures if figure not in old]
+    return fresh[-1].replace(",", "") if fresh else ""
+
+
+def _figure_column(main: Frame, row: Row, query: Query, line: str) -> str:
+    numeric = [name for name in main.headers if number(row.cells.get(name, "")) is not None and not is_id(name)]
+    told = [name for name in numeric if set(words(name)) & set(words(line))]
+    asked = [name for name in numeric if set(words(name)) & query.words]
+    return (told or asked or numeric or [""])[-1]
+
+
+def is_id(name: str) -> bool:
+    """Whether a column's name says that it numbers things."""
+    return bool({"id", "no", "nr", "number", "pos", "bib", "request", "code", "year", "zip", "key"} & set(words(name)))
+
+
+__all__ = ["TREATMENTS", "Frame", "Row", "World", "frame", "is_id", "mentioned", "plain", "replace", "stem", "world"]
