@@ -142,10 +142,17 @@ def _cached_text(files: tuple, name: str) -> str:
 
 
 def _run_python(desk: Desk, code: str) -> str:
-    done = sandbox.run(code, desk.files, unsafe=desk.unsafe)
+    return _cached_run(tuple(sorted(desk.files.items())), code, desk.unsafe)
+
+
+@lru_cache(maxsize=4096)
+def _cached_run(files: tuple, code: str, unsafe: bool) -> str:
+    """A program that ended well is run once: grids of runs ask for the same ones again and again."""
+    done = sandbox.run(code, dict(files), unsafe)
     if done.problem:
-        raise ToolProblem(f"{done.problem}\n{done.output}".strip())
-    return cut(done.output) if done.output else "(the program printed nothing)"
+        output = done.output if len(done.output) <= PAGE else f"...{done.output[-PAGE:]}"
+        raise ToolProblem(f"{done.problem}\n{output}".strip())
+    return done.output or "(the program printed nothing)"
 
 
 _OPERATORS = {
