@@ -7,7 +7,7 @@ from fractions import Fraction
 import pools
 from formats import sheet_rows, table, workbook
 from oracle import program
-from parts import counted, even_if, exact, family, notes, repeats, rounded, statuses
+from parts import counted, even_if, exact, family, notes, paged, repeats, rounded, statuses
 
 
 @family(1, seen=True)
@@ -16,7 +16,7 @@ def order_total(d):
     here, scale = cities[0], d.trap("scale", 0.3)
     rows = [
         {"order_id": f"A{n}", "date": d.day(), "customer": d.pick(pools.FIRMS), "city": city}
-        for n, city in enumerate(d.spread(cities, d.number(18, 28)), d.number(1000, 8000))
+        for n, city in enumerate(d.spread(cities, d.size(18, 28, 130)), d.number(1000, 8000))
     ]
     dead = statuses(d, rows)
     column = d.pick(("amount (EUR thousand)", "amount (kEUR)")) if scale else "amount (EUR)"
@@ -49,7 +49,7 @@ print(sum(int(r[column]) for r in rows if r["city"] == city) * factor)
 """
     return (
         question,
-        {"orders.csv": table(rows, words)},
+        {"orders.csv": paged(d, table(rows, words), rows)},
         solve,
         program(check, "orders.csv", city=here, column=column, factor=factor, whole="status_all" in d.traps),
     )

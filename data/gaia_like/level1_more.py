@@ -15,7 +15,7 @@ def log_errors(d):
     services = d.some(pools.SERVICES, 3)
     here, rows = services[0], []
     tests, again = d.trap("status", 0.4), d.trap("dup", 0.4)
-    long = d.trap("all", 0.3)
+    long = d.trap("cut", 0.3)
     minute = 0
     for n in range(d.number(110, 130) if long else d.number(26, 40)):
         minute += d.number(0, 4)
@@ -31,7 +31,7 @@ def log_errors(d):
     ]
 
     def solve(skip):
-        start = len("\n".join(lines)[:6000].splitlines()) if "all" in skip else None
+        start = len("\n".join(lines)[:6000].splitlines()) if "cut" in skip else None
         found = [row for row in rows[:start] if row[1] == "ERROR" and row[2] == here]
         found = [row for row in found if row[4] == "prod" or "status" in skip]
         return exact(len(found) if "dup" in skip else len({row[3] for row in found}))
@@ -104,7 +104,7 @@ def members_list(d):
         for n, name in enumerate(d.names(21))
     ]
     dead = statuses(d, rows, 0.45)
-    again = repeats(d, rows, 0.3)
+    again = repeats(d, rows)
 
     def solve(skip):
         kept = counted(d, again, skip, "id")

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 import pools
 from formats import sheet_rows, table, workbook
 from oracle import program
-from parts import Redraw, best, counted, even_if, exact, family, notes, repeats, rounded, statuses
+from parts import Redraw, best, counted, even_if, exact, family, notes, paged, repeats, rounded, statuses
 
 
 @family(1, seen=False)
@@ -17,12 +17,12 @@ def hours_worked(d):
     here, in_minutes = people[0], d.trap("unit", 0.5)
     rows = [
         {"entry": f"T{n}", "employee": name, "date": d.day(month=3)}
-        for n, name in enumerate(d.spread(people, d.number(20, 28)), d.number(100, 700))
+        for n, name in enumerate(d.spread(people, d.size(20, 28, 180)), d.number(100, 700))
     ]
     for row in rows:
         row["minutes" if in_minutes else "hours"] = d.number(35, 540) if in_minutes else d.number(2, 36) / 4
     dead = statuses(d, rows)
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
 
     def solve(skip):
         kept = [r for r in counted(d, rows, skip, "entry") if r["employee"] == here]
@@ -38,7 +38,7 @@ def hours_worked(d):
 rows = [r for r in once(live(table("timesheet.csv"), whole), "entry") if r["employee"] == here]
 show(sum(float(r["minutes"]) / 60 if "minutes" in r else float(r["hours"]) for r in rows), 2)
 """
-    text = table(rows, notes(d, dead, "entry", "entry"))
+    text = paged(d, table(rows, notes(d, dead, "entry", "entry")), rows)
     return (
         question,
         {"timesheet.csv": text},
@@ -94,7 +94,7 @@ def catalogue(d):
         title = f"{d.pick(('The Book of', 'A History of', 'Notes on', 'Songs of'))} {d.pick(nouns)}"
         rows.append({"id": f"B{310 + n}", "year": d.number(1985, 2022), "copies": d.number(1, 9), "title": title})
     dead = statuses(d, rows, 0.4)
-    rows = repeats(d, rows, 0.45)
+    rows = repeats(d, rows)
     year = d.number(1995, 2012)
 
     def solve(skip):
@@ -178,13 +178,13 @@ def survey_share(d):
     here = groups[0]
     rows = [
         {"response_id": f"R{n}", "group": group, "answer": d.pick(("yes", "yes", "no", "no", "no"))}
-        for n, group in enumerate(d.spread(groups, d.number(33, 42)), d.number(200, 900))
+        for n, group in enumerate(d.spread(groups, d.size(33, 42, 270)), d.number(200, 900))
     ]
     if d.trap("blank", 0.45):
         for row in d.some(rows, 7):
             row["answer"] = d.pick(("", "n/a"))
     dead = statuses(d, rows, 0.4)
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
 
     def solve(skip):
         kept = [r["answer"] for r in counted(d, rows, skip, "response_id") if r["group"] == here]
@@ -202,5 +202,5 @@ rows = once(live(table("survey.csv"), whole), "response_id")
 said = [r["answer"] for r in rows if r["group"] == here and r["answer"] in ("yes", "no")]
 show(100 * said.count("yes") / len(said), 1)
 """
-    text = table(rows, notes(d, dead, "response", "response_id", more))
+    text = paged(d, table(rows, notes(d, dead, "response", "response_id", more)), rows)
     return question, {"survey.csv": text}, solve, program(check, "survey.csv", here=here, whole="status_all" in d.traps)

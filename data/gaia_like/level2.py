@@ -13,7 +13,7 @@ from parts import Redraw, counted, even_if, exact, family, mangled, notes, plain
 @family(2, seen=True)
 def orders_country(d):
     countries, firms = d.some(pools.COUNTRIES, 3), d.some(pools.FIRMS, 7)
-    here, loose, scale = countries[0], d.trap("key"), d.trap("scale", 0.3)
+    here, loose, scale = countries[0], d.trap("key", 0.45), d.trap("scale", 0.3)
     lands = d.spread(countries, 7)
     keys = [f"C-{n:03d}" for n in d.some(range(1, 60), 7)]
     people = [{"customer_id": k, "name": f, "country": c} for k, f, c in zip(keys, firms, lands, strict=True)]
@@ -25,7 +25,7 @@ def orders_country(d):
         for n, k in enumerate(d.spread(keys, d.number(18, 26)), d.number(5000, 9000))
     ]  # fmt: skip
     dead = statuses(d, rows, 0.35)
-    rows = repeats(d, rows, 0.3)
+    rows = repeats(d, rows)
 
     def solve(skip):
         kept = counted(d, rows, skip, "order_id")
@@ -116,7 +116,7 @@ def expenses(d):
         for n, p in enumerate(d.spread(people, d.number(18, 26)), d.number(100, 900))
     ]
     dead = statuses(d, rows)
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
 
     def solve(skip):
         total = Fraction(0)

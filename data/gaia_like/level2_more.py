@@ -7,7 +7,21 @@ from fractions import Fraction
 import pools
 from formats import as_json, json_lines, table
 from oracle import program
-from parts import Redraw, best, counted, even_if, family, mangled, notes, plain_key, repeats, rounded, statuses, totals
+from parts import (
+    Redraw,
+    best,
+    counted,
+    even_if,
+    family,
+    mangled,
+    notes,
+    paged,
+    plain_key,
+    repeats,
+    rounded,
+    statuses,
+    totals,
+)
 
 
 @family(2, seen=True)
@@ -17,10 +31,10 @@ def category_sales(d):
     most = d.chance(0.7)
     rows = [
         {"sale_id": n, "category": c, "units": d.number(1, 60)}
-        for n, c in enumerate(d.spread(codes, d.number(20, 30)), d.number(5000, 9000))
+        for n, c in enumerate(d.spread(codes, d.size(20, 30, 330)), d.number(5000, 9000))
     ]
     dead = statuses(d, rows, 0.4)
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
 
     def solve(skip):
         sums = totals(counted(d, rows, skip, "sale_id"), "category", lambda r: r["units"])
@@ -41,14 +55,15 @@ for r in once(live(table("sales.csv"), whole), "sale_id"):
 print(names[(max if most else min)(sums, key=sums.get)])
 """
     lines = ["# Categories", "", "| code | name |", "|---|---|", *(f"| {c} | {pools.CATEGORIES[c]} |" for c in codes)]
-    files = {"sales.csv": table(rows, notes(d, dead, "sale", "sale_id")), "legend.md": "\n".join(lines) + "\n"}
+    sales = paged(d, table(rows, notes(d, dead, "sale", "sale_id")), rows)
+    files = {"sales.csv": sales, "legend.md": "\n".join(lines) + "\n"}
     return question, files, solve, program(check, *files, most=most, whole="status_all" in d.traps)
 
 
 @family(2, seen=True)
 def sensor_mean(d):
     sensors = [f"T-{n:02d}" for n in d.some(range(1, 40), 4)]
-    here, loose, gaps = sensors[0], d.trap("key", 0.3), d.trap("blank", 0.45)
+    here, loose, gaps = sensors[0], d.trap("key", 0.45), d.trap("blank", 0.45)
     offset = {s: d.number(-25, 25) / 10 or 0.7 for s in sensors}
     d.traps.add("rule")
     hole = d.pick(("", "n/a", "-999"))
@@ -56,7 +71,7 @@ def sensor_mean(d):
     for n, sensor in enumerate(d.spread(sensors, d.number(24, 32)), d.number(100, 500)):
         value = hole if gaps and d.chance(0.25) else f"{d.number(120, 290) / 10:.1f}"
         rows.append({"reading_id": n, "sensor": mangled(d, sensor) if loose and d.chance() else sensor, "value": value})
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
 
     def solve(skip):
         match = (lambda k: k) if "key" in skip else plain_key
@@ -72,8 +87,8 @@ def sensor_mean(d):
     )
     check = """
 offset = json.loads(text("calibration.json"))["offset"][here]
-rows = once(table("readings.csv"), "reading_id")
-values = [float(r["value"]) for r in rows if plain(r["sensor"]) == plain(here) and r["value"] not in ("", "n/a", "-999")]
+rows = [r for r in once(table("readings.csv"), "reading_id") if plain(r["sensor"]) == plain(here)]
+values = [float(r["value"]) for r in rows if r["value"] not in ("", "n/a", "-999")]
 show(sum(values) / len(values) + offset, 2)
 """
     more = [f"{hole} stands for a missing value."] if gaps and hole and d.chance(0.6) else []
@@ -181,13 +196,13 @@ def region_top(d):
     regions = d.some(pools.CITIES, 6)
     keys = [f"P-{n:03d}" for n in d.some(range(100, 400), 14)]
     region = dict(zip(keys, d.spread(regions, 14), strict=True))
-    loose = d.trap("key", 0.35)
+    loose = d.trap("key", 0.45)
     rows = [
         {"id": 700 + n, "respondent": mangled(d, k) if loose and d.chance(0.4) else k, "score": d.number(1, 20)}
         for n, k in enumerate(d.spread(keys, d.number(22, 30)))
     ]
     dead = statuses(d, rows, 0.4)
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
     plain = {plain_key(k): v for k, v in region.items()}
 
     def solve(skip):

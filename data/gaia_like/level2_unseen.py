@@ -7,7 +7,7 @@ from fractions import Fraction
 import pools
 from formats import as_json, pdf, sheet_rows, table, workbook
 from oracle import program
-from parts import best, counted, even_if, family, mangled, notes, plain_key, repeats, rounded, statuses
+from parts import best, counted, even_if, family, mangled, notes, paged, plain_key, repeats, rounded, statuses
 
 
 @family(2, seen=False)
@@ -17,7 +17,8 @@ def farm_grant(d):
     fixed = crops[0] if d.trap("correction", 0.4) else ""
     grant, after = {c: d.number(60, 340) for c in crops}, d.number(60, 340)
     rows = [
-        {"field_id": f"F{n}", "farm": f, "area": d.number(15, 480) / 10, "unit": d.pick(("ha", "acre")) if mixed else "ha",
+        {"field_id": f"F{n}", "farm": f, "area": d.number(15, 480) / 10,
+         "unit": d.pick(("ha", "acre")) if mixed else "ha",
          "crop": d.pick(crops)}
         for n, f in enumerate(d.spread(farms, d.number(18, 24)), d.number(10, 70))
     ]  # fmt: skip
@@ -196,7 +197,7 @@ print(names[points.most_common(1)[0][0]])
 @family(2, seen=False)
 def phone_bill(d):
     people = [f"K-{n}" for n in d.some(range(100, 999), 4)]
-    here, loose = people[0], d.trap("key", 0.3)
+    here, loose = people[0], d.trap("key", 0.45)
     zones = ("city", "country", "abroad")
     price = {z: d.number(low, low + 20) for z, low in zip(zones, (4, 15, 60), strict=True)}
     d.traps.add("rule")
@@ -204,10 +205,10 @@ def phone_bill(d):
     rows = [
         {"call_id": n, "customer": mangled(d, p) if loose and d.chance(0.4) else p, "zone": d.pick(zones),
          "seconds": d.number(8, 900)}
-        for n, p in enumerate(d.spread(people, d.number(22, 30)), d.number(1000, 9000))
+        for n, p in enumerate(d.spread(people, d.size(22, 30, 220)), d.number(1000, 9000))
     ]  # fmt: skip
     dead = statuses(d, rows, 0.35)
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
 
     def solve(skip):
         total = Fraction(0)
@@ -236,5 +237,5 @@ for r in once(live(table("calls.csv"), whole), "call_id"):
         total += minutes * price[r["zone"]]
 show(total, 2)
 """
-    files = {"calls.csv": table(rows, notes(d, dead, "call", "call_id")), "prices.pdf": pdf(pages)}
+    files = {"calls.csv": paged(d, table(rows, notes(d, dead, "call", "call_id")), rows), "prices.pdf": pdf(pages)}
     return question, files, solve, program(check, *files, here=here, whole="status_all" in d.traps)

@@ -204,8 +204,9 @@ def lab_batches(d):
     files = {}
     for n, rows in batches.items():
         name = "value (ug/l)" if n in micro else "value (mg/l)"
-        shown = [{"sample": r["sample"], "substance": r["substance"],
-                  name: r["value"] if n in micro or r["value"] in ("", "n/a") else r["value"] / 100} for r in rows]  # fmt: skip
+        shown = [{"sample": r["sample"], "substance": r["substance"], name: r["value"]} for r in rows]
+        for r in shown if n not in micro else ():
+            r[name] = r[name] / 100 if r[name] not in ("", "n/a") else r[name]
         files[f"batch_{n}.csv"] = table(shown)
     lines = ["# Protocol", "", "1 mg = 1000 ug. Empty or n/a: not measured.", ""]
     lines += [
@@ -248,7 +249,7 @@ def freight_manifest(d):
         for b in sorted(boxes)
     ]
     dead = statuses(d, rows, 0.4)
-    loose = d.trap("key", 0.3)
+    loose = d.trap("key", 0.45)
     ship = dict(zip(boxes, d.spread(ships, len(boxes)), strict=True))
     written = {b: mangled(d, b) if loose and d.chance(0.4) else b for b in boxes}
     mine = {written[b] for b in boxes if ship[b] == here}
@@ -275,8 +276,10 @@ def freight_manifest(d):
              "containers.csv": table(rows, notes(d, dead, "container", "container")), **tariffs}  # fmt: skip
     question = d.say(
         2,
-        f"What is the total freight for the ship {here} by the tariff in force{even_if(d, dead)}, in EUR? 1 lb = 0.4536 kg.",
-        f"How many EUR is the freight of all containers on the ship {here} at present{even_if(d, dead)} (1 lb = 0.4536 kg)?",
+        f"What is the total freight for the ship {here} by the tariff in force{even_if(d, dead)}, in EUR? "
+        "1 lb = 0.4536 kg.",
+        f"How many EUR is the freight of all containers on the ship {here} at present{even_if(d, dead)} "
+        "(1 lb = 0.4536 kg)?",
     )
     check = """
 best_day = ""
@@ -285,7 +288,8 @@ for name in ("tariff_a.pdf", "tariff_b.pdf"):
     day = re.search(r"valid from ([0-9-]+)", said)[1]
     if day > best_day:
         best_day, rate = day, {k: float(v) for k, v in re.findall(r"(\\w+) +([0-9.]+) EUR", said)}
-own = {plain(load.get("container")) for load in ET.fromstring(text("freight.zip/manifest.xml")) if load.get("ship") == here}
+loads = [load for load in ET.fromstring(text("freight.zip/manifest.xml")) if load.get("ship") == here]
+own = {plain(load.get("container")) for load in loads}
 total = 0
 for r in live(table("freight.zip/containers.csv"), whole):
     if plain(r["container"]) in own:

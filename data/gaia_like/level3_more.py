@@ -7,7 +7,21 @@ import re
 import pools
 from formats import archive, as_json, table, workbook
 from oracle import program, read_all
-from parts import Redraw, best, counted, even_if, exact, family, mangled, notes, plain_key, repeats, statuses, totals
+from parts import (
+    Redraw,
+    best,
+    counted,
+    even_if,
+    exact,
+    family,
+    mangled,
+    notes,
+    paged,
+    plain_key,
+    repeats,
+    statuses,
+    totals,
+)
 
 
 @family(3, seen=True)
@@ -16,16 +30,16 @@ def library_loans(d):
     here, codes = cities[0], [f"B{n}" for n in d.some(range(1, 9), 4)]
     name = dict(zip(codes, branches, strict=True))
     d.traps.add("legend")
-    loose = d.trap("key", 0.35)
+    loose = d.trap("key", 0.45)
     keys = [f"M-{n:03d}" for n in d.some(range(10, 400), 12)]
     town = dict(zip(keys, d.spread(cities, 12), strict=True))
     rows = [
         {"loan_id": n, "member": mangled(d, k) if loose and d.chance(0.4) else k, "branch": d.pick(codes),
          "books": d.number(1, 9)}
-        for n, k in enumerate(d.spread(keys, d.number(26, 34)), d.number(1000, 8000))
+        for n, k in enumerate(d.spread(keys, d.size(26, 34, 280)), d.number(1000, 8000))
     ]  # fmt: skip
     dead = statuses(d, rows, 0.35)
-    rows = repeats(d, rows, 0.4)
+    rows = repeats(d, rows)
     plain = {plain_key(k): v for k, v in town.items()}
 
     def solve(skip):
@@ -39,7 +53,7 @@ def library_loans(d):
     legend = [["code", "branch"], *([c, name[c]] for c in codes)]
     people = [{"id": k, "name": n, "city": town[k]} for k, n in zip(keys, d.names(12), strict=True)]
     said = notes(d, dead, "loan", "loan_id")
-    files = {"loans.csv": table(rows), "members.json": as_json(people),
+    files = {"loans.csv": paged(d, table(rows), rows), "members.json": as_json(people),
              "branches.xlsx": workbook({"branches": legend, "notes": [[line] for line in said or ["Opened in 1998."]]}),
              "loans_template.csv": "loan_id,member,branch,books,status\n"}  # fmt: skip
     question = d.say(
@@ -111,7 +125,8 @@ for name in zipfile.ZipFile("votes.zip").namelist():
         place, state = re.match(r"# Precinct (.+), result (\\w+)", text("votes.zip/" + name)).groups()
         for r in table("votes.zip/" + name) if state != "annulled" else ():
             if r["party"] in names:
-                sums[r["party"]] += int(late[3]) if late and late.groups()[:2] == (place, r["party"]) else int(r["votes"])
+                fixed = late and late.groups()[:2] == (place, r["party"])
+                sums[r["party"]] += int(late[3] if fixed else r["votes"])
 print(", ".join(names[c] for c, _ in sums.most_common(3)))
 """
     return (
@@ -125,7 +140,7 @@ print(", ".join(names[c] for c, _ in sums.most_common(3)))
 @family(3, seen=True)
 def race_results(d):
     clubs, people = d.some(pools.CLUBS, 3), d.names(16)
-    here, loose = clubs[0], d.trap("key", 0.3)
+    here, loose = clubs[0], d.trap("key", 0.45)
     bibs = [f"N-{n:03d}" for n in d.some(range(1, 300), 16)]
     runners = [{"bib": b, "name": p, "club": c} for b, p, c in zip(bibs, people, d.spread(clubs, 16), strict=True)]
     rows = [{"bib": mangled(d, b) if loose and d.chance(0.5) else b, "seconds": d.number(2100, 3900)} for b in bibs]
@@ -233,7 +248,8 @@ def web_chain(d):
         pages[f"{_slug(p)}.md"] = f"# {p}\n\n{p} was born in [{t}]({_slug(t)}.md) and later moved to {home}.\n"
     for t in towns:
         pages[f"{_slug(t)}.md"] = (
-            f"# {t}\n\nFirst mentioned in {rights[t] - d.number(30, 200)}, {t} was granted town rights in {rights[t]}.\n"
+            f"# {t}\n\nFirst mentioned in {rights[t] - d.number(30, 200)}, {t} was granted town rights in "
+            f"{rights[t]}.\n"
         )
     birthplace = towns[0]
     said = f"Correction: {birthplace} was granted town rights in {after}." if fixed else "No corrections this month."

@@ -146,7 +146,8 @@ def code_chain(d):
         "step1.py writes multiples, step2.py adds up the large ones.",
         "numbers_old.txt: of last year.",
     ]
-    files = {"README.md": "\n".join(lines) + "\n", "step1.py": "\n".join(first) + "\n", "step2.py": "\n".join(second) + "\n",
+    files = {"README.md": "\n".join(lines) + "\n", "step1.py": "\n".join(first) + "\n",
+             "step2.py": "\n".join(second) + "\n",
              "numbers_old.txt": "".join(f"{d.number(1, mod)}\n" for _ in range(many))}  # fmt: skip
     question = d.say(
         "number",
@@ -167,7 +168,7 @@ def code_chain(d):
 @family(3, seen=False)
 def fleet_fuel(d):
     models = d.some(pools.MODELS, 3)
-    here, loose = models[0], d.trap("key", 0.35)
+    here, loose = models[0], d.trap("key", 0.45)
     plates = [f"V-{n:03d}" for n in d.some(range(10, 500), 6)]
     model = dict(zip(plates, d.spread(models, 6), strict=True))
     miles, gallons = d.trap("unit", 0.5), d.chance()
@@ -191,7 +192,8 @@ def fleet_fuel(d):
     lines = notes(d, dead, "trip", "trip_id")
     files = {"vehicles.json": as_json([{"vehicle": v, "model": model[v]} for v in plates]),
              "trips.csv": table(trips, lines), "refuel.csv": table(refuels),
-             "refuel_2021.csv": table([{**r, "amount": d.number(20, 80)} for r in refuels[:6]], ["of another year"])}  # fmt: skip
+             "refuel_2021.csv": table([{**r, "amount": d.number(20, 80)} for r in refuels[:6]], ["of another year"]),
+             }  # fmt: skip
     question = d.say(
         2,
         f"How many litres per 100 km did the vehicles of the model {here} use{even_if(d, dead)}? "

@@ -11,6 +11,7 @@ import numpy as np
 import pools
 
 FAMILIES: dict[str, Family] = {}
+PAGE = 6_000  # characters that read_file shows at a time
 
 # What an annotator would write down about each trap; no answer and no file name in it.
 PROCEDURES = {
@@ -27,6 +28,7 @@ PROCEDURES = {
     "first": "Use the first version, as the question says.",
     "correction": "Apply the correction that is given separately.",
     "all": "Read on: sheets, pages and files after the first belong to the data as well.",
+    "cut": "Read on where the output of a long file is cut, or compute with a program.",
     "run": "Run the code; its comments describe it wrongly.",
     "key": "Match keys whatever their case, blanks and hyphens.",
     "legend": "Look the code up in the legend and answer with the name.",
@@ -64,6 +66,8 @@ class Draw:
 
     rng: np.random.Generator
     traps: set[str] = field(default_factory=set)
+    wanted: frozenset[str] | None = None
+    visible: int = 0  # rows of the long table that the first page of read_file shows
 
     def pick(self, pool):
         return pool[int(self.rng.integers(len(pool)))]
@@ -76,11 +80,17 @@ class Draw:
         """From low to high, both included."""
         return low + step * int(self.rng.integers((high - low) // step + 1))
 
+    def size(self, low: int, high: int, long: int, p: float = 0.18) -> int:
+        """How many rows a table has; at times `long`, more than one page of read_file holds."""
+        return long + self.number(0, 20) if self.trap("cut", p) else self.number(low, high)
+
     def chance(self, p: float = 0.5) -> bool:
         return bool(self.rng.random() < p)
 
     def trap(self, name: str, p: float = 0.4) -> bool:
-        if self.chance(p):
+        """Whether a trap is laid, with chance p, or as `wanted` says."""
+        drawn = self.chance(p)
+        if drawn if self.wanted is None else name in self.wanted:
             self.traps.add(name)
         return name in self.traps
 
@@ -110,11 +120,8 @@ def statuses(d: Draw, rows: list[dict], p: float = 0.4, column: str = "status") 
     With `status` the dead rows do not count; with `status_all` the question must say that they do.
     """
     live, dead = d.pick(pools.LIVE), d.pick(pools.DEAD)
-    mode = d.rng.random()
-    if mode < p:
-        d.traps.add("status")
-    elif mode < p + 0.12:
-        d.traps.add("status_all")
+    if not d.trap("status", p):
+        d.trap("status_all", 0.2)
     has = bool(d.traps & {"status", "status_all"})
     few = max(2, len(rows) // 5) if has else 0
     chosen = set(d.some(range(len(rows)), few))
@@ -130,21 +137,28 @@ def even_if(d: Draw, dead: str) -> str:
     return d.pick((f", including those marked {dead}", ", whatever their status"))
 
 
-def repeats(d: Draw, rows: list[dict], p: float = 0.35) -> list[dict]:
+def repeats(d: Draw, rows: list[dict], p: float = 0.45) -> list[dict]:
     """Some rows a second time, further down, if the trap is drawn."""
     if not d.trap("dup", p):
         return rows
     rows = list(rows)
-    for row in d.some(rows, max(2, len(rows) // 6)):
+    for row in d.some(rows, max(3, len(rows) // 4)):
         rows.insert(d.number(rows.index(row) + 1, len(rows)), row)
     return rows
 
 
 def counted(d: Draw, rows: list[dict], skip=frozenset(), key: str = "", column: str = "status") -> list[dict]:
     """The rows that count, or those that a reader who ignores the traps in `skip` would count."""
+    rows = rows[: d.visible] if "cut" in skip else rows
     keep_dead = ("status_all" in d.traps) != bool({"status", "status_all"} & skip)
     rows = [row for row in rows if keep_dead or row.get(column) not in pools.DEAD]
     return list({row[key]: row for row in rows}.values()) if key and "dup" not in skip else rows
+
+
+def paged(d: Draw, text: str, rows: list[dict]) -> str:
+    """The text of a table of rows; notes how many of them stand on read_file's first page."""
+    d.visible = text[:PAGE].count("\n") - (text.count("\n") - len(rows))
+    return text
 
 
 def notes(d: Draw, dead: str = "", thing: str = "row", key: str = "id", more=()) -> list[str]:
@@ -228,8 +242,10 @@ def make_task(entry: Family, seed: list[int], same: Callable[[str, str], bool]) 
     solve(skip) gives the answer of a reader who ignores the traps in `skip`; each of them alone and all of
     them together must give an answer that `same`, the official scorer, tells from the right one.
     """
+    wanted = None
     for attempt in range(500):
-        d = Draw(np.random.default_rng([*seed, attempt]))
+        # The traps of the first draw are kept for some draws, or those that seldom bite would become rare.
+        d = Draw(np.random.default_rng([*seed, attempt]), wanted=wanted if attempt < 60 else None)
         try:
             question, files, solve, oracle = entry.build(d)
             answer = solve(frozenset())
@@ -238,7 +254,8 @@ def make_task(entry: Family, seed: list[int], same: Callable[[str, str], bool]) 
                 wrong["all of them"] = _misread(solve, frozenset(d.traps))
         except Redraw:
             continue
-        if not any(same(given, answer) for given in wrong.values()):
+        wanted = wanted or frozenset(d.traps)
+        if d.wanted in (None, d.traps) and not any(same(given, answer) for given in wrong.values()):
             return Made(question, files, answer, oracle, wrong), d.traps
     raise RuntimeError(f"no unambiguous task of family {entry.name!r} in 500 draws; loosen its traps")
 
