@@ -13,6 +13,7 @@ none holds `run` raises SandboxUnavailable, unless it is told unsafe=True: then 
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import selectors
@@ -234,7 +235,16 @@ def _launched(wall: str, code: str, files: dict[str, Path], limits: Limits) -> D
         if write >= 0:
             os.close(write)
         if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+            _removed(folder)
+
+
+def _removed(folder: str) -> None:
+    """A program may leave trees too deep for Python, and folders that their owner may not enter."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.path.isdir(folder):
+        for command in (["chmod", "-R", "u+rwx", folder], ["rm", "-rf", folder]):
+            subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
 
 
 def _collected(launcher: subprocess.Popen, request: bytes, report: int, limits: Limits) -> tuple[bytes, bytes, bytes]:
@@ -289,7 +299,8 @@ def _told(out: bytes, err: bytes, report: bytes, limits: Limits) -> Done:
         return Done("", f"the sandbox failed: {errors.partition(_ROOM_FAILED)[2][:300]}")
     if len(output) > limits.output:
         output = f"{output[: limits.output]}\n[cut: it printed more than {limits.output:,} characters]"
-    return Done("\n".join(part for part in (output.rstrip(), _last(errors)) if part), told["problem"] or _ended(told["code"]))
+    output = "\n".join(part for part in (output.rstrip(), _last(errors)) if part)
+    return Done(output, told["problem"] or _ended(told["code"]))
 
 
 def _last(errors: str) -> str:

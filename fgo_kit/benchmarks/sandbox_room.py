@@ -217,7 +217,7 @@ def _supervise(pid: int, request: dict, proc: int | None, woken: int) -> dict:
         elif proc is not None and _resident(proc, pid, request["memory"]) > request["memory"]:
             problem = f"the program used more than {request['memory'] >> 20} MB of memory"
         elif folder is not None and _stored(folder, request["disk"]) > request["disk"]:
-            problem = f"the program wrote more than {request['disk'] >> 20} MB"
+            problem = f"the program wrote more than {request['disk'] >> 20} MB, or hid what it wrote"
     _end_all(pid, code is None)
     return {"problem": problem, "code": code}
 
@@ -285,7 +285,8 @@ def _resident(proc: int, pid: int, most: int) -> int:
 
 
 def _stored(folder: str, most: int) -> int:
-    """Bytes below a folder, counted as far as `most`; a file counts at least 4 kB."""
+    """Bytes below a folder, counted as far as `most`; a file counts at least 4 kB. A folder that cannot be
+    looked into counts as too much: it may hide anything."""
     total, left = 0, [folder]
     while left and total <= most:
         try:
@@ -294,6 +295,8 @@ def _stored(folder: str, most: int) -> int:
                     if entry.is_dir(follow_symlinks=False):
                         left.append(entry.path)
                     total += max(4096, entry.stat(follow_symlinks=False).st_blocks * 512)
-        except OSError:
+        except FileNotFoundError:
             continue
+        except OSError:
+            return most + 1
     return total
