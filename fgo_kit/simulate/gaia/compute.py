@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from . import units
-from .frames import Frame, Row, World, frame, is_id, mentioned, world
+from .frames import Frame, Row, World, frame, is_id, mentioned, plain, world
 from .question import Query, stem, understand, words
 from .tables import date, number, unit_beside
 
@@ -21,7 +21,7 @@ _TOTAL = re.compile(r"^\W*(?:sub-?|grand )?(?:total|sum|all)s?\b", re.I)
 _GONE = ("", "n/a", "na", "-", "–", "none", "null", "nan", "?", "missing", "-999", "-999.0", "-9999", "999", "9999")
 _EVEN = re.compile(r"\b(?:including|even|whatever|regardless|irrespective|no matter)\b[^.?]*", re.I)
 _ZERO = re.compile(r"\b(?:blank|empty|missing|no entry|nothing)\b[^.]*\b(?:zero|0|nil)\b|\bcounts? as (?:zero|0)\b", re.I)
-_MONEY = re.compile(r"\b(?:amount|revenue|price|cost|budget|value|fee|pay|sales|turnover|eur|tariff|net|gross)\b")
+_MONEY = re.compile(r"\b(?:amount|revenue|price|cost|budget|fee|pay|sales|turnover|eur|tariff|net|gross)\b")
 _RATE = re.compile(r"\b(?:rate|rates|price|prices|per|tariff|fee|premium|grant|kcal per|factor|charge)\b")
 _SYNONYMS = {
     "long": ("distance", "length"), "hour": ("minute", "time", "duration", "second", "hour"), "worth": ("unit", "quantity"),
@@ -29,7 +29,7 @@ _SYNONYMS = {
     "revenue": ("revenue", "sale", "amount"), "expense": ("amount",), "order": ("amount",), "budget": ("budget", "amount"),
     "temperature": ("temp", "temperature"), "score": ("score", "point", "mark"), "vote": ("vote",), "price": ("price",),
     "concentration": ("concentration", "value", "result"), "reading": ("reading", "value"), "inhabitant": ("population", "inhabitant"),
-    "work": ("day", "hour", "minute"), "freight": ("weight",), "fast": ("second", "time", "minute"), "sell": ("unit", "sold"),
+    "work": ("day", "hour", "minute"), "freight": ("weight",), "fastest": ("second", "time", "minute"), "shortest": ("second", "time", "minute", "distance"), "sell": ("unit", "sold"),
     "sold": ("unit", "quantity"), "stock": ("unit", "stock", "quantity"), "big": ("size",), "eur": ("amount", "eur", "price"),
 }  # fmt: skip
 
@@ -53,7 +53,8 @@ def working(text: str, sources: tuple[tuple[str, str], ...], on: frozenset[str])
         target = _target(main, rows, query) if rows else None
         if target is None:
             return []
-        found = _in_time([row for row in rows if _passes(row, _filters(main, query, target), query)], main, query)
+        filters = _filters(main, query, target)
+        found = _in_time([row for row in rows if _passes(row, filters, query, on)], main, query)
         return _values(found, main, target, query, seen, on)
     except (ArithmeticError, IndexError, StopIteration):
         return []
@@ -76,7 +77,9 @@ def _answered(query: Query, seen: World, on: frozenset[str]) -> str | None:
     rows = _counting(main, query, seen, on)
     target = _target(main, rows, query)
     filters = _filters(main, query, target)
-    found = [row for row in rows if _passes(row, filters, query)]
+    if query.op == "weighted":
+        return _weighted(main, rows, query, seen, on)
+    found = [row for row in rows if _passes(row, filters, query, on)]
     found = _in_time(found, main, query)
     if query.op == "diff":
         sides = _sides(found, filters, query)
@@ -110,6 +113,8 @@ def _counting(main: Frame, query: Query, seen: World, on: frozenset[str]) -> lis
     marks = {name[5:] for name in on if name.startswith("skip=")}
     if marks or "skip" in on:
         free = even is not None and "skip?" in on
+        gone = {file for file in {row.file for row in rows} if _dead_file(file, seen, marks, "skip" in on)} if len(seen.order) > 1 else ()
+        rows = [row for row in rows if row.file not in gone]
         columns = [name for name in main.headers if _marks_rows(name, main)]
         if not free:
             rows = [row for row in rows if not any(_dead(row.cells.get(name, ""), marks, "skip" in on) for name in columns)]
@@ -126,6 +131,21 @@ def _marks_rows(name: str, main: Frame) -> bool:
 def _dead(cell: str, marks: set[str], known: bool) -> bool:
     word = cell.strip().casefold()
     return word in marks or (known and word in DEAD)
+
+
+_ABOUT_ROWS = re.compile(r"\b(?:count|stay|left|kept|part|marked|status|sent|appear|listed)\b", re.I)
+
+
+def _dead_file(file: str, seen: World, marks: set[str], known: bool) -> bool:
+    """Whether its own heading, or a list elsewhere, says that a file does not count."""
+    stem_of = re.sub(r"[_-]+", " ", file.rsplit("/", 1)[-1].rsplit(".", 1)[0]).casefold()
+    for where, line in seen.lines:
+        said = set(re.findall(r"[a-z]+", line.casefold()))
+        if len(line) < 80 and not _ABOUT_ROWS.search(line) and (said & marks or (known and said & DEAD)):
+            own = where == file and line.startswith("#") and len(line.split()) < 7
+            if own or re.match(rf"\W*{re.escape(stem_of)}\W", line.casefold()):
+                return True
+    return False
 
 
 def _once(rows: list[Row], main: Frame) -> list[Row]:
@@ -161,12 +181,15 @@ def _filters(main: Frame, query: Query, target: str | None) -> dict[str, tuple[s
     """Values of columns that the question names."""
     even = _EVEN.search(query.text)
     text = query.text.replace(even[0], " ") if even else query.text
+    for title in main.titles:
+        text = re.sub(re.escape(title), " ", text, flags=re.I)
     found: list[tuple[int, str, str]] = []
+    money = units.UNITS.get(units.known(query.unit), ("",))[0] == "money"
     for name in main.headers:
-        if name == target or name in ("unit", "note"):
+        if name == target or name in ("unit", "note") or (money and "currency" in name):
             continue
         for cell in dict.fromkeys(row.cells.get(name, "") for row in main.rows):
-            if cell and len(cell) < 60 and number(cell) is None and date(cell) is None and mentioned(cell, text):
+            if cell and not _TOTAL.match(cell) and not units.known(cell) and len(cell) < 60 and number(cell) is None and date(cell) is None and mentioned(cell, text):
                 found.append((len(cell), name, cell))
     found.sort(key=lambda one: -one[0])
     taken, chosen = text.casefold(), {}
@@ -191,13 +214,12 @@ def _by_number(main: Frame, query: Query, target: str | None) -> dict[str, list[
     return {}
 
 
-def _passes(row: Row, filters: dict[str, tuple[str, ...]], query: Query) -> bool:
+def _passes(row: Row, filters: dict[str, tuple[str, ...]], query: Query, on: frozenset[str]) -> bool:
+    loosely = "keys" in on
     for name, cells in filters.items():
-        mine = row.cells.get(name, "").casefold()
-        if not any(mine == cell.casefold() for cell in cells):
+        mine = row.cells.get(name, "")
+        if not any(mine.casefold() == cell.casefold() or (loosely and plain(mine, True) == plain(cell, True)) for cell in cells):
             return False
-    if row.file and len(filters) == 0 and row.title and query.op == "value":
-        return True
     return True
 
 
@@ -261,7 +283,7 @@ def _target(main: Frame, rows: list[Row], query: Query) -> str | None:
         score = 0.1 + 1.0 * len(set(words(name)) & wanted) + at / 100
         score += 0.8 if kind and any(units.UNITS.get(unit, ("",))[0] == kind for unit in _units_of(name, rows)) else 0
         score += 0.5 if kind == "money" and _MONEY.search(name) else 0
-        score -= 0.7 if name in main.joined and (_RATE.search(name) or "year" in name) else 0
+        score -= (2.0 if "per" in words(name) else 0.7) if name in main.joined and (_RATE.search(name) or "year" in name) else 0
         score -= 0.6 if "year" in words(name) else 0
         if score > most:
             best, most = name, score
@@ -288,7 +310,7 @@ def _measures(target: str, main: Frame, query: Query) -> bool:
 
 def _values(rows: list[Row], main: Frame, target: str, query: Query, seen: World, on: frozenset[str]) -> list[float]:
     rate = _rate(main, target, query)
-    offset = next((name for name in main.headers if name in main.joined and "offset" in name), "") if "correct" in query.words else ""
+    offset = next((name for name in main.headers if name in main.joined and "offset" in name), "") if any(word.startswith("correct") for word in query.words) else ""
     found = []
     for row in rows:
         value = _value(row, target, query, seen, on, rate)
@@ -304,25 +326,57 @@ def _values(rows: list[Row], main: Frame, target: str, query: Query, seen: World
 
 def _value(row: Row, target: str, query: Query, seen: World, on: frozenset[str], rate: str) -> float | None:
     cell = row.cells.get(target, "")
-    gone = cell.strip().casefold() in _GONE
+    gone = _is_gone(cell)
     if gone and "missing" in on and not ("missing?" in on and any(_ZERO.search(line) for _, line in seen.lines)):
         return None
     value = number(cell)
     if value is None:
         return 0.0
-    unit = units.known(row.cells.get("unit", "")) or row.units.get(target, "") or units.known(unit_beside(cell))
+    unit = units.known(row.cells.get("unit", "")) or units.known(row.cells.get("note", "").split(" ")[0]) or row.units.get(target, "") or units.known(unit_beside(cell))
     asked = units.known(query.unit)
     kind = units.UNITS.get(unit, ("",))[0]
     if rate:
-        asked = next((units.known(word) for word in reversed(rate.split()) if units.known(word)), "")
+        asked = row.units.get(rate, "")
     if kind == "money":
         scaled = "scale" in on and not ("scale?" in on and "thousand" in query.unit) and units.UNITS[unit][1] > 1
         value = value * units.UNITS[unit][1] if scaled else value
     elif asked and unit and "convert" in on:
         value = units.convert(value, unit, asked, query.factors)
     if kind != "money" or "notes" in on:
-        value *= _noted_scale(row, query, seen, on if kind != "money" else on - {"scale"})
+        value *= _noted_scale(row, target, query, seen, on if kind != "money" else on - {"scale"})
     return value
+
+
+def _is_gone(cell: str) -> bool:
+    """Whether a cell is empty or holds a code for a missing value."""
+    return cell.strip().casefold() in _GONE or number(cell) in (-999, 999, -9999, 9999)
+
+
+def _weighted(main: Frame, rows: list[Row], query: Query, seen: World, on: frozenset[str]) -> str | None:
+    """A mean of a record's figures by weights that another list gives to their columns."""
+    found = [row for row in rows if any(mentioned(cell, query.text) for cell in row.cells.values())]
+    weights = _weights(main, seen)
+    if not found or not weights:
+        return None
+    zero = any(_ZERO.search(line) for _, line in seen.lines)
+    total = parts = 0.0
+    for name, weight in weights.items():
+        cell = found[0].cells.get(name, "")
+        if _is_gone(cell) and "missing" in on and not (zero and "missing?" in on):
+            continue
+        total, parts = total + weight * (number(cell) or 0.0), parts + weight
+    return _written(total / parts, query, on) if parts else None
+
+
+def _weights(main: Frame, seen: World) -> dict[str, float]:
+    found = {}
+    for sheet in seen.sheets:
+        for row in sheet.rows:
+            figure = next((number(cell) for cell in row if number(cell) is not None), None)
+            names = [name for name in main.headers for cell in row if cell.strip().casefold() == name]
+            if names and figure is not None:
+                found[names[0]] = figure
+    return found
 
 
 _THOUSAND = re.compile(r"\b(?:in|are|as) (?:thousands?|keur|1,?000)\b|\bthousands? (?:of )?(?:eur|euros?)\b|\bkEUR\b|\bEUR (?:in )?thousands?\b", re.I)
@@ -330,12 +384,27 @@ _BOXES = re.compile(r"\b(?:boxes|packs|crates|cartons|bundles|pallets|dozens?|se
 _VAT = re.compile(r"(\d+(?:\.\d+)?) ?(?:%|per cent)", re.I)
 
 
-def _noted_scale(row: Row, query: Query, seen: World, on: frozenset[str]) -> float:
+_PORTIONS = re.compile(r"\bfor (\d+) (?:persons?|people|servings?|portions?)\b", re.I)
+_HOURS = re.compile(r"\bday (?:has|is|=|counts as|of|consists of) (\d+(?:\.\d+)?) (?:working )?hours?\b", re.I)
+
+
+def _portions(line: str, query: Query) -> float:
+    given, asked = _PORTIONS.search(line), _PORTIONS.search(query.text)
+    return int(asked[1]) / int(given[1]) if given and asked else 0.0
+
+
+def _noted_scale(row: Row, target: str, query: Query, seen: World, on: frozenset[str]) -> float:
     """By what notes say figures are to be multiplied."""
     factor = 1.0
     titles = {name for name in (row.title, row.file.rsplit("/", 1)[-1].rsplit(".", 1)[0]) if name}
     others = {sheet.title for sheet in seen.sheets if sheet.title} | {one.rsplit("/", 1)[-1].rsplit(".", 1)[0] for one in seen.order}
     for where, line in seen.lines:
+        if "scale" in on and (portions := _portions(line, query)):
+            factor *= portions
+            continue
+        if "notes" in on and "day" in words(target) and (found := _HOURS.search(line)):
+            factor *= float(found[1])
+            continue
         about = [name for name in others if _about(name, line)]
         if about and not any(name in titles or any(_about(part, line) for part in re.split(r"[_ -]", row.title or "")) for name in about):
             continue
@@ -359,7 +428,7 @@ def _about(name: str, line: str) -> bool:
 
 def _rate(main: Frame, target: str, query: Query) -> str:
     """The joined column by which quantities are priced, or ""."""
-    if _MONEY.search(target) and not any("currency" in name for name in main.headers):
+    if (_MONEY.search(target) or "money" in target) and not any("currency" in name for name in main.headers):
         return ""
     asked = query.unit in ("eur", "euro", "euros", "kcal") or query.words & {"cost", "worth", "bill", "grant", "freight", "price"}
     if not asked:
@@ -428,6 +497,9 @@ def _wanted(target: str, query: Query) -> bool:
 def _group(main: Frame, query: Query, on: frozenset[str]) -> str:
     """The column that "which ..." asks for: of a code and its name, the name where a legend is used."""
     texts = [name for name in main.headers if not _figures(name, main)]
+    own = next((name for name in texts if name not in main.joined and query.group in words(name)), "")
+    if own and main.names.get(own):
+        return main.names[own][0] if "legend" in on else own
     fitting = [name for name in texts if query.group in words(name)]
     names = [name for name in texts if "name" in words(name)]
     joined = [name for name in texts if name in main.joined]
@@ -448,12 +520,52 @@ def _looked_up(found: list[Row], main: Frame, query: Query) -> str | None:
 _LINE_VALUE = re.compile(r"(?<![\w.])[$€]?\s?(\d[\d,]*(?:\.\d+)?)(?![\w.]*\d)")
 
 
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+_ALIKE = (("born", "birth"),)
+
+
+def trail_of(query: Query, seen: World) -> list[str]:
+    """The pages that lead from one the question names, along links in sentences that speak of what it asks; the
+    name of a page that was not read ends it."""
+    titles = {file: next((line.strip("# ") for where, line in seen.lines if where == file and line.startswith("#")), "") for file in seen.order}
+    by_name = {file.rsplit("/", 1)[-1]: file for file in seen.order}
+    starts = [file for file in seen.order if mentioned(titles[file], query.text)]
+    trail = starts[:1]
+    while trail and trail[-1] in titles and len(trail) < 8:
+        sentences = [part for where, line in seen.lines if where == trail[-1] for part in re.split(r"(?<=[.!?])\s", line)]
+        targets = [by_name.get(name.rsplit("/", 1)[-1], name) for part in sentences if _speaks(part, query) for _, name in _LINK.findall(part)]
+        after = next((name for name in targets if name not in trail), None)
+        if after is None:
+            break
+        trail.append(after)
+    return trail
+
+
+def _speaks(sentence: str, query: Query) -> bool:
+    for word in re.findall(r"[a-z]{4,}", sentence.casefold()):
+        for asked in query.words:
+            if word == asked or (word[:5] == asked[:5] and len(asked) > 4) or any(word.startswith(a) and asked.startswith(b) for a, b in _ALIKE):
+                return True
+    return False
+
+
 def _from_lines(query: Query, seen: World, on: frozenset[str]) -> str | None:
     """The figure on the line that shares most words with the question."""
-    scored = [(len(set(words(line)) & query.words), line) for _, line in seen.lines if _LINE_VALUE.search(line)]
-    if not scored or max(scored)[0] == 0:
+    scored = [(len(set(words(line)) & query.words), at, where, line) for at, (where, line) in enumerate(seen.lines)
+              if _LINE_VALUE.search(line) and not line.startswith("#")]  # fmt: skip
+    amends = [one for one in scored if re.search(r"\bcorrect|\berrat", one[3], re.I)]
+    plain_ones = [one for one in scored if not re.search(r"\bcorrect|\berrat", one[3], re.I)]
+    trail = trail_of(query, seen)
+    if len(trail) > 1:
+        amends = [one for one in scored if re.search(r"\bcorrect|\berrat", one[3], re.I)]
+    plain_ones = [one for one in plain_ones if one[2] == trail[-1]]
+    best = max(plain_ones, default=None)
+    if best is None or best[0] == 0:
         return None
-    return _LINE_VALUE.findall(max(scored, key=lambda one: one[0])[1])[-1].replace(",", "")
+    subject = next((line.strip("# ") for where, line in seen.lines if where == best[2] and line.startswith("#")), best[2])
+    if "correct" in on:
+        best = next((one for one in amends if mentioned(subject, one[3])), best)
+    return _LINE_VALUE.findall(best[3])[-1].replace(",", "")
 
 
 def _written(value: float, query: Query, on: frozenset[str]) -> str:

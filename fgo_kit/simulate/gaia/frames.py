@@ -21,11 +21,13 @@ TREATMENTS = (
 """What may be done to the data or the answer. "skip=x" leaves out what is marked x, "skip" what common words
 mark as not counting; "x?" heeds what question and notes say against x."""
 _KEY = re.compile(r"[\s_./-]+")
-_VERSION = re.compile(r"(?:^|[_ -])(?:v|ver|version|rev|revision|r)?[_ -]?(\d{1,2})(?=\.\w+$|$)|[_ -]?(old|new|revised|rev|final|draft|original)(?=\.\w+$|$)", re.I)
+_VERSION = re.compile(r"(?:^|[_ -])(?:v|ver|version|rev|revision)[_ -]?(\d{1,2})(?=\.\w+$|$)|[_ -]?(old|new|revised|rev|final|draft|original)(?=\.\w+$|$)", re.I)
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _DRAFT = re.compile(r"\b(?:draft|not (?:yet )?approved|unapproved|provisional|proposal)\b", re.I)
-_FIRST = re.compile(r"\b(?:first|original|initial) (?:version|edition|revision|draft)\b|\boriginally\b", re.I)
-_UPDATED = re.compile(r"\b(?:updated|issued|dated?|as of|version of|revised|stand)\b\D{0,12}(\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4})", re.I)
+_NUMBERED = re.compile(r"\b(?:revision|version|edition)\W{0,3}(\d{1,2})\b", re.I)
+_ADDED = re.compile(r"\b(?:added|add|plus|deducted|subtracted|penalty)\b", re.I)
+_FIRST = re.compile(r"\b(?:first|original|initial|oldest|earlier) (?:version|edition|revision|draft|one)\b|\boriginally\b", re.I)
+_UPDATED = re.compile(r"\b(?:updated|issued|dated?|as of|version of|revised|stand|valid from|valid since|in force from|revision \d+,?|version \d+,?)\b\D{0,12}(\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4})", re.I)
 _CORRECTION = re.compile(r"\b(?:correct\w*|errat\w*|amend\w*|instead of|should (?:be|read)|replac\w*|mistake\w*|wrong\w*|now)\b", re.I)
 _NOT_BUT = re.compile(r"\bnot\s+([\d.,:]+)\D{1,12}?\bbut\s+([\d.,:]+)|([\d.,:]+)\D{0,12}?\b(?:instead of|rather than|\(not|, not)\s+[\d.,:]+", re.I)
 _FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?::\d\d)?(?:\.\d+)?(?![\w-])")
@@ -69,6 +71,8 @@ class Frame:
     rows: list[Row]
     headers: list[str] = field(default_factory=list)
     joined: set[str] = field(default_factory=set)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    titles: tuple[str, ...] = ()
 
 
 def plain(key: str, loosely: bool) -> str:
@@ -102,17 +106,20 @@ def frame(seen: World, query: Query, on: frozenset[str]) -> Frame | None:
     groups = _groups(seen)
     if not groups:
         return None
-    amends = [sheet for sheet in seen.sheets if _CORRECTION.search(sheet.title)]
+    amends = [sheet for sheet in seen.sheets if _amends(sheet)]
     chosen = [_chosen(sheets, seen, query, on) for sheets in groups]
     best = max(range(len(chosen)), key=lambda at: (_appeal(chosen[at], query, seen), -at))
     main = Frame(_rows(chosen[best]), list(chosen[best][0].headers))
+    titles = (line.strip("# ") for _, line in seen.lines if line.startswith("# "))
+    main.titles = tuple(title for title in titles if " " in title and mentioned(title, query.text))
     others = [sheets for at, sheets in enumerate(chosen) if at != best and sheets]
     for _ in range(2):
         others = [sheets for sheets in others if not _join(main, sheets, query, on)]
     if "correct" in on:
         lines = [line for _, line in seen.lines if _CORRECTION.search(line)]
         lines += [" ".join(row) for sheet in amends for row in sheet.rows]
-        _correct(main, lines, query)
+        lines += [line for _, line in seen.lines if _ADDED.search(line) and line not in lines]
+        _correct(main, lines, query, seen)
     return main
 
 
@@ -120,10 +127,15 @@ def _groups(seen: World) -> list[list[Sheet]]:
     """Sheets of the same columns belong together."""
     groups: dict[tuple, list[Sheet]] = {}
     for sheet in seen.sheets:
-        if _CORRECTION.search(sheet.title):
+        if _amends(sheet):
             continue
         groups.setdefault(sheet.headers, []).append(sheet)
     return list(groups.values())
+
+
+def _amends(sheet: Sheet) -> bool:
+    """Whether a list changes records that stand elsewhere."""
+    return bool(_CORRECTION.search(sheet.title)) or any(_ADDED.search(cell) for row in sheet.rows for cell in row[2:])
 
 
 def _chosen(sheets: list[Sheet], seen: World, query: Query, on: frozenset[str]) -> list[Sheet]:
@@ -142,12 +154,17 @@ def _fitting(files: list[str], seen: World, query: Query, on: frozenset[str]) ->
     years = {file: _YEAR.findall(file.rsplit("/", 1)[-1]) for file in files}
     if query.years and any(years.values()) and "decoys" in on:
         files = [file for file in files if not years[file] or set(years[file]) & set(query.years)] or files
+    elif any(years.values()) and "decoys" in on:
+        files = [file for file in files if not years[file]] or files
     families: dict[str, list[str]] = {}
+    told = [file for file in files if _told_version(file, seen)]
     for file in files:
-        families.setdefault(_VERSION.sub("", file.rsplit("/", 1)[-1].rsplit(".", 1)[0]), []).append(file)
+        stem_of = _VERSION.sub("", file.rsplit("/", 1)[-1].rsplit(".", 1)[0])
+        stem_of = stem_of if query.years else _YEAR.sub("", stem_of)
+        families.setdefault("" if len(told) == len(files) else stem_of, []).append(file)
     kept = []
     for versions in families.values():
-        bare = [file for file in versions if _VERSION.search(file.rsplit(".", 1)[0])]
+        bare = [file for file in versions if _VERSION.search(file.rsplit(".", 1)[0]) or file in told or (years[file] and not query.years)]
         if len(versions) > 1 and len(bare) >= len(versions) - 1 and len(families) < len(files):
             if "newest" not in on or ("newest?" in on and _FIRST.search(query.text)):
                 kept.append(versions[0])
@@ -159,6 +176,11 @@ def _fitting(files: list[str], seen: World, query: Query, on: frozenset[str]) ->
     return [file for file in files if file in kept]
 
 
+def _told_version(file: str, seen: World) -> bool:
+    """Whether a file says which version it is."""
+    return any(where == file and (_NUMBERED.search(line) or _UPDATED.search(line)) for where, line in seen.lines)
+
+
 def _is_draft(file: str, seen: World) -> bool:
     return any(_DRAFT.search(line) for where, line in seen.lines if where == file)
 
@@ -168,8 +190,8 @@ def _age(file: str, seen: World):
     for where, line in seen.lines:
         if where == file and (found := _UPDATED.search(line)):
             return date(found[1]) or (0, 0, 0)
-    found = _VERSION.search(file.rsplit(".", 1)[0])
-    return (0, 0, int(found[1]) if found and found[1] else 1 if found and found[2].casefold() in ("new", "revised", "rev", "final") else 0)
+    found, years = _VERSION.search(file.rsplit(".", 1)[0]), _YEAR.findall(file)
+    return (int(years[-1]) if years else 0, 0, int(found[1]) if found and found[1] else 1 if found and found[2].casefold() in ("new", "revised", "rev", "final") else 0)
 
 
 def mentioned(value: str, text: str) -> bool:
@@ -188,7 +210,8 @@ def _appeal(sheets: list[Sheet], query: Query, seen: World) -> float:
     told = {word for sheet in sheets for word in words(f"{sheet.title} {sheet.file.rsplit('/', 1)[-1]}")}
     rows = sum(len(sheet.rows) for sheet in sheets)
     hits = len(headers & query.words) + 0.5 * len(told & query.words) + (1.0 if query.group in headers and query.group else 0)
-    return hits + min(rows, 40) / 10 + (0.5 if "status" in headers else 0) + 0.3 * len(sheets[0].headers)
+    titled = any(" " in sheet.title and mentioned(sheet.title, query.text) for sheet in sheets)
+    return 2.0 * titled + hits + min(rows, 40) / 10 + (0.5 if "status" in headers else 0) + 0.3 * len(sheets[0].headers)
 
 
 def _rows(sheets: list[Sheet]) -> list[Row]:
@@ -211,20 +234,21 @@ def _join(main: Frame, sheets: list[Sheet], query: Query, on: frozenset[str]) ->
     for row in rows:
         by_key.setdefault(plain(row.cells.get(theirs, ""), loosely), []).append(row)
     dated = next((name for name in sheets[0].headers if _DATED.search(name) and date(rows[0].cells.get(name, ""))), "")
+    shown = {name: f"{name} name" if name == mine and mine != theirs else name for name in sheets[0].headers}
     for row in main.rows:
         found = by_key.get(plain(row.cells.get(mine, ""), loosely))
         if not found:
             continue
         other = _valid(found, dated, row, query) if dated and len(found) > 1 and "newest" in on else found[0]
         for name, value in other.cells.items():
-            if name != theirs and name not in main.headers:
-                row.cells[name] = value
+            if name != theirs and shown[name] not in main.headers:
+                row.cells[shown[name]] = value
                 if name in other.units:
-                    row.units[name] = other.units[name]
-    for name in sheets[0].headers:
-        if name != theirs and name not in main.headers:
-            main.joined.add(name)
-    main.headers += [name for name in sheets[0].headers if name not in main.headers and name != theirs]
+                    row.units = {**row.units, shown[name]: other.units[name]}
+    new = [shown[name] for name in sheets[0].headers if name != theirs and shown[name] not in main.headers]
+    main.joined.update(new)
+    main.names.setdefault(mine, []).extend(name for name in new if any(number(row.cells.get(name, "")) is None for row in rows))
+    main.headers += new
     return True
 
 
@@ -252,25 +276,35 @@ def _key_pair(main: Frame, rows: list[Row], headers: tuple[str, ...]) -> tuple[s
     return best
 
 
-def _correct(main: Frame, lines: list[str], query: Query) -> None:
+def _correct(main: Frame, lines: list[str], query: Query, seen: World) -> None:
     """Replace the figures that lines elsewhere correct: where a line names records and a new figure."""
     for line in lines:
-        touched = _named(main, line)
+        touched = _named(main, line, seen)
         figures = [text for text in _FIGURE.findall(line)]
         for row in touched:
             mine = {cell.strip() for cell in row.cells.values()}
             new = _new_figure(line, figures, row)
             column = _figure_column(main, row, query, line) if new else ""
-            if column and new not in {row.cells.get(column)} | (mine if len(mine) < 2 else set()):
+            if column and _ADDED.search(line):
+                sign = -1 if re.search(r"deduct|subtract|minus", line) else 1
+                row.cells[column] = f"{(number(row.cells[column]) or 0) + sign * (number(new) or 0):g}"
+            elif column and new not in {row.cells.get(column)} | (mine if len(mine) < 2 else set()):
                 row.cells[column] = new
 
 
-def _named(main: Frame, line: str) -> list[Row]:
-    """The rows that most of the values in a line speak of."""
+def _named(main: Frame, line: str, seen: World) -> list[Row]:
+    """The rows that most of the values in a line speak of; a word of their file's own notes counts as one."""
     scores = []
+    told: dict[str, bool] = {}
+    for file in dict.fromkeys(row.file for row in main.rows):
+        own = {word for where, text in seen.lines if where == file and text.startswith("#") for word in re.findall(r"[A-Z]\w{3,}", text)}
+        told[file] = any(mentioned(word, line) for word in own if not re.search(rf"(?i)\b{word}\b", file)) or mentioned(file.rsplit("/", 1)[-1].rsplit(".", 1)[0], line)
+    if len(set(told.values())) < 2:
+        told = dict.fromkeys(told, False)
     for row in main.rows:
         texts = [cell for cell in row.cells.values() if cell and (number(cell) is None or len(cell) > 4)]
-        scores.append(sum(len(cell) > 1 and mentioned(cell, line) for cell in texts))
+        hits = sum(len(cell) > 1 and mentioned(cell, line) for cell in texts)
+        scores.append(hits + told[row.file] if hits else 0)
     most = max(scores, default=0)
     found = [row for row, score in zip(main.rows, scores, strict=True) if score == most and most > 0]
     return found if len(found) <= max(3, len(main.rows) // 6) else []
@@ -286,6 +320,7 @@ def _new_figure(line: str, figures: list[str], row: Row) -> str:
 
 def _figure_column(main: Frame, row: Row, query: Query, line: str) -> str:
     numeric = [name for name in main.headers if number(row.cells.get(name, "")) is not None and not is_id(name)]
+    numeric = [name for name in numeric if name not in main.joined] or numeric
     told = [name for name in numeric if set(words(name)) & set(words(line))]
     asked = [name for name in numeric if set(words(name)) & query.words]
     return (told or asked or numeric or [""])[-1]

@@ -16,7 +16,7 @@ _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10, **{str(n): n f
 _WHICH = re.compile(r"\b(?:which|who (?:were|are|was|is) the|what (?:were|are) the)\s+(?:of the\s+)?(?:(\w+)\s+)??"
                     r"(?:(?:most|highest|fastest|largest|best|cheapest)\s+)?([a-z]+)\b", re.I)  # fmt: skip
 _UNIT_ASKED = re.compile(
-    r"\bin (thousand EUR|EUR|euros?|kilomet(?:re|er)s|km|miles|met(?:re|er)s|degrees Celsius|degrees Fahrenheit|°[CF]|"
+    r"\bin (thousand EUR|EUR|kcal|euros?|kilomet(?:re|er)s|km|miles|met(?:re|er)s|degrees Celsius|degrees Fahrenheit|°[CF]|"
     r"kg|kilograms?|grams?|hours|minutes|seconds|kWh|Wh|litres|liters|mg/l|µg/l|hectares|ha|USD|dollars|tonnes)\b"
     r"|\bhow (?:many|much) (thousand EUR|EUR|hours|minutes|kilomet(?:re|er)s|km|litres|liters|kWh|kg|kcal|hectares)\b", re.I
 )  # fmt: skip
@@ -115,19 +115,24 @@ def understand(text: str) -> Query:
 
 def _operation(text: str) -> str:
     lead = text.strip().casefold()
-    if re.search(r"\bhow many more\b|\bdifference\b", text, re.I):
+    if re.search(r"\bhow many more\b|\bdifference\b|\bby how (?:many|much)\b.*\b(?:than|more|less|larger|smaller)\b", text, re.I):
         return "diff"
     if re.search(r"\bby how many per ?cent\b.*\bexceed", text, re.I):
         return "exceed"
     if _SHARE.search(text):
         return "share"
-    if re.match(r"(?:which|who)\b", lead):
+    if re.search(r"\bweight(?:ed|s)\b", text, re.I):
+        return "weighted"
+    listing = re.match(r"(?:which|who)\b|(?:in|from|at|to|for|of) which\b|what are the (?:names|" + "|".join(_COUNTS) + r")\b|name the\b", lead)
+    if re.match(r"(?:in )?(?:which|what) (?:year|month|day)\b", lead):
+        return "value"
+    if listing or (re.match(r"what\b", lead) and re.match(r"what \w+ (?:has|had|sold|won|got|gave|lent)\b", lead)):
         return "top" if _HIGH.search(text) or _LOW.search(text) else "list"
     if _MEAN.search(text):
         return "mean"
-    if re.search(r"\b(?:highest|maximum|hottest)\b", text, re.I):
+    if re.search(r"\b(?:highest|maximum|hottest|warmest|largest|peak)\b", text, re.I):
         return "max"
-    if re.search(r"\b(?:lowest|minimum|coldest)\b", text, re.I):
+    if re.search(r"\b(?:lowest|minimum|coldest|smallest)\b", text, re.I):
         return "min"
     if re.search(r"\bhow many\b", text, re.I):
         return "many"
@@ -138,7 +143,7 @@ def _operation(text: str) -> str:
 
 def _grouped(text: str, which) -> str:
     names = [word for word in _WORD.findall(text)][:8]
-    skipped = {"which", "who", "what", "were", "are", "was", "is", "the", "of", *_COUNTS, "most", "highest"}
+    skipped = {"in", "from", "at", "to", "for", "of", "name", "names", "which", "who", "what", "were", "are", "was", "is", "the", "of", *_COUNTS, "most", "highest"}
     plain = [word for word in names if word.casefold() not in skipped and not _LOW.fullmatch(word) and not _HIGH.fullmatch(word)]
     return stem(plain[0]) if plain else ""
 

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 _SHEET = re.compile(r"^#{1,3} (?:sheet:? (.*)|(page \d+))$", re.MULTILINE | re.IGNORECASE)
 _CUT = re.compile(r"\[cut: ([\d,]+) more characters.*\]\s*\Z")
 _NUMBER = re.compile(r"[-+−(]?\s*[$€£¥]?\s*\d[\d, '\u00a0\u202f]*(?:[.]\d+)?")
-_UNIT = re.compile(r"^[\s%°]*[A-Za-z°%µ²³/€$£]*")
+_UNIT = re.compile(r"[\s%°]*[A-Za-z°%µ²³/€$£]*(?: per [A-Za-z]+)?")
 _DATES = (
     re.compile(r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})(?:[-/.](?P<d>\d{1,2}))?"),
     re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})"),
@@ -75,7 +75,7 @@ def number(text: str) -> float | None:
     if not found:
         return None
     rest = text[found.end() :].strip(" )")
-    if not _UNIT.fullmatch(rest) or (rest and len(rest) > 12) or re.match(r"[-/.:]\d", text[found.end() :]):
+    if not _UNIT.fullmatch(rest) or (rest and len(rest) > 16) or re.match(r"[-/.:]\d", text[found.end() :]):
         return None
     digits = re.sub(r"[^\d.]", "", found[0])
     try:
@@ -307,6 +307,10 @@ def _columns(lines: list[str], name: str, before: list[Table]) -> list[Table]:
             last = [number(row[-1]) is None for row in block]
             headed = last[0] and (len(block) == 1 or not all(last))
             known = next((t.headers for t in reversed([*before, *tables]) if len(t.headers) == len(block[0])), None)
+            last_cells = {re.sub(r"[\d.,\s]+", "", row[-1]) for row in block}
+            rate = next(iter(last_cells)) if not headed and len(last_cells) == 1 else ""
+            if "per" in rate and len(block[0]) == 2:
+                known = ("name", f"rate_per_{rate.rpartition('per')[2]}")
             head = tuple(block[0]) if headed else known or ("name", "value", *(f"field {n}" for n in range(3, 9)))[: len(block[0])]
             rows = tuple(map(tuple, block[1:] if headed else block))
             if rows and (len(rows) > 1 or known):
@@ -356,6 +360,11 @@ def _delimited(text: str, name: str) -> tuple[list[Table], list[str]]:
         block = []
 
     for line in text.splitlines():
+        if line.startswith("#"):
+            if block:
+                close()
+            others.append(line.strip())
+            continue
         if re.fullmatch(r"\s*\|?[\s:|-]*-{3,}[\s:|-]*", line) and block and mark == "|":
             continue
         cells, used = _cells(line, mark if block else "")

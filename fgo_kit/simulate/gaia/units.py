@@ -23,6 +23,7 @@ _TABLE = {
 UNITS = {unit: (kind, size) for kind, sizes in _TABLE.items() for unit, size in sizes.items()}
 _ENDING = re.compile(r"[_ ](?:in[_ ])?(mi|km|m|kg|g|lb|lbs|oz|min|minutes|h|hours|sec|s|seconds|wh|kwh|f|c|ha|acres?|keur|eur|litres?|"
                      r"gallons?|l|mg[_ /]l|ug[_ /]l|µg[_ /]l|miles)$", re.I)  # fmt: skip
+_PER = re.compile(r"(?:^|[_ ])per[_ ](?:\d+[_ ]?)?([A-Za-z]+)$", re.I)
 _INSIDE = re.compile(r"[(\[]([^)\]]+)[)\]]")
 
 
@@ -52,6 +53,8 @@ def header(text: str) -> tuple[str, str]:
         unit, text = known(inside[1]), text[: inside.start()] + text[inside.end() :]
     if not unit and (ending := _ENDING.search(text.strip())):
         unit, text = known(ending[1].replace(" ", "/")), text.strip()[: ending.start()]
+    if not unit and (per := _PER.search(text)):
+        unit = known(per[1])
     name = " ".join(text.replace("_", " ").casefold().split())
     return name, unit or known(name)
 
