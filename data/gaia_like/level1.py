@@ -39,9 +39,9 @@ def order_total(d):
     words = notes(d, dead, "order", "order_id", [d.pick(pools.NOTES["scale"])] if by_note else [])
     question = d.say(
         "number",
-        f"What was the total amount of the orders from {here}{even_if(d, dead)}, in {asked}?",
-        f"How many {asked} did the orders from {here}{even_if(d, dead)} come to in total?",
-        f"In {asked}, what is the sum of all orders placed from {here}{even_if(d, dead)}?",
+        f"What was the total amount of the orders from {here}{even_if(d, dead, 'orders')}, in {asked}?",
+        f"How many {asked} did the orders from {here}{even_if(d, dead, 'orders')} come to in total?",
+        f"In {asked}, what is the sum of all orders placed from {here}{even_if(d, dead, 'orders')}?",
     )
     check = """
 rows = once(live(table("orders.csv"), whole), "order_id")
@@ -63,9 +63,8 @@ def visitor_mean(d):
     for day in range(start, start + d.number(7, 10)):
         for museum in museums:
             rows.append({"date": f"2024-{month:02d}-{day:02d}", "museum": museum, "visitors": d.number(40, 600)})
-    mode = d.pick(("", "blank", "blank", "blank_zero"))
+    mode = d.trap_of("", "blank", "blank", "blank_zero")
     if mode:
-        d.traps.add(mode)
         for row in d.some([r for r in rows if r["museum"] == here], 2) + d.some(rows, 2):
             row["visitors"] = ""
     total = d.trap("total", 0.3)
@@ -130,8 +129,8 @@ def stock_sheets(d):
         content["notes"] = [[line] for line in lines]
     question = d.say(
         "number",
-        f"How many units of the item {item} are in stock in all warehouses together{even_if(d, dead)}?",
-        f"What is the total stock of the item {item}, in units, over all warehouses{even_if(d, dead)}?",
+        f"How many units of the item {item} are in stock in all warehouses together{even_if(d, dead, 'lines')}?",
+        f"What is the total stock of the item {item}, in units, over all warehouses{even_if(d, dead, 'lines')}?",
     )
     check = """
 total = 0
@@ -168,8 +167,9 @@ def route_length(d):
 
     question = d.say(
         1,
-        f"How long is the {here} route in kilometres{even_if(d, dead)}? 1 mile = 1.609 km.",
-        f"What is the total distance of the legs of the {here} route{even_if(d, dead)}, in km (1 mi = 1.609 km)?",
+        f"How long is the {here} route in kilometres{even_if(d, dead, 'legs')}? 1 mile = 1.609 km.",
+        f"What is the total distance of the legs of the {here} route{even_if(d, dead, 'legs')}, in km "
+        "(1 mi = 1.609 km)?",
     )
     check = """
 rows = [r for r in once(live(table("route.tsv"), whole), "leg_id") if r["route"] == here]

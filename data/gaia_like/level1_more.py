@@ -117,8 +117,8 @@ def members_list(d):
     content = {"notes": lines, "members": again} if lines else again
     question = d.say(
         "abc",
-        f"Which members from {here} joined in {year}{even_if(d, dead)}?",
-        f"Who among the members from {here} joined in {year}{even_if(d, dead)}?",
+        f"Which members from {here} joined in {year}{even_if(d, dead, 'members')}?",
+        f"Who among the members from {here} joined in {year}{even_if(d, dead, 'members')}?",
     )
     check = """
 found = json.loads(text("members.json"))

@@ -31,8 +31,8 @@ def hours_worked(d):
 
     question = d.say(
         2,
-        f"How many hours did {here} work in total{even_if(d, dead)}?",
-        f"What is the total working time of {here}{even_if(d, dead)}, in hours?",
+        f"How many hours did {here} work in total{even_if(d, dead, 'entries')}?",
+        f"What is the total working time of {here}{even_if(d, dead, 'entries')}, in hours?",
     )
     check = """
 rows = [r for r in once(live(table("timesheet.csv"), whole), "entry") if r["employee"] == here]
@@ -70,8 +70,8 @@ def top_clubs(d):
         content["notes"] = [[line] for line in said]
     question = d.say(
         "high",
-        f"Which three clubs have the most members{even_if(d, dead)}?",
-        f"What are the three largest clubs by members{even_if(d, dead)}?",
+        f"Which three clubs have the most members{even_if(d, dead, 'clubs')}?",
+        f"What are the three largest clubs by members{even_if(d, dead, 'clubs')}?",
     )
     check = """
 rows = [r for name, lines in book("clubs.xlsx").items() if name != "notes" for r in records(lines)]
@@ -111,8 +111,8 @@ def catalogue(d):
     said = [f"  <note>{line}</note>" for line in notes(d, dead, "book")]
     question = d.say(
         "number",
-        f"How many copies of books published after {year} does the library hold{even_if(d, dead)}?",
-        f"What is the total number of copies of all books with a year after {year}{even_if(d, dead)}?",
+        f"How many copies of books published after {year} does the library hold{even_if(d, dead, 'books')}?",
+        f"What is the total number of copies of all books with a year after {year}{even_if(d, dead, 'books')}?",
     )
     check = """
 rows = once(live([book.attrib for book in ET.fromstring(text("catalogue.xml")).iter("book")], whole), "id")
@@ -132,7 +132,7 @@ def invoice_due(d):
     items = d.some(pools.ITEMS, d.number(5, 8))
     rows = [{"item": item, "quantity": d.number(2, 40), "price": d.number(3, 95)} for item in items]
     dead = set(d.some(items[1:], 2)) if d.trap("status", 0.45) else set()
-    fixed = items[0] if d.trap("correction", 0.45) else ""
+    fixed = items[0] if d.trap("correction", 0.55) else ""
     after = d.number(2, 40)
     sums = d.trap("total", 0.35)
     lines, running = [], 0
@@ -194,8 +194,8 @@ def survey_share(d):
     more = ["Shares are of those who gave an answer."] if "blank" in d.traps else []
     question = d.say(
         1,
-        f"What percentage of the {here} answered yes{even_if(d, dead)}?",
-        f"Of the {here}, how many per cent answered yes{even_if(d, dead)}?",
+        f"What percentage of the {here} answered yes{even_if(d, dead, 'responses')}?",
+        f"Of the {here}, how many per cent answered yes{even_if(d, dead, 'responses')}?",
     )
     check = """
 rows = once(live(table("survey.csv"), whole), "response_id")

@@ -35,8 +35,8 @@ def orders_country(d):
 
     question = d.say(
         "number",
-        f"What was the total amount of the orders of customers from {here}{even_if(d, dead)}, in EUR?",
-        f"How many EUR did customers from {here} order for in total{even_if(d, dead)}?",
+        f"What was the total amount of the orders of customers from {here}{even_if(d, dead, 'orders')}, in EUR?",
+        f"How many EUR did customers from {here} order for in total{even_if(d, dead, 'orders')}?",
     )
     check = """
 land = {plain(r["customer_id"]): r["country"] for r in table("customers.csv")}
@@ -87,10 +87,10 @@ def freight_cost(d):
     names = ["-", "-", "-", "April", "May", "June", "July", "August", "September"]
     question = d.say(
         2,
-        f"What did the shipments with {here} in {names[month - 1]} 2024 cost in total{even_if(d, dead)}, in EUR? "
-        "1 lb = 0.4536 kg.",
+        f"What did the shipments with {here} in {names[month - 1]} 2024 cost in total{even_if(d, dead, 'shipments')}, "
+        "in EUR? 1 lb = 0.4536 kg.",
         f"How many EUR were to be paid for all shipments with {here} in {names[month - 1]} 2024"
-        f"{even_if(d, dead)} (1 lb = 0.4536 kg)?",
+        f"{even_if(d, dead, 'shipments')} (1 lb = 0.4536 kg)?",
     )
     check = """
 rate = [r for r in table("rates.csv") if r["carrier"] == here and r["valid_from"] <= when]
@@ -130,8 +130,8 @@ def expenses(d):
             "rates": {name: rate / 100 for name, rate in rates.items()}}  # fmt: skip
     question = d.say(
         2,
-        f"What were the expenses of {here} in total{even_if(d, dead)}, in EUR?",
-        f"How many EUR did {here} spend in total{even_if(d, dead)}?",
+        f"What were the expenses of {here} in total{even_if(d, dead, 'expenses')}, in EUR?",
+        f"How many EUR did {here} spend in total{even_if(d, dead, 'expenses')}?",
     )
     check = """
 given, total = json.loads(text("rates.json")), 0
@@ -153,9 +153,8 @@ def course_grade(d):
     weights = dict(zip(exams, d.some((10, 20, 30, 40), 4), strict=True))
     rows = [{"student": p, **{e: d.number(40, 100) for e in exams}} for p in d.shuffled(people)]
     own = next(r for r in rows if r["student"] == here)
-    mode = d.pick(("", "blank", "blank_zero"))
+    mode = d.trap_of("", "blank", "blank_zero")
     if mode:
-        d.traps.add(mode)
         own[d.pick(exams)] = ""
         next(r for r in rows if r["student"] == people[1])[d.pick(exams)] = ""
     fixed = d.pick([e for e in exams if own[e] != ""]) if d.trap("correction", 0.35) else ""
@@ -200,8 +199,7 @@ show(sum(int(own[e]) * weights[e] for e in used) / sum(weights[e] for e in used)
 def stock_revisions(d):
     places, items = d.some(pools.CITIES, 4), d.some(pools.ITEMS, 5)
     here, item = places[0], items[0]
-    mode = d.pick(("newest", "newest", "draft", "first"))
-    d.traps.add(mode)
+    mode = d.trap_of("newest", "newest", "draft", "first")
     total = d.trap("total", 0.3)
     by_place = d.chance()
 

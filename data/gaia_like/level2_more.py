@@ -44,8 +44,8 @@ def category_sales(d):
     word = "most" if most else "fewest"
     question = d.say(
         "name",
-        f"Which category sold the {word} units{even_if(d, dead)}?",
-        f"In which category were the {word} units sold{even_if(d, dead)}?",
+        f"Over all sales{even_if(d, dead, 'sales')}, which category sold the {word} units?",
+        f"In which category were the {word} units sold{even_if(d, dead, 'sales')}?",
     )
     check = """
 names = dict(re.findall(r"(\\w+) \\| ([^|]+?) \\|", text("legend.md")))
@@ -110,11 +110,9 @@ def arrival(d):
         rows.append({"train": train, "from": cities[0], "to": d.pick(cities[1:]), "departure": _clock(start),
                      "minutes": d.number(25, 320)})  # fmt: skip
     own = rows[0]
-    mode = d.pick(("one", "newest", "newest", "correction"))
+    mode = d.trap_of("", "newest", "newest", "correction")
     d.traps.add("rule")
     late = [d.number(4, 70), d.number(4, 70)]
-    if mode != "one":
-        d.traps.add(mode)
     said = [(d.number(300, 500), trains[1], d.number(5, 40)), (d.number(400, 600), here, late[0])]
     if mode == "newest":
         said.append((d.number(620, 800), here, late[1]))
@@ -126,7 +124,7 @@ def arrival(d):
         lines.append(f"Correction: the delay of train {here} was {late[1]} minutes.")
 
     def solve(skip):
-        delay = late[0] if mode == "one" or mode in skip else late[1]
+        delay = late[0] if not mode or mode in skip else late[1]
         begin = int(own["departure"][:2]) * 60 + int(own["departure"][3:])
         return _clock(begin + own["minutes"] + (0 if "rule" in skip else delay))
 
@@ -215,8 +213,8 @@ def region_top(d):
 
     question = d.say(
         "high",
-        f"Which three regions gave the highest total score{even_if(d, dead)}?",
-        f"What are the three regions with the highest sum of scores{even_if(d, dead)}?",
+        f"Over all responses{even_if(d, dead, 'responses')}, which three regions gave the highest total score?",
+        f"What are the three regions with the highest sum of scores over all responses{even_if(d, dead, 'responses')}?",
     )
     check = """
 region = {plain(r["respondent"]): r["region"] for r in table("respondents.csv")}

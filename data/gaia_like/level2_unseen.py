@@ -14,7 +14,7 @@ from parts import best, counted, even_if, family, mangled, notes, paged, plain_k
 def farm_grant(d):
     farms, crops = d.some(pools.FARMS, 4), d.some(pools.CROPS, 4)
     here, mixed = farms[0], d.trap("unit", 0.5)
-    fixed = crops[0] if d.trap("correction", 0.4) else ""
+    fixed = crops[0] if d.trap("correction", 0.55) else ""
     grant, after = {c: d.number(60, 340) for c in crops}, d.number(60, 340)
     rows = [
         {"field_id": f"F{n}", "farm": f, "area": d.number(15, 480) / 10,
@@ -37,8 +37,8 @@ def farm_grant(d):
     lines += [f"Correction: {fixed}: {after} EUR per ha"] if fixed else ["Paid out in autumn."]
     question = d.say(
         2,
-        f"What grant does the {here} farm get in total{even_if(d, dead)}, in EUR? 1 acre = 0.4047 ha.",
-        f"How many EUR of grants are due to the {here} farm{even_if(d, dead)} (1 acre = 0.4047 ha)?",
+        f"What grant does the {here} farm get in total{even_if(d, dead, 'fields')}, in EUR? 1 acre = 0.4047 ha.",
+        f"How many EUR of grants are due to the {here} farm{even_if(d, dead, 'fields')} (1 acre = 0.4047 ha)?",
     )
     check = """
 rate = {c: int(v) for c, v in re.findall(r"(?m)^(?:Correction: )?(\\w+): (\\d+) EUR", text("grant.txt"))}
@@ -81,8 +81,9 @@ def stock_value(d):
         content["notes"] = [[line] for line in said]
     question = d.say(
         2,
-        f"What was the stock in {here} worth on {when}{even_if(d, dead)}, in EUR?",
-        f"What is the value of all items in stock in {here} at the prices of {when}{even_if(d, dead)}, in EUR?",
+        f"What was the stock in {here} worth on {when}{even_if(d, dead, 'lines')}, in EUR?",
+        f"What is the value of all items in stock in {here} at the prices of {when}{even_if(d, dead, 'lines')}, "
+        "in EUR?",
     )
     check = """
 price = {}
@@ -147,7 +148,7 @@ def league(d):
         for n, (a, b) in enumerate(d.shuffled(pairs), 1)
     ]
     dead = statuses(d, rows, 0.45)
-    fixed = d.pick(rows)["match_id"] if d.trap("correction", 0.4) else 0
+    fixed = d.pick(rows)["match_id"] if d.trap("correction", 0.55) else 0
     after = (d.number(0, 4), d.number(0, 4))
 
     def solve(skip):
@@ -173,10 +174,9 @@ def league(d):
     lines += ["", f"Correction: match {fixed} ended {after[0]}:{after[1]}."] if fixed else []
     question = d.say(
         "name",
-        f"Which team won the league{even_if(d, dead)}?" if not dead or "status" in d.traps else
-        f"Which team has the most points in all matches{even_if(d, dead)}?",
-        f"Which team has the most points{even_if(d, dead)}?",
-    )  # fmt: skip
+        f"Which team has the most points in all matches{even_if(d, dead, 'matches')}?",
+        f"Over all matches{even_if(d, dead, 'matches')}, which team won the most points?",
+    )
     check = """
 said, points = text("rules.md"), Counter()
 win, draw = map(int, re.search(r"win gives (\\d+) points, a draw (\\d+)", said).groups())
@@ -224,8 +224,8 @@ def phone_bill(d):
              ["CONDITIONS", "", rule]]  # fmt: skip
     question = d.say(
         2,
-        f"What is the phone bill of the customer {here}{even_if(d, dead)}, in EUR?",
-        f"How many EUR does the customer {here} have to pay for all calls{even_if(d, dead)}?",
+        f"What is the phone bill of the customer {here}{even_if(d, dead, 'calls')}, in EUR?",
+        f"How many EUR does the customer {here} have to pay for all calls{even_if(d, dead, 'calls')}?",
     )
     check = """
 price = {z: float(v) for z, v in re.findall(r"(?m)^(\\w+) +([0-9.]+) *$", SEEN["prices.pdf"])}

@@ -43,8 +43,8 @@ def branch_revenue(d):
     files["notes.md"] = "\n".join(lines) + "\n"
     question = d.say(
         "number",
-        f"What was the total {word} of all branches in {year}{even_if(d, dead)}, in EUR?",
-        f"How many EUR of {word} did all branches together have in {year}{even_if(d, dead)}?",
+        f"What was the total {word} of all branches in {year}{even_if(d, dead, 'months')}, in EUR?",
+        f"How many EUR of {word} did all branches together have in {year}{even_if(d, dead, 'months')}?",
     )
     check = """
 total = 0
@@ -66,8 +66,8 @@ print(total)
 @family(3, seen=True)
 def project_cost(d):
     teams, day = d.some(pools.TEAMS, 4), d.pick((7, 8))
-    here, mode = teams[0], d.pick(("newest", "newest", "draft"))
-    d.traps |= {mode, "rule"}
+    here, mode = teams[0], d.trap_of("newest", "newest", "draft")
+    d.traps.add("rule")
     rates = [{t: d.number(30, 95) for t in teams} for _ in range(2)]
     rows = [
         {"task_id": f"T{n}", "team": t, "days": d.number(1, 30) / 2}
@@ -99,8 +99,8 @@ def project_cost(d):
     }  # fmt: skip
     question = d.say(
         "number",
-        f"What did the work of the {here} team cost{even_if(d, dead)}, in EUR?",
-        f"How many EUR did all tasks of the {here} team cost{even_if(d, dead)}?",
+        f"What did the work of the {here} team cost{even_if(d, dead, 'tasks')}, in EUR?",
+        f"How many EUR did all tasks of the {here} team cost{even_if(d, dead, 'tasks')}?",
     )
     check = """
 found = [json.loads(text(f"project.zip/rates_v{n}.json")) for n in (1, 2)]
@@ -146,6 +146,8 @@ def script_data(d):
                 total += r["score"] if r["group"] == group and r["score"] >= least else 0
             elif r["group"] == group and (r["score"] > least) == strict:
                 total += at if config["use"] == "rank" else r["score"]
+        if not total:
+            raise Redraw("nothing in the group")
         return exact(total if skip else total % 97 if sign else total + 97)
 
     files = {
@@ -276,9 +278,9 @@ def freight_manifest(d):
              "containers.csv": table(rows, notes(d, dead, "container", "container")), **tariffs}  # fmt: skip
     question = d.say(
         2,
-        f"What is the total freight for the ship {here} by the tariff in force{even_if(d, dead)}, in EUR? "
-        "1 lb = 0.4536 kg.",
-        f"How many EUR is the freight of all containers on the ship {here} at present{even_if(d, dead)} "
+        f"What is the total freight for the ship {here} by the tariff in force{even_if(d, dead, 'containers')}, "
+        "in EUR? 1 lb = 0.4536 kg.",
+        f"How many EUR is the freight of all containers on the ship {here} at present{even_if(d, dead, 'containers')} "
         "(1 lb = 0.4536 kg)?",
     )
     check = """

@@ -58,8 +58,8 @@ def library_loans(d):
              "loans_template.csv": "loan_id,member,branch,books,status\n"}  # fmt: skip
     question = d.say(
         "name",
-        f"Which branch lent the most books to members from {here}{even_if(d, dead)}?",
-        f"From which branch did members from {here} borrow the most books{even_if(d, dead)}?",
+        f"Over all loans{even_if(d, dead, 'loans')}, which branch lent the most books to members from {here}?",
+        f"From which branch did members from {here} borrow the most books{even_if(d, dead, 'loans')}?",
     )
     check = """
 town = {plain(m["id"]): m["city"] for m in json.loads(text("library.zip/members.json"))}
@@ -164,8 +164,8 @@ def race_results(d):
              "penalties.txt": "\n".join(lines) + "\n",
              "results_2022.csv": table([{**r, "seconds": d.number(2100, 3900)} for r in d.some(rows, 8)])}  # fmt: skip
     question = (
-        d.pick((f"Who were the three fastest runners of the club {here}{even_if(d, dead)}?",
-                f"Which three runners of the club {here} had the shortest times{even_if(d, dead)}?"))
+        d.pick((f"Who were the three fastest runners of the club {here}{even_if(d, dead, 'results')}?",
+                f"Which three runners of the club {here} had the shortest times{even_if(d, dead, 'results')}?"))
         + " Penalties included. Give the names, separated by commas, from fastest to slowest."
     )  # fmt: skip
     check = """

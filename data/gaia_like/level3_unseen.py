@@ -15,8 +15,7 @@ from parts import counted, even_if, exact, family, mangled, notes, plain_key, re
 def web_festival(d):
     stages = d.some(pools.STAGES, 3)
     here = stages[0]
-    bands, mode = d.some(pools.BANDS, 12), d.pick(("newest", "newest", "draft"))
-    d.traps.add(mode)
+    bands, mode = d.some(pools.BANDS, 12), d.trap_of("newest", "newest", "draft")
     plans = [{b: d.pick(stages) for b in bands} for _ in range(2)]
     off = d.some(bands, d.number(2, 3)) if d.trap("status", 0.5) else []
 
@@ -196,9 +195,9 @@ def fleet_fuel(d):
              }  # fmt: skip
     question = d.say(
         2,
-        f"How many litres per 100 km did the vehicles of the model {here} use{even_if(d, dead)}? "
+        f"How many litres per 100 km did the vehicles of the model {here} use{even_if(d, dead, 'trips')}? "
         "1 mile = 1.609 km, 1 gallon (gal) = 3.785 l.",
-        f"What was the fuel consumption of the model {here}, in litres per 100 km{even_if(d, dead)} "
+        f"What was the fuel consumption of the model {here}, in litres per 100 km{even_if(d, dead, 'trips')} "
         "(1 mi = 1.609 km, 1 gal = 3.785 l)?",
     )
     check = """

@@ -12,7 +12,7 @@ import base64
 import json
 import lzma
 import sys
-import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -37,32 +37,33 @@ from fgo_kit.benchmarks.gaia_score import score  # noqa: E402
 SPLITS = (("train", True, 256), ("gate", True, 64), ("test", True, 64), ("test", False, 64))
 
 
-def plan(seed: int) -> list[tuple[str, str, int]]:
-    """(split, family, number) of every task in the order of the file; families as equal in number as can be."""
+def plan(seed: int) -> list[tuple[str, str]]:
+    """(split, family) of every task in the order of the file; families as equal in number as can be."""
     rng = np.random.default_rng([20250601, seed])
-    made: list[tuple[str, str, int]] = []
+    made: list[tuple[str, str]] = []
     for split in ("train", "gate", "test"):
         drawn = []
-        for at, (name, seen, size) in enumerate(SPLITS):
+        for name, seen, size in SPLITS:
             if name == split:
-                drawn += [(family, 1000 * at + n) for family, n in _shares(rng, seen, size)]
-        made += [(split, *drawn[i]) for i in rng.permutation(len(drawn))]
+                drawn += _shares(rng, seen, size)
+        made += [(split, drawn[i]) for i in rng.permutation(len(drawn))]
     return made
 
 
-def _shares(rng, seen: bool, size: int) -> list[tuple[str, int]]:
-    """`size` (family, running number): level after level in turn, so that no level has two tasks more than another."""
+def _shares(rng, seen: bool, size: int) -> list[str]:
+    """`size` families: level after level in turn, so that no level has two tasks more than another."""
     levels = [[f.name for f in FAMILIES.values() if f.level == level and f.seen == seen] for level in (1, 2, 3)]
     order = [[names[i] for i in rng.permutation(len(names))] for names in levels]
-    turns = [order[at % 3][(at // 3) % len(order[at % 3])] for at in range(size)]
-    return [(family, turns[:at].count(family)) for at, family in enumerate(turns)]
+    return [order[at % 3][(at // 3) % len(order[at % 3])] for at in range(size)]
 
 
 def tasks(seed: int = 0):
     """(row of the file, the task with its oracle and misreadings) for every task."""
     numbers = dict.fromkeys(("train", "gate", "test"), 0)
-    for split, name, number in plan(seed):
-        made, traps = make_task(FAMILIES[name], [20250601, seed, zlib.crc32(name.encode()), number], score)
+    turns: Counter[str] = Counter()
+    for split, name in plan(seed):
+        made, traps = make_task(FAMILIES[name], seed, turns[name], score)
+        turns[name] += 1
         yield row(f"{split}-{numbers[split]:03d}", split, name, made, traps), made
         numbers[split] += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -11,6 +12,7 @@ import numpy as np
 import pools
 
 FAMILIES: dict[str, Family] = {}
+PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
 PAGE = 6_000  # characters that read_file shows at a time
 
 # What an annotator would write down about each trap; no answer and no file name in it.
@@ -65,8 +67,9 @@ class Draw:
     """Random choices of one task; `traps` are the procedures that its answer depends on."""
 
     rng: np.random.Generator
+    family: str = ""
+    turn: int | None = None
     traps: set[str] = field(default_factory=set)
-    wanted: frozenset[str] | None = None
     visible: int = 0  # rows of the long table that the first page of read_file shows
 
     def pick(self, pool):
@@ -80,7 +83,7 @@ class Draw:
         """From low to high, both included."""
         return low + step * int(self.rng.integers((high - low) // step + 1))
 
-    def size(self, low: int, high: int, long: int, p: float = 0.18) -> int:
+    def size(self, low: int, high: int, long: int, p: float = 0.3) -> int:
         """How many rows a table has; at times `long`, more than one page of read_file holds."""
         return long + self.number(0, 20) if self.trap("cut", p) else self.number(low, high)
 
@@ -88,11 +91,26 @@ class Draw:
         return bool(self.rng.random() < p)
 
     def trap(self, name: str, p: float = 0.4) -> bool:
-        """Whether a trap is laid, with chance p, or as `wanted` says."""
-        drawn = self.chance(p)
-        if drawn if self.wanted is None else name in self.wanted:
+        """Whether a trap is laid, with chance p."""
+        if self._lot(name) < p:
             self.traps.add(name)
         return name in self.traps
+
+    def trap_of(self, *names: str) -> str:
+        """One of these traps, or none where "" comes up; repeat a name to make it more likely."""
+        name = names[int(self._lot(max(names)) * len(names))]
+        self.traps |= {name} - {""}
+        return name
+
+    def _lot(self, trap: str) -> float:
+        """Between 0 and 1: random, or the `turn`-th of a sequence that spreads each trap evenly over a family.
+
+        Steps are roots of primes (Richtmyer's sequence), so that the traps of a family come independently.
+        """
+        if self.turn is None:
+            return float(self.rng.random())
+        step = PRIMES[list(PROCEDURES).index(trap)] ** 0.5
+        return (zlib.crc32(f"{self.family} {trap}".encode()) / 2**32 + self.turn * step) % 1
 
     def say(self, form, *wordings: str) -> str:
         """One wording of the question, with a sentence about the form of the answer."""
@@ -130,11 +148,11 @@ def statuses(d: Draw, rows: list[dict], p: float = 0.4, column: str = "status") 
     return dead if has else ""
 
 
-def even_if(d: Draw, dead: str) -> str:
+def even_if(d: Draw, dead: str, things: str) -> str:
     """The words of a question that asks about all rows."""
     if "status_all" not in d.traps:
         return ""
-    return d.pick((f", including those marked {dead}", ", whatever their status"))
+    return d.pick((f", including {things} marked {dead}", f", whatever the status of the {things}"))
 
 
 def repeats(d: Draw, rows: list[dict], p: float = 0.45) -> list[dict]:
@@ -236,16 +254,16 @@ def family(level: int, seen: bool):
     return register
 
 
-def make_task(entry: Family, seed: list[int], same: Callable[[str, str], bool]) -> tuple[Made, set[str]]:
-    """The first draw that has one right answer.
+def make_task(entry: Family, seed: int, turn: int, same: Callable[[str, str], bool]) -> tuple[Made, set[str]]:
+    """The first draw of the `turn`-th task of a family that has one right answer.
 
     solve(skip) gives the answer of a reader who ignores the traps in `skip`; each of them alone and all of
     them together must give an answer that `same`, the official scorer, tells from the right one.
     """
-    wanted = None
     for attempt in range(500):
-        # The traps of the first draw are kept for some draws, or those that seldom bite would become rare.
-        d = Draw(np.random.default_rng([*seed, attempt]), wanted=wanted if attempt < 60 else None)
+        # Traps that go with the turn are kept for long, or those that seldom bite would become rare.
+        rng = np.random.default_rng([20250601, seed, zlib.crc32(entry.name.encode()), turn, attempt])
+        d = Draw(rng, entry.name, turn if attempt < 200 else None)
         try:
             question, files, solve, oracle = entry.build(d)
             answer = solve(frozenset())
@@ -254,8 +272,7 @@ def make_task(entry: Family, seed: list[int], same: Callable[[str, str], bool]) 
                 wrong["all of them"] = _misread(solve, frozenset(d.traps))
         except Redraw:
             continue
-        wanted = wanted or frozenset(d.traps)
-        if d.wanted in (None, d.traps) and not any(same(given, answer) for given in wrong.values()):
+        if not any(same(given, answer) for given in wrong.values()):
             return Made(question, files, answer, oracle, wrong), d.traps
     raise RuntimeError(f"no unambiguous task of family {entry.name!r} in 500 draws; loosen its traps")
 
