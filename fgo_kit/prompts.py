@@ -104,6 +104,9 @@ that say the same, generalise rules that are cases of one, settle contradictions
 contradict nothing. More specific rules come first.
 
 Answer with the whole list of rules between <module> and </module>, one rule a line.""",
+    "parts": """\
+The module has several components: put the name of each, followed by a colon, on a line of its own above its \
+rules.""",
     "repair": """\
 <problem>
 $problem
@@ -230,13 +233,19 @@ def propose(
     """The optimiser sees the module and the trajectories of a subset with their feedback."""
     shown = section("module", _rules_text(module, counts))
     trajectories = section("trajectories", "\n".join(_trajectory(*one) for one in judged))
-    return _chat("propose" if edits else "propose_rewrite", f"{shown}\n{trajectories}")
+    return _chat("propose" if edits else "propose_rewrite", f"{shown}\n{trajectories}", _parts(module, edits))
 
 
 def merge(named: list[tuple[str, Module]], *, counts: bool = False, edits: bool = True) -> list[dict[str, str]]:
     """The merger sees modules only, each under its node's name."""
     shown = "\n".join(section("module", _rules_text(module, counts), name=name) for name, module in named)
-    return _chat("merge" if edits else "merge_rewrite", section("modules", shown))
+    parts = _parts(named[0][1], edits) if named else ""
+    return _chat("merge" if edits else "merge_rewrite", section("modules", shown), parts)
+
+
+def _parts(module: Module, edits: bool) -> str:
+    """What a rewrite of several components is told beside the rest; edits name their component anyway."""
+    return "" if edits or len(module.components) < 2 else f"\n\n{TEMPLATES['parts']}"
 
 
 def repair(messages: list[dict[str, str]], reply: str, problem: str) -> list[dict[str, str]]:
@@ -245,8 +254,8 @@ def repair(messages: list[dict[str, str]], reply: str, problem: str) -> list[dic
     return [*messages, {"role": "assistant", "content": reply or "(empty)"}, {"role": "user", "content": ask}]
 
 
-def _chat(template: str, text: str) -> list[dict[str, str]]:
-    return [{"role": "system", "content": TEMPLATES[template]}, {"role": "user", "content": text}]
+def _chat(template: str, text: str, more: str = "") -> list[dict[str, str]]:
+    return [{"role": "system", "content": TEMPLATES[template] + more}, {"role": "user", "content": text}]
 
 
 def _rules_text(module: Module, counts: bool) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .llm import Reply, ToolCall
 
-_CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?:[^\w\n{]*", re.MULTILINE)
+_CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?:[^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
 _FINAL = re.compile(r"^[^\w\n]*FINAL[ _]ANSWER[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
 _RESULT = re.compile(r"<(tool_result|tool_error)\b[^>\n]*>\n?(.*?)\n?</\1>", re.DOTALL)
 _MARKUP = "*`_ \t\r\n"
