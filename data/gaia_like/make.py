@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import base64
+import io
 import json
 import lzma
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -33,6 +35,11 @@ from parts import FAMILIES, PROCEDURES, Made, make_task  # noqa: E402
 
 from fgo_kit.benchmarks.gaia_score import score  # noqa: E402
 
+WEB_STEPS = [
+    "Search the pages for what the question names.", "Open the page that was found.",
+    "Open the pages that it points to or that have the figures asked for.",
+    "Look for other versions of these pages.", "Look for a page of corrections.",
+]  # fmt: skip
 # (split, families seen in training, tasks)
 SPLITS = (("train", True, 256), ("gate", True, 64), ("test", True, 64), ("test", False, 64))
 
@@ -70,9 +77,10 @@ def tasks(seed: int = 0):
 
 def row(task_id: str, split: str, name: str, made: Made, traps: set[str]) -> dict:
     """A line of the file: the official columns and our own. The oracle and the misreadings stay out."""
-    steps = ["Read the attached files and the notes in them."] + [PROCEDURES[t] for t in PROCEDURES if t in traps]
-    steps.append("Work out the answer and give it in the form that is asked for.")
-    tools = ["search, open_page"] if name.startswith("web_") else ["read_file", "run_python"]
+    web = name.startswith("web_")
+    steps = (WEB_STEPS if web else _reading(made)) + [PROCEDURES[t] for t in PROCEDURES if t in traps]
+    steps += ["Work out the answer.", "Give it in the form that is asked for."]
+    tools = ["search", "open_page", "calculator"] if web else ["read_file", "run_python"]
     single = next(iter(made.files)) if len(made.files) == 1 else ""
     return {
         "task_id": task_id, "Question": made.question, "Level": FAMILIES[name].level, "Final answer": made.answer,
@@ -88,6 +96,16 @@ def row(task_id: str, split: str, name: str, made: Made, traps: set[str]) -> dic
             for file, held in made.files.items()
         },
     }  # fmt: skip
+
+
+def _reading(made: Made) -> list[str]:
+    """A step for every file, those in archives too; decoys have to be looked at to be told."""
+    steps = []
+    for name, held in made.files.items():
+        steps.append(f"{'List' if name.endswith('.zip') else 'Read'} {name}.")
+        if name.endswith(".zip"):
+            steps += [f"Look at {inner}." for inner in zipfile.ZipFile(io.BytesIO(held)).namelist()]
+    return steps
 
 
 def packed(rows: list[dict]) -> bytes:
