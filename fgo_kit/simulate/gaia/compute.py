@@ -42,22 +42,30 @@ def lines_of(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     return (*(line for _, line in seen.lines), *dict.fromkeys(units_told))
 
 
-def working(text: str, sources: tuple[tuple[str, str], ...], on: frozenset[str]) -> list[float]:
+def next_page(text: str, sources: tuple[tuple[str, str], ...]) -> tuple[int, str]:
+    """How many pages lead on from one that the question names, and the next of them to read, or ""."""
+    trail = trail_of(understand(text), world(sources))
+    read = {file for file, _ in sources}
+    return len(trail), next((name for name in trail if name not in read), "")
+
+
+@lru_cache(maxsize=65_536)
+def working(text: str, sources: tuple[tuple[str, str], ...], on: frozenset[str]) -> tuple[float, ...]:
     """The figures that `answer` puts together."""
     query, seen = understand(text), world(sources)
     if query.op not in ("sum", "mean", "value", "many"):
-        return []
+        return ()
     try:
         main = frame(seen, query, on)
         rows = _counting(main, query, seen, on) if main else []
         target = _target(main, rows, query) if rows else None
         if target is None:
-            return []
+            return ()
         filters = _filters(main, query, target)
         found = _in_time([row for row in rows if _passes(row, filters, query, on)], main, query)
-        return _values(found, main, target, query, seen, on)
+        return tuple(_values(found, main, target, query, seen, on))
     except (ArithmeticError, IndexError, StopIteration):
-        return []
+        return ()
 
 
 @lru_cache(maxsize=65_536)
@@ -311,9 +319,13 @@ def _measures(target: str, main: Frame, query: Query) -> bool:
 def _values(rows: list[Row], main: Frame, target: str, query: Query, seen: World, on: frozenset[str]) -> list[float]:
     rate = _rate(main, target, query)
     offset = next((name for name in main.headers if name in main.joined and "offset" in name), "") if any(word.startswith("correct") for word in query.words) else ""
-    found = []
+    zero = "missing?" in on and any(_ZERO.search(line) for _, line in seen.lines)
+    found, scales = [], {}
     for row in rows:
-        value = _value(row, target, query, seen, on, rate)
+        place = row.file, row.title
+        if place not in scales:
+            scales[place] = (_noted_scale(row, target, query, seen, on), _noted_scale(row, target, query, seen, on - {"scale"}))
+        value = _value(row, target, query, on, rate, (zero, *scales[place]))
         if value is None:
             continue
         if rate:
@@ -324,10 +336,12 @@ def _values(rows: list[Row], main: Frame, target: str, query: Query, seen: World
     return found
 
 
-def _value(row: Row, target: str, query: Query, seen: World, on: frozenset[str], rate: str) -> float | None:
+def _value(row: Row, target: str, query: Query, on: frozenset[str], rate: str, noted: tuple) -> float | None:
+    """A row's figure in the unit asked for; noted: whether blanks are zero, and what notes multiply it by, with
+    and without thousands."""
     cell = row.cells.get(target, "")
     gone = _is_gone(cell)
-    if gone and "missing" in on and not ("missing?" in on and any(_ZERO.search(line) for _, line in seen.lines)):
+    if gone and "missing" in on and not noted[0]:
         return None
     value = number(cell)
     if value is None:
@@ -342,9 +356,7 @@ def _value(row: Row, target: str, query: Query, seen: World, on: frozenset[str],
         value = value * units.UNITS[unit][1] if scaled else value
     elif asked and unit and "convert" in on:
         value = units.convert(value, unit, asked, query.factors)
-    if kind != "money" or "notes" in on:
-        value *= _noted_scale(row, target, query, seen, on if kind != "money" else on - {"scale"})
-    return value
+    return value * (noted[2] if kind == "money" else noted[1])
 
 
 def _is_gone(cell: str) -> bool:
@@ -404,6 +416,8 @@ def _noted_scale(row: Row, target: str, query: Query, seen: World, on: frozenset
             continue
         if "notes" in on and "day" in words(target) and (found := _HOURS.search(line)):
             factor *= float(found[1])
+            continue
+        if not (_THOUSAND.search(line) or _BOXES.search(line) or "vat" in line.casefold()):
             continue
         about = [name for name in others if _about(name, line)]
         if about and not any(name in titles or any(_about(part, line) for part in re.split(r"[_ -]", row.title or "")) for name in about):
@@ -598,4 +612,4 @@ def same(one: str, other: str) -> bool:
     return all(re.sub(r"[\W_]+", "", x).casefold() == re.sub(r"[\W_]+", "", y).casefold() for x, y in zip(*parts, strict=True))
 
 
-__all__ = ["DEAD", "answer", "lines_of", "marks_in", "same", "working"]
+__all__ = ["DEAD", "answer", "lines_of", "marks_in", "next_page", "same", "working"]

@@ -196,10 +196,10 @@ def _age(file: str, seen: World):
 
 def mentioned(value: str, text: str) -> bool:
     """Whether a cell's value stands in a text as whole words."""
-    value = value.strip()
-    if len(value) < 2 or value.casefold() in STOP or not any(map(str.isalnum, value)):
+    value, text = value.strip().casefold(), text.casefold()
+    if value not in text or len(value) < 2 or value in STOP or not any(map(str.isalnum, value)):
         return False
-    return re.search(rf"(?<![\w]){re.escape(value.casefold())}(?:s|'s)?(?![\w])", text.casefold()) is not None
+    return re.search(rf"(?<![\w]){re.escape(value)}(?:s|'s)?(?![\w])", text) is not None
 
 
 def _appeal(sheets: list[Sheet], query: Query, seen: World) -> float:
@@ -295,6 +295,7 @@ def _correct(main: Frame, lines: list[str], query: Query, seen: World) -> None:
 def _named(main: Frame, line: str, seen: World) -> list[Row]:
     """The rows that most of the values in a line speak of; a word of their file's own notes counts as one."""
     scores = []
+    line = line.casefold()
     told: dict[str, bool] = {}
     for file in dict.fromkeys(row.file for row in main.rows):
         own = {word for where, text in seen.lines if where == file and text.startswith("#") for word in re.findall(r"[A-Z]\w{3,}", text)}

@@ -92,7 +92,7 @@ def understand(text: str) -> Query:
     unit = _UNIT_ASKED.search(asked)
     places = _ROUND.search(text)
     days = _days(asked)
-    counted = next((_COUNTS[word.casefold()] for word in re.findall(r"\w+", asked[:60]) if word.casefold() in _COUNTS), 1)
+    counted = next((_COUNTS[word.casefold()] for word in re.findall(r"\w+", _lead(asked)[:60]) if word.casefold() in _COUNTS), 1)
     month = re.search(rf"\b({'|'.join(MONTHS)})\s+(\d{{4}})\b", asked, re.I)
     since = re.search(r"\b(after|since|before|until|from|in|by)\s+(?:the year\s+)?((?:19|20)\d\d)\b", asked, re.I)
     return Query(
@@ -113,8 +113,17 @@ def understand(text: str) -> Query:
     )  # fmt: skip
 
 
+_ASKS = re.compile(r"(?:^|, )((?:(?:in|from|at|to|for|of|by) )?(?:which|who|what|how|when)\b.*)", re.I | re.S)
+
+
+def _lead(text: str) -> str:
+    """The question proper, without what stands before it: "Over all sales, which ..."."""
+    found = _ASKS.search(text.strip())
+    return found[1] if found else text.strip()
+
+
 def _operation(text: str) -> str:
-    lead = text.strip().casefold()
+    lead = _lead(text).casefold()
     if re.search(r"\bhow many more\b|\bdifference\b|\bby how (?:many|much)\b.*\b(?:than|more|less|larger|smaller)\b", text, re.I):
         return "diff"
     if re.search(r"\bby how many per ?cent\b.*\bexceed", text, re.I):
@@ -142,7 +151,7 @@ def _operation(text: str) -> str:
 
 
 def _grouped(text: str, which) -> str:
-    names = [word for word in _WORD.findall(text)][:8]
+    names = _WORD.findall(_lead(text))[:8]
     skipped = {"in", "from", "at", "to", "for", "of", "name", "names", "which", "who", "what", "were", "are", "was", "is", "the", "of", *_COUNTS, "most", "highest"}
     plain = [word for word in names if word.casefold() not in skipped and not _LOW.fullmatch(word) and not _HIGH.fullmatch(word)]
     return stem(plain[0]) if plain else ""

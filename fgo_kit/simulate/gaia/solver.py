@@ -27,30 +27,30 @@ Draw = Callable[..., float]
 class Habits:
     """How often a solver without rules does what is right, drawn once a task; and the rates of its mistakes."""
 
-    skip: float = 0.12
-    once: float = 0.12
-    missing: float = 0.35
+    skip: float = 0.15
+    once: float = 0.15
+    missing: float = 0.4
     totals: float = 0.45
-    scale: float = 0.3
+    scale: float = 0.35
     convert: float = 0.6
-    newest: float = 0.4
-    correct: float = 0.25
-    keys: float = 0.45
-    legend: float = 0.6
-    decoys: float = 0.5
+    newest: float = 0.5
+    correct: float = 0.35
+    keys: float = 0.5
+    legend: float = 0.7
+    decoys: float = 0.6
     form: float = 0.88
     round: float = 0.92
     order: float = 0.9
-    notes: float = 0.3  # reads a file of notes, and follows special notes
-    all: float = 0.3  # reads on: sheets, pages, and files beyond the first few
+    notes: float = 0.4  # reads a file of notes, and follows special notes
+    all: float = 0.4  # reads on: sheets, pages, and files beyond the first few
     run: float = 0.3  # runs code instead of reading it
     pages: float = 0.35  # opens more than the first page that a search names
     precise: float = 0.5  # uses the calculator
-    heeds: float = 0.35  # does what a note that was read asks for
+    heeds: float = 0.4  # does what a note that was read asks for
     yields: float = 0.35  # yields to question and notes, under a rule that does not say so
     judges: float = 0.85  # yields to them where no rule is involved
-    slips: float = 0.3  # adds up many figures wrong without a calculator
-    second_file: float = 0.85  # reads a second file of data
+    slips: float = 0.25  # adds up many figures wrong without a calculator
+    second_file: float = 0.9  # reads a second file of data
 
 
 HABITS = Habits()
@@ -59,6 +59,7 @@ MANY = 6
 FEW_FILES = 3
 """A solver that does not read on reads so many files of data."""
 _NOTES = re.compile(r"(?:note|read ?me|legend|rule|protocol|correct|change|errat|info|instruction)[^/]*$|\.(?:md|txt)$", re.I)
+_NOTED = re.compile(r"note|read ?me|correct|change|errat", re.I)
 _CUES = {
     "once": re.compile(r"\b(?:twice|repeats?|repeated|duplicat\w*|sent again)\b", re.I),
     "missing": re.compile(r"\b(?:empty|blank|missing|not measured|no figure|nothing is written)\b", re.I),
@@ -162,8 +163,14 @@ class _Solver:
         if not searches:
             return "I search the pages.", _call("search", query=" ".join(sorted(self.query.words))[:200])
         found = [line.split(" | ")[0] for event in searches for line in event.output.splitlines() if " | " in line]
+        steps, linked = compute.next_page(case.question, case.sources())
+        if linked and len(opened) < most:
+            return f"The page refers to {linked}.", _call("open_page", name=linked.rsplit("/", 1)[-1])
         for name in dict.fromkeys(found):
-            if name not in opened and len(opened) < most:
+            if name not in opened and len(opened) < (1 if steps > 1 else most):
+                return f"I open {name}.", _call("open_page", name=name)
+        for name in (page.rsplit("/", 1)[-1] for page in pages):
+            if name not in opened and _NOTED.search(name) and self.does("notes", name):
                 return f"I open {name}.", _call("open_page", name=name)
         return None
 

@@ -62,6 +62,7 @@ class Document:
         return "\n".join(self.lines)
 
 
+@lru_cache(maxsize=131_072)
 def number(text: str) -> float | None:
     """The number that a cell is, or None. Currency signs, separators, per cent and units may stand beside it.
 
