@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fgo_kit.benchmarks import gaia, sandbox
-from fgo_kit.benchmarks.gaia_files import read_text
+from fgo_kit.benchmarks import gaia, gaia_tools, sandbox
+from fgo_kit.benchmarks.gaia_files import names_in, read_text
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "gaia_like"
 MODULES = [path.stem for path in DATA.glob("*.py")]
@@ -231,16 +231,15 @@ def test_written_files_are_read_back(generator, tmp_path):
     assert {info.date_time for info in zipfile.ZipFile(io.BytesIO(again)).infolist()} == {(2024, 1, 1, 0, 0, 0)}
 
 
-def test_long_tables_are_longer_than_a_page(made, bench):
+def test_long_tables_are_longer_than_a_page(generator, made, bench):
+    assert generator["parts"].PAGE == gaia_tools.PAGE
     tasks = tasks_of(bench)
     long = [row for row, one in made if "cut" in one.wrong]
     assert len(long) >= 10
     for row in long:
         sizes = [len(read_text(bench.files[row["task_id"]], name)) for name in _texts(bench, tasks[row["task_id"]])]
-        assert max(sizes) > 6000
+        assert max(sizes) > gaia_tools.PAGE
 
 
 def _texts(bench, task) -> list[str]:
-    from fgo_kit.benchmarks.gaia_files import names_in
-
     return [name for name in names_in(bench.files[task.id]) if not name.endswith(".zip")]
