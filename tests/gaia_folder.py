@@ -28,7 +28,8 @@ def packed(**members: str | bytes) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            archive.writestr(name.replace("__", "/"), content)
+            info = zipfile.ZipInfo(name)  # with one date, so that the bytes are the same every time
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
     return held.getvalue()
 
 
@@ -63,6 +64,7 @@ def write_jsonl(folder: Path, changed: list[dict] | None = None) -> Path:
 
 def write_parquet(folder: Path, name: str = "metadata.parquet", changed: list[dict] | None = None) -> Path:
     import pandas as pd
+    from fastparquet import write
 
     folder.mkdir(parents=True, exist_ok=True)
     write_files(folder)
@@ -70,5 +72,5 @@ def write_parquet(folder: Path, name: str = "metadata.parquet", changed: list[di
     for column, value in ANNOTATOR.items():  # a struct is stored as one column for each of its fields
         table[f"Annotator Metadata.{column}"] = value
     table["Level"] = table["Level"].astype(str)
-    table.to_parquet(folder / name, engine="fastparquet")
+    write(str(folder / name), table)
     return folder

@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -85,6 +85,7 @@ class Solving:
         return {
             "level": self.task.meta["level"], "turns": str(self.turns), "tool calls": str(self.calls),
             "tool errors": str(self.errors), "final answer": self.form,
+            **({"private": "yes"} if self.task.meta.get("private") == "yes" else {}),
         }  # fmt: skip
 
     def _without_form(self, action: str) -> tuple[str, bool]:
@@ -106,19 +107,27 @@ class Solving:
             return section("tool_error", quote(str(problem)), tool=turn.tool[:40] or "?", untrusted="true")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GAIA:
-    """The benchmark: `name` is "GAIA-like" for the shipped set, "GAIA" for a user's own copy."""
+    """The benchmark: `name` is "GAIA-like" for the shipped set, "GAIA" for a user's own copy.
+
+    `told` says in words what was found. history_limit: tokens of dialogue that the agent is shown.
+    """
 
     name: str
     train: tuple[Task, ...]
     gate: tuple[Task, ...]
     test: tuple[Task, ...]
-    files: dict[str, Files] = field(repr=False, compare=False, default_factory=dict)
-    web: Callable[[str], str] | None = field(repr=False, compare=False, default=None)
+    files: dict[str, Files] = field(compare=False, default_factory=dict)
+    web: Callable[[str], str] | None = field(compare=False, default=None)
     unsafe: bool = False
-    tools: tuple[dict, ...] = field(repr=False, default=TOOLS)
+    told: str = ""
+    tools: tuple[dict, ...] = TOOLS
     history_limit: int = 24_000
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(getattr(self, name))} {name}" for name in SPLITS)
+        return f"{self.name}: {sizes} tasks; {self.told}"
 
     @property
     def seed_module(self) -> Module:
@@ -164,6 +173,7 @@ def load(
     web: Callable[[str], str] | None = None,
     unsafe: bool = False,
     levels: Sequence[int] = (1, 2, 3),
+    show: bool = False,
 ) -> GAIA:
     """The benchmark, from the shipped GAIA-like set (default) or a user's own copy of GAIA.
 
@@ -177,6 +187,10 @@ def load(
     it the agent searches only the pages that come with a task. It is asked from several threads.
     unsafe: run the agent's programs even where they cannot be isolated from this machine.
     levels: which of GAIA's three levels to keep.
+    show: GAIA's questions, answers and what the agent read are left out of everything that is shown (tasks,
+    trajectories, tables, the browser), because notebooks are committed with their outputs and GAIA must not be
+    passed on; True shows them. Call logs (data/runs, which git ignores) hold them all the same, and rules are
+    shown as the optimiser wrote them.
 
     Raises ValueError or FileNotFoundError that name the file or argument, what is allowed and the fix.
     """
@@ -189,10 +203,20 @@ def load(
         raise ValueError(f"levels={levels!r} is not allowed; use some of (1, 2, 3)")
     shipped = path is None or path is False
     tasks, files = read_folder(unpacked()) if shipped else _own(path)
+    if not shipped and not show:
+        tasks = [replace(task, meta=task.meta | {"private": "yes"}) for task in tasks]
     tasks = [task for task in tasks if task.meta["level"] in kept]
     train, gate, test = _given(tasks) if shipped else _dealt(tasks, split_seed)
     name = "GAIA-like" if shipped else "GAIA"
-    return GAIA(name, _subset(train, n_train, split_seed), tuple(gate), tuple(test), files, web, unsafe)
+    train, told = _subset(train, n_train, split_seed), _told(tasks, files)
+    return GAIA(name, train, tuple(gate), tuple(test), files, web, unsafe, told)
+
+
+def _told(tasks: list[Task], files: dict[str, Files]) -> str:
+    by_level = ", ".join(f"{sum(task.meta['level'] == level for task in tasks)} of level {level}" for level in LEVELS)
+    attached = sum(bool(files[task.id]) for task in tasks)
+    hidden = sum(task.answer == HIDDEN for task in tasks)
+    return f"found {by_level}, {attached} with files" + (f", {hidden} with hidden answers" if hidden else "")
 
 
 def _own(path: str | Path | bool) -> Loaded:

@@ -12,6 +12,7 @@ import lzma
 import os
 import shutil
 import tempfile
+import warnings
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -83,10 +84,12 @@ def _json_rows(file: Path) -> list[dict]:
 
 
 def _parquet_rows(file: Path) -> list[dict]:
-    import pandas as pd
-
     try:
-        table = pd.read_parquet(file, engine="fastparquet")
+        with warnings.catch_warnings():  # of an option of pandas that fastparquet looks at
+            warnings.simplefilter("ignore")
+            from fastparquet import ParquetFile
+
+            table = ParquetFile(str(file)).to_pandas()
     except Exception as error:  # the reader raises whatever a damaged file leads it to
         what = f"{type(error).__name__}: {error}"[:200]
         raise ValueError(f"{file}: cannot be read as parquet ({what}); download it again") from error

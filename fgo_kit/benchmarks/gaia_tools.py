@@ -31,7 +31,7 @@ class ToolProblem(ValueError):
 
 @dataclass(frozen=True)
 class Desk:
-    """What the tools of one task work on. web: a user's own search, called with the query, returns text."""
+    """What the tools of one task work on. web: a user's own search, see `gaia.load`."""
 
     files: Files = field(default_factory=dict)
     web: Callable[[str], str] | None = None
@@ -241,9 +241,9 @@ def _plain(text: str) -> str:
 
 def _search(desk: Desk, query: str) -> str:
     """Pages by how rare the query's words in them are; a word of the title counts three times."""
-    if desk.web is not None:
-        return str(desk.web(query))
     pages = _collection(tuple(sorted(desk.files.items())))
+    if not pages and desk.web is not None:
+        return _asked_web(desk.web, query)
     if not pages:
         raise ToolProblem("search: this task has no collection of pages; read its files with read_file")
     words = list(dict.fromkeys(_words(query)))
@@ -264,6 +264,13 @@ def _search(desk: Desk, query: str) -> str:
     return "\n".join(lines + ([f"({more} more pages; use rarer words)"] if more > 0 else []))
 
 
+def _asked_web(web: Callable[[str], str], query: str) -> str:
+    try:
+        return str(web(query))
+    except Exception as error:  # a user's function may fail in any way: the agent is told and goes on
+        raise ToolProblem(f"the web search failed: {type(error).__name__}: {error}"[:300]) from None
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
@@ -279,6 +286,8 @@ def _excerpt(text: str, words: list[str]) -> str:
 
 
 def _open_page(desk: Desk, name: str) -> str:
+    if desk.web is not None and re.match(r"https?://", name.strip()):
+        return _asked_web(desk.web, name.strip())
     pages = _collection(tuple(sorted(desk.files.items())))
     wanted = re.split(r"(?:^|/)pages/", name.strip())[-1]
     found = [one for one in pages if one == wanted] or [
