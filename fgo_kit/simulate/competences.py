@@ -137,7 +137,7 @@ def _tool_act(call: Call, rules):
 def _tool_judge(call: Call) -> str:
     case, score = gaia.read_trajectory(call.user), _SCORE.search(call.user)
     if case is None or score is None:
-        raise BadRequest("the simulated LLM finds no <trajectory> with a score, a <question> and <turns> in this prompt")
+        raise BadRequest("the simulated LLM finds no <trajectory> with a score, <question> and <turns> in this prompt")
     return gaia.judge(case, gaia.expected_of(call.user), float(score[1]) >= 0.5, call.noticed(2), call.draw)
 
 

@@ -7,12 +7,11 @@ naive solver switches few of them on, rules switch more on.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-from . import units
-from .question import STOP, Query, stem, words
-from .tables import Document, date, number, read
+from .cells import date, number
+from .corrections import ADDED, CORRECTION, correct
+from .question import Query, words
+from .world import Frame, Row, Sheet, World, mentioned, plain
 
 TREATMENTS = (
     "skip", "once", "missing", "totals", "scale", "convert", "newest", "correct", "all", "keys", "legend", "decoys",
@@ -20,85 +19,23 @@ TREATMENTS = (
 )  # fmt: skip
 """What may be done to the data or the answer. "skip=x" leaves out what is marked x, "skip" what common words
 mark as not counting; "x?" heeds what question and notes say against x."""
-_KEY = re.compile(r"[\s_./-]+")
-_VERSION = re.compile(r"(?:^|[_ -])(?:v|ver|version|rev|revision)[_ -]?(\d{1,2})(?=\.\w+$|$)|[_ -]?(old|new|revised|rev|final|draft|original)(?=\.\w+$|$)", re.I)
+_VERSION = re.compile(
+    r"(?:^|[_ -])(?:v|ver|version|rev|revision)[_ -]?(\d{1,2})(?=\.\w+$|$)|[_ -]?(old|new|revised|rev|"
+    r"final|draft|original)(?=\.\w+$|$)",
+    re.I,
+)
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _DRAFT = re.compile(r"\b(?:draft|not (?:yet )?approved|unapproved|provisional|proposal)\b", re.I)
 _NUMBERED = re.compile(r"\b(?:revision|version|edition)\W{0,3}(\d{1,2})\b", re.I)
-_ADDED = re.compile(r"\b(?:added|add|plus|deducted|subtracted|penalty)\b", re.I)
-_FIRST = re.compile(r"\b(?:first|original|initial|oldest|earlier) (?:version|edition|revision|draft|one)\b|\boriginally\b", re.I)
-_UPDATED = re.compile(r"\b(?:updated|issued|dated?|as of|version of|revised|stand|valid from|valid since|in force from|revision \d+,?|version \d+,?)\b\D{0,12}(\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4})", re.I)
-_CORRECTION = re.compile(r"\b(?:correct\w*|errat\w*|amend\w*|instead of|should (?:be|read)|replac\w*|mistake\w*|wrong\w*|now)\b", re.I)
-_NOT_BUT = re.compile(r"\bnot\s+([\d.,:]+)\D{1,12}?\bbut\s+([\d.,:]+)|([\d.,:]+)\D{0,12}?\b(?:instead of|rather than|\(not|, not)\s+[\d.,:]+", re.I)
-_FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?::\d\d)?(?:\.\d+)?(?![\w-])")
+_FIRST = re.compile(
+    r"\b(?:first|original|initial|oldest|earlier) (?:version|edition|revision|draft|one)\b|\boriginally\b", re.I
+)
+_UPDATED = re.compile(
+    r"\b(?:updated|issued|dated?|as of|version of|revised|stand|valid from|valid since|in force from|"
+    r"revision \d+,?|version \d+,?)\b\D{0,12}(\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4})",
+    re.I,
+)
 _DATED = re.compile(r"\b(?:valid|date|from|since|effective|updated|issued|time)\b")
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table of a file, under plain column names, with the unit of each column."""
-
-    file: str
-    title: str
-    headers: tuple[str, ...]
-    units: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass
-class Row:
-    """One record: cells by column name, the units of its columns, the file and the sheet it stands in."""
-
-    cells: dict[str, str]
-    units: dict[str, str]
-    file: str
-    title: str
-
-
-@dataclass(frozen=True)
-class World:
-    """All that was read: sheets, and every line outside tables with the file it stands in."""
-
-    sheets: tuple[Sheet, ...]
-    lines: tuple[tuple[str, str], ...]
-    order: tuple[str, ...]
-
-
-@dataclass
-class Frame:
-    """The rows that a question is about, and the names of their columns."""
-
-    rows: list[Row]
-    headers: list[str] = field(default_factory=list)
-    joined: set[str] = field(default_factory=set)
-    names: dict[str, list[str]] = field(default_factory=dict)
-    titles: tuple[str, ...] = ()
-
-
-def plain(key: str, loosely: bool) -> str:
-    """A key for comparison: exactly, or whatever its case, blanks and hyphens.
-
-    >>> plain("C-014", True), plain("c 014", True)
-    ('c014', 'c014')
-    """
-    return _KEY.sub("", key).casefold() if loosely else key
-
-
-@lru_cache(maxsize=1_024)
-def world(sources: tuple[tuple[str, str], ...]) -> World:
-    """Read tool outputs given as (file, text)."""
-    sheets, lines = [], []
-    for file, text in sources:
-        document: Document = read(text)
-        lines += [(file, line) for line in document.lines]
-        for table in document.tables:
-            named = [units.header(header) for header in table.headers]
-            names, seen = [], {}
-            for name, _ in named:
-                seen[name] = seen.get(name, 0) + 1
-                names.append(name if seen[name] == 1 else f"{name} {seen[name]}")
-            sheets.append(Sheet(file, table.name, tuple(names), tuple(unit for _, unit in named), table.rows))
-    return World(tuple(sheets), tuple(lines), tuple(file for file, _ in sources))
 
 
 def frame(seen: World, query: Query, on: frozenset[str]) -> Frame | None:
@@ -116,10 +53,10 @@ def frame(seen: World, query: Query, on: frozenset[str]) -> Frame | None:
     for _ in range(2):
         others = [sheets for sheets in others if not _join(main, sheets, query, on)]
     if "correct" in on:
-        lines = [line for _, line in seen.lines if _CORRECTION.search(line)]
+        lines = [line for _, line in seen.lines if CORRECTION.search(line)]
         lines += [" ".join(row) for sheet in amends for row in sheet.rows]
-        lines += [line for _, line in seen.lines if _ADDED.search(line) and line not in lines]
-        _correct(main, lines, query, seen)
+        lines += [line for _, line in seen.lines if ADDED.search(line) and line not in lines]
+        correct(main, lines, query, seen)
     return main
 
 
@@ -135,7 +72,7 @@ def _groups(seen: World) -> list[list[Sheet]]:
 
 def _amends(sheet: Sheet) -> bool:
     """Whether a list changes records that stand elsewhere."""
-    return bool(_CORRECTION.search(sheet.title)) or any(_ADDED.search(cell) for row in sheet.rows for cell in row[2:])
+    return bool(CORRECTION.search(sheet.title)) or any(ADDED.search(cell) for row in sheet.rows for cell in row[2:])
 
 
 def _chosen(sheets: list[Sheet], seen: World, query: Query, on: frozenset[str]) -> list[Sheet]:
@@ -164,7 +101,11 @@ def _fitting(files: list[str], seen: World, query: Query, on: frozenset[str]) ->
         families.setdefault("" if len(told) == len(files) else stem_of, []).append(file)
     kept = []
     for versions in families.values():
-        bare = [file for file in versions if _VERSION.search(file.rsplit(".", 1)[0]) or file in told or (years[file] and not query.years)]
+        bare = [
+            file
+            for file in versions
+            if _VERSION.search(file.rsplit(".", 1)[0]) or file in told or (years[file] and not query.years)
+        ]
         if len(versions) > 1 and len(bare) >= len(versions) - 1 and len(families) < len(files):
             if "newest" not in on or ("newest?" in on and _FIRST.search(query.text)):
                 kept.append(versions[0])
@@ -191,15 +132,15 @@ def _age(file: str, seen: World):
         if where == file and (found := _UPDATED.search(line)):
             return date(found[1]) or (0, 0, 0)
     found, years = _VERSION.search(file.rsplit(".", 1)[0]), _YEAR.findall(file)
-    return (int(years[-1]) if years else 0, 0, int(found[1]) if found and found[1] else 1 if found and found[2].casefold() in ("new", "revised", "rev", "final") else 0)
-
-
-def mentioned(value: str, text: str) -> bool:
-    """Whether a cell's value stands in a text as whole words."""
-    value, text = value.strip().casefold(), text.casefold()
-    if value not in text or len(value) < 2 or value in STOP or not any(map(str.isalnum, value)):
-        return False
-    return re.search(rf"(?<![\w]){re.escape(value)}(?:s|'s)?(?![\w])", text) is not None
+    return (
+        int(years[-1]) if years else 0,
+        0,
+        int(found[1])
+        if found and found[1]
+        else 1
+        if found and found[2].casefold() in ("new", "revised", "rev", "final")
+        else 0,
+    )
 
 
 def _appeal(sheets: list[Sheet], query: Query, seen: World) -> float:
@@ -209,7 +150,11 @@ def _appeal(sheets: list[Sheet], query: Query, seen: World) -> float:
     headers = {word for header in sheets[0].headers for word in words(header)}
     told = {word for sheet in sheets for word in words(f"{sheet.title} {sheet.file.rsplit('/', 1)[-1]}")}
     rows = sum(len(sheet.rows) for sheet in sheets)
-    hits = len(headers & query.words) + 0.5 * len(told & query.words) + (1.0 if query.group in headers and query.group else 0)
+    hits = (
+        len(headers & query.words)
+        + 0.5 * len(told & query.words)
+        + (1.0 if query.group in headers and query.group else 0)
+    )
     titled = any(" " in sheet.title and mentioned(sheet.title, query.text) for sheet in sheets)
     return 2.0 * titled + hits + min(rows, 40) / 10 + (0.5 if "status" in headers else 0) + 0.3 * len(sheets[0].headers)
 
@@ -218,7 +163,9 @@ def _rows(sheets: list[Sheet]) -> list[Row]:
     found = []
     for sheet in sheets:
         by_name = {name: unit for name, unit in zip(sheet.headers, sheet.units, strict=True) if unit}
-        found += [Row(dict(zip(sheet.headers, row, strict=True)), by_name, sheet.file, sheet.title) for row in sheet.rows]
+        found += [
+            Row(dict(zip(sheet.headers, row, strict=True)), by_name, sheet.file, sheet.title) for row in sheet.rows
+        ]
     return found
 
 
@@ -247,7 +194,9 @@ def _join(main: Frame, sheets: list[Sheet], query: Query, on: frozenset[str]) ->
                     row.units = {**row.units, shown[name]: other.units[name]}
     new = [shown[name] for name in sheets[0].headers if name != theirs and shown[name] not in main.headers]
     main.joined.update(new)
-    main.names.setdefault(mine, []).extend(name for name in new if any(number(row.cells.get(name, "")) is None for row in rows))
+    main.names.setdefault(mine, []).extend(
+        name for name in new if any(number(row.cells.get(name, "")) is None for row in rows)
+    )
     main.headers += new
     return True
 
@@ -276,60 +225,4 @@ def _key_pair(main: Frame, rows: list[Row], headers: tuple[str, ...]) -> tuple[s
     return best
 
 
-def _correct(main: Frame, lines: list[str], query: Query, seen: World) -> None:
-    """Replace the figures that lines elsewhere correct: where a line names records and a new figure."""
-    for line in lines:
-        touched = _named(main, line, seen)
-        figures = [text for text in _FIGURE.findall(line)]
-        for row in touched:
-            mine = {cell.strip() for cell in row.cells.values()}
-            new = _new_figure(line, figures, row)
-            column = _figure_column(main, row, query, line) if new else ""
-            if column and _ADDED.search(line):
-                sign = -1 if re.search(r"deduct|subtract|minus", line) else 1
-                row.cells[column] = f"{(number(row.cells[column]) or 0) + sign * (number(new) or 0):g}"
-            elif column and new not in {row.cells.get(column)} | (mine if len(mine) < 2 else set()):
-                row.cells[column] = new
-
-
-def _named(main: Frame, line: str, seen: World) -> list[Row]:
-    """The rows that most of the values in a line speak of; a word of their file's own notes counts as one."""
-    scores = []
-    line = line.casefold()
-    told: dict[str, bool] = {}
-    for file in dict.fromkeys(row.file for row in main.rows):
-        own = {word for where, text in seen.lines if where == file and text.startswith("#") for word in re.findall(r"[A-Z]\w{3,}", text)}
-        told[file] = any(mentioned(word, line) for word in own if not re.search(rf"(?i)\b{word}\b", file)) or mentioned(file.rsplit("/", 1)[-1].rsplit(".", 1)[0], line)
-    if len(set(told.values())) < 2:
-        told = dict.fromkeys(told, False)
-    for row in main.rows:
-        texts = [cell for cell in row.cells.values() if cell and (number(cell) is None or len(cell) > 4)]
-        hits = sum(len(cell) > 1 and mentioned(cell, line) for cell in texts)
-        scores.append(hits + told[row.file] if hits else 0)
-    most = max(scores, default=0)
-    found = [row for row, score in zip(main.rows, scores, strict=True) if score == most and most > 0]
-    return found if len(found) <= max(3, len(main.rows) // 6) else []
-
-
-def _new_figure(line: str, figures: list[str], row: Row) -> str:
-    if found := _NOT_BUT.search(line):
-        return (found[2] or found[3]).strip(".,")
-    old = {cell.strip() for cell in row.cells.values()}
-    fresh = [figure for figure in figures if figure not in old]
-    return fresh[-1].replace(",", "") if fresh else ""
-
-
-def _figure_column(main: Frame, row: Row, query: Query, line: str) -> str:
-    numeric = [name for name in main.headers if number(row.cells.get(name, "")) is not None and not is_id(name)]
-    numeric = [name for name in numeric if name not in main.joined] or numeric
-    told = [name for name in numeric if set(words(name)) & set(words(line))]
-    asked = [name for name in numeric if set(words(name)) & query.words]
-    return (told or asked or numeric or [""])[-1]
-
-
-def is_id(name: str) -> bool:
-    """Whether a column's name says that it numbers things."""
-    return bool({"id", "no", "nr", "number", "pos", "bib", "request", "code", "year", "zip", "key"} & set(words(name)))
-
-
-__all__ = ["TREATMENTS", "Frame", "Row", "World", "frame", "is_id", "mentioned", "plain", "replace", "stem", "world"]
+__all__ = ["TREATMENTS", "frame"]

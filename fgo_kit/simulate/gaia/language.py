@@ -73,34 +73,52 @@ def render(rule: Rule) -> str:
 
 _MARKED = re.compile(r'Leave out rows marked ("[^"]+"(?: or "[^"]+")*)\.')
 _QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{2,40})[\"“”«»]|(?<!\w)['‘]([^'‘’]{2,40})['’](?!\w)")
-_EXCEPT = re.compile(r"[,;]?\s*\b(?:unless|except (?:if|when|where)|but not (?:if|when)|save (?:if|when))\b.*$", re.I | re.S)
+_EXCEPT = re.compile(
+    r"[,;]?\s*\b(?:unless|except (?:if|when|where)|but not (?:if|when)|save (?:if|when))\b.*$", re.I | re.S
+)
 _OUT = re.compile(
-    r"\b(?:leave\w* out|left out|skip\w*|ignor\w+|exclud\w+|drop\w*|omit\w*|remov\w+|filter\w* out|disregard\w*|discard\w*|"
-    r"without|do(?:es)? not count|do(?:es)? not include|never (?:count|include)|not (?:be )?(?:counted|included))\b|n['’]t (?:count|include)\b", re.I
+    r"\b(?:leave\w* out|left out|skip\w*|ignor\w+|exclud\w+|drop\w*|omit\w*|remov\w+|filter\w* out|"
+        r"disregard\w*|discard\w*|"
+    r"without|do(?:es)? not count|do(?:es)? not include|never (?:count|include)|not (?:be )?(?:counted|"
+        r"included))\b|n['’]t (?:count|include)\b", re.I
 )  # fmt: skip
 _TYPED = (
-    ("run", r"\b(?:run|execut\w+)\b.*\b(?:code|scripts?|program\w*|\.py)\b|\b(?:code|scripts?|program\w*)\b.*\b(?:must|should|has to|have to|to) be (?:run|executed)"),
-    ("precise", r"\bcalculator\b|\b(?:mental|head)\b.*\barithmetic\b|\barithmetic\b|\b(?:add|sum)\w* (?:up )?\b.*\b(?:run_python|tool)\b"),
+    ("run", r"\b(?:run|execut\w+)\b.*\b(?:code|scripts?|program\w*|\.py)\b|\b(?:code|scripts?|"
+        r"program\w*)\b.*\b(?:must|should|has to|have to|to) be (?:run|executed)"),
+    ("precise", r"\bcalculator\b|\b(?:mental|head)\b.*\barithmetic\b|\barithmetic\b|\b(?:add|"
+        r"sum)\w* (?:up )?\b.*\b(?:run_python|tool)\b"),
     ("pages", r"\b(?:open|follow)\w*\b.*\bpages?\b.*|\bpages?\b.*\bsearch\w*"),
-    ("totals", r"\b(?:total|subtotal|sum)s?\b.*\b(?:rows?|lines?|records?)\b|\b(?:rows?|lines?)\b.*\b(?:sub)?totals?\b"),
-    ("once", r"\bduplicat\w*|\brepeated (?:rows?|records?|lines?|ids?|entries)|\b(?:same|equal) (?:id|identifier|key)\b|\bde-?dup\w*|\bonly once\b|\b(?:count\w*|records?) .*\btwice\b"),
+    ("totals", r"\b(?:total|subtotal|sum)s?\b.*\b(?:rows?|lines?|records?)\b|\b(?:rows?|"
+        r"lines?)\b.*\b(?:sub)?totals?\b"),
+    ("once", r"\bduplicat\w*|\brepeated (?:rows?|records?|lines?|ids?|entries)|\b(?:same|equal) (?:id|"
+        r"identifier|key)\b|\bde-?dup\w*|\bonly once\b|\b(?:count\w*|records?) .*\btwice\b"),
     ("missing", r"\b(?:blanks?|empty|missing|n/?a|-999|null)\b.*\b(?:cells?|values?|fields?|zero|entries|figures?)\b"),
     ("scale", r"\bthousands?\b|\bkEUR\b|\b(?:by|times) 1[,.]?000\b"),
     ("convert", r"\bconvert\w*|\bconversion\b|\bunits? (?:that )?(?:the question|asked)|\bsame unit\b"),
-    ("keys", r"\b(?:keys?|ids?|identifiers?|codes?)\b.*\b(?:case|hyphens?|blanks?|spaces?|dashes|normali[sz]\w*|spelling|spelt|spelled)\b|\bjoin\w*\b.*\b(?:case|hyphens?|blanks?|spaces?|dashes)\b"),
+    ("keys", r"\b(?:keys?|ids?|identifiers?|codes?)\b.*\b(?:case|hyphens?|blanks?|spaces?|dashes|"
+        r"normali[sz]\w*|spelling|spelt|spelled)\b|\bjoin\w*\b.*\b(?:case|hyphens?|blanks?|spaces?|dashes)\b"),
     ("correct", r"\bcorrections?\b|\berrat(?:um|a)\b|\bamend\w*"),
-    ("newest", r"\b(?:newest|latest|most recent|last|up-to-date|current) (?:one|version|revision|rev|file|valid|entry|figures?|page|data|edition)\b|\bnewe(?:st|r)\b"),
+    ("newest", r"\b(?:newest|latest|most recent|last|up-to-date|current) (?:one|version|revision|rev|"
+        r"file|valid|entry|figures?|page|data|edition)\b|\bnewe(?:st|r)\b"),
     ("legend", r"\blegend\b|\bcodes?\b.*\b(?:names?|stand\w*|mean\w*|look)\b|\babbreviat\w*"),
-    ("decoys", r"\bdecoys?\b|\b(?:other|another|wrong|different) (?:years?|branch\w*|place|files?)\b|\bonly the (?:files?|data)\b.*\b(?:year|place|branch|question)\b|\birrelevant files?\b"),
-    ("all", r"\b(?:all|every|each|further|next|remaining|other)\b.*\b(?:sheets?|pages?|files?|parts?|tabs?)\b|\bread (?:on|everything|to the end)\b|\bwhole (?:file|workbook|document|output)\b|\bcut\b"),
+    ("decoys", r"\bdecoys?\b|\b(?:other|another|wrong|different) (?:years?|branch\w*|place|files?)\b|"
+        r"\bonly the (?:files?|data)\b.*\b(?:year|place|branch|question)\b|\birrelevant files?\b"),
+    ("all", r"\b(?:all|every|each|further|next|remaining|other)\b.*\b(?:sheets?|pages?|files?|parts?|"
+        r"tabs?)\b|\bread (?:on|everything|to the end)\b|\bwhole (?:file|workbook|document|output)\b|\bcut\b"),
     ("notes", r"\bnotes?\b|\bread ?me\b|\bfootnotes?\b|\bcomment lines?\b"),
     ("order", r"\b(?:order|sort\w*|alphabetic\w*)\b"),
     ("round", r"\bround\w*|\bdecimals?(?: places?)?\b"),
-    ("form", r"\b(?:number|figure|name|answer|value)s?\b.*\b(?:alone|only|bare|plain|just)\b|\b(?:bare|plain|only|just) (?:the )?(?:number|name|figure|answer)|\b(?:without|no|omit|leave out|drop)\b (?:the |a |any )?units?\b"),
+    ("form", r"\b(?:number|figure|name|answer|value)s?\b.*\b(?:alone|only|bare|plain|just)\b|\b(?:bare|"
+        r"plain|only|just) (?:the )?(?:number|name|figure|answer)|\b(?:without|no|omit|leave out|"
+            r"drop)\b (?:the |a |any )?units?\b"),
 )  # fmt: skip
 _TYPED = tuple((kind, re.compile(form, re.I | re.S)) for kind, form in _TYPED)
 _WORD = re.compile(r"[a-z]+")
-_ROWS = re.compile(r"\b(?:rows?|records?|lines?|orders?|entries|entry|items?|status\w*|state|marked|those|data|bookings?|members?|requests?|ones)\b", re.I)
+_ROWS = re.compile(
+    r"\b(?:rows?|records?|lines?|orders?|entries|entry|items?|status\w*|state|marked|those|data|"
+    r"bookings?|members?|requests?|ones)\b",
+    re.I,
+)
 
 
 @lru_cache(maxsize=65_536)
@@ -125,7 +143,9 @@ def _typed(text: str) -> Rule | None:
     unless = said != text
     if _OUT.search(said):
         quoted = [(a or b).casefold().strip() for a, b in _QUOTED.findall(said)]
-        marks = tuple(sorted({mark for mark in quoted if len(mark.split()) < 3} or DEAD & set(_WORD.findall(said.casefold()))))
+        marks = tuple(
+            sorted({mark for mark in quoted if len(mark.split()) < 3} or DEAD & set(_WORD.findall(said.casefold())))
+        )
         if marks and _ROWS.search(said):
             return Rule("skip", marks, unless)
         if re.search(r"\bstat(?:us|e)\b", said, re.I):

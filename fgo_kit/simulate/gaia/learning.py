@@ -17,8 +17,9 @@ from .reviewing import Review, rules_of
 Draw = Callable[..., float]
 BLAME = (2, 2)
 """A rule is blamed for wrong answers when wrong > a * right + b: an answer can be wrong for many reasons."""
-HINT = 0.3
-"""Weight of a file or tool that was not used, beside a treatment that was seen to give the right answer."""
+HINT, NAMED = 0.3, 0.5
+"""Weight of a file or tool that was not used, and of one that feedback names, beside a treatment that was seen to
+give the right answer."""
 KNOWN_MARKS = 3
 """So many different marks under one rule suggest the common sense behind them."""
 MARKS = 8
@@ -44,15 +45,16 @@ class _Evidence:
         for one in examples:
             sets = list(one.review.alternatives)
             told = [found for found in sets if found & one.named]
-            self.left.append(told or sets or ([frozenset(one.named)] if one.named else []))
+            self.left.append(told or sets)
+        self.open = [not one.right and not sets for one, sets in zip(examples, self.left, strict=True)]
 
     def weights(self, name: str) -> dict[int, float]:
         """By trajectory: how far it speaks for a treatment."""
         found = {}
         for at, (one, sets) in enumerate(zip(self.examples, self.left, strict=True)):
             share = sum(name in treatments for treatments in sets) / len(sets) if sets else 0.0
-            if not sets and not one.right and name in one.review.hints:
-                share = HINT
+            if self.open[at]:
+                share = NAMED if name in one.named else HINT if name in one.review.hints else 0.0
             if share:
                 found[at] = share
         return found
@@ -129,7 +131,7 @@ def _mended(shown, rule: Rule, evidence: _Evidence) -> dict | None:
 def _induced(evidence: _Evidence, present: set[str], draw: Draw):
     """Greedy covering; a rule comes to mind the likelier the more trajectories speak for it."""
     names = {name for sets in evidence.left for one in sets for name in one}
-    names |= {name for one in evidence.examples for name in one.review.hints}
+    names |= {name for one in evidence.examples for name in (*one.review.hints, *one.named) if not name.endswith("?")}
     pool = []
     for name in sorted(names - present):
         speaks = sum(evidence.weights(name).values())
@@ -159,7 +161,9 @@ def _marks(marks: list[tuple], known) -> list[dict]:
     if known is None:
         return [_added(Rule("skip", tuple(sorted(words)), any(unless for _, unless, _ in marks)), support)]
     shown, rule = known
-    united = replace(rule, marks=tuple(sorted(words | set(rule.marks)))[:MARKS], unless=rule.unless or any(u for _, u, _ in marks))
+    united = replace(
+        rule, marks=tuple(sorted(words | set(rule.marks)))[:MARKS], unless=rule.unless or any(u for _, u, _ in marks)
+    )
     return [{"op": "revise", "id": shown.id, "text": render(united), "support": support}] if united != rule else []
 
 
@@ -206,4 +210,4 @@ def _harmful(found: Sequence) -> bool:
     return wrong > BLAME[0] * right + BLAME[1]
 
 
-__all__ = ["BLAME", "Example", "HINT", "improve", "unite"]
+__all__ = ["BLAME", "HINT", "NAMED", "Example", "improve", "unite"]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .tables import MONTHS, date
+from .cells import MONTHS, date
 
 _FACTOR = re.compile(r"\b1 ([A-Za-z°µ/]+(?: [a-z]+)?) (?:=|is|equals) ([\d.]+) ([A-Za-z°µ/]+)")
 _PLACES = {"no": 0, "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "1": 1, "2": 2, "3": 3, "4": 4, "0": 0}
@@ -16,23 +16,90 @@ _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10, **{str(n): n f
 _WHICH = re.compile(r"\b(?:which|who (?:were|are|was|is) the|what (?:were|are) the)\s+(?:of the\s+)?(?:(\w+)\s+)??"
                     r"(?:(?:most|highest|fastest|largest|best|cheapest)\s+)?([a-z]+)\b", re.I)  # fmt: skip
 _UNIT_ASKED = re.compile(
-    r"\bin (thousand EUR|EUR|kcal|euros?|kilomet(?:re|er)s|km|miles|met(?:re|er)s|degrees Celsius|degrees Fahrenheit|°[CF]|"
+    r"\bin (thousand EUR|EUR|kcal|euros?|kilomet(?:re|er)s|km|miles|met(?:re|er)s|degrees Celsius|"
+        r"degrees Fahrenheit|°[CF]|"
     r"kg|kilograms?|grams?|hours|minutes|seconds|kWh|Wh|litres|liters|mg/l|µg/l|hectares|ha|USD|dollars|tonnes)\b"
-    r"|\bhow (?:many|much) (thousand EUR|EUR|hours|minutes|kilomet(?:re|er)s|km|litres|liters|kWh|kg|kcal|hectares)\b", re.I
+    r"|\bhow (?:many|much) (thousand EUR|EUR|hours|minutes|kilomet(?:re|er)s|km|litres|liters|kWh|kg|"
+        r"kcal|hectares)\b", re.I
 )  # fmt: skip
-_CODE = re.compile(r"\b([\w./-]+\.py)\b.*?\b(?:print|output|return|result|write)|\b(?:print|output)\w*\b.*?\b([\w./-]+\.py)\b", re.I)
+_CODE = re.compile(
+    r"\b([\w./-]+\.py)\b.*?\b(?:print|output|return|result|write)|\b(?:print|output)\w*\b.*?\b([\w./-]+\.py)\b", re.I
+)
 _SCRIPT = re.compile(r"\b(?:script|program|code)\b", re.I)
 _PRINTS = re.compile(r"\b(?:print\w*|output\w*|runs?|result|return\w*)\b", re.I)
 _LOW = re.compile(r"\b(?:lowest|least|fewest|minimum|smallest|fastest|earliest|cheapest|shortest)\b", re.I)
 _HIGH = re.compile(r"\b(?:highest|most|maximum|largest|biggest|slowest|latest|longest|top|best|hottest|won)\b", re.I)
-_SUM = re.compile(r"\b(?:total|sum|altogether|together|combined|come to|how long|how much|revenue|worth|in all|overall)\b", re.I)
+_SUM = re.compile(
+    r"\b(?:total|sum|altogether|together|combined|come to|how long|how much|revenue|worth|in all|overall)\b", re.I
+)
 _MEAN = re.compile(r"\b(?:mean|average)\b", re.I)
 _SHARE = re.compile(r"\b(?:percentage|share|what per cent|which per cent|proportion)\b", re.I)
 _WORD = re.compile(r"[^\W_]+")
 STOP = frozenset(
-    "a an and are as at be by did do does for from had has have how in is it its many much no not of on one or out "
-    "that the their there they this to two three was were what when where which who will with all per than "
-    "answer give number name only round decimal place places nearest whole".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "did",
+        "do",
+        "does",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "how",
+        "in",
+        "is",
+        "it",
+        "its",
+        "many",
+        "much",
+        "no",
+        "not",
+        "of",
+        "on",
+        "one",
+        "or",
+        "out",
+        "that",
+        "the",
+        "their",
+        "there",
+        "they",
+        "this",
+        "to",
+        "two",
+        "three",
+        "was",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "will",
+        "with",
+        "all",
+        "per",
+        "than",
+        "answer",
+        "give",
+        "number",
+        "name",
+        "only",
+        "round",
+        "decimal",
+        "place",
+        "places",
+        "nearest",
+        "whole",
+    ]
 )
 
 
@@ -53,7 +120,6 @@ class Query:
     unit: str = ""
     places: int | None = None
     order: str = ""
-    name_only: bool = False
     code: str = ""
     factors: tuple[tuple[str, float, str], ...] = ()
     years: tuple[str, ...] = ()
@@ -92,7 +158,9 @@ def understand(text: str) -> Query:
     unit = _UNIT_ASKED.search(asked)
     places = _ROUND.search(text)
     days = _days(asked)
-    counted = next((_COUNTS[word.casefold()] for word in re.findall(r"\w+", _lead(asked)[:60]) if word.casefold() in _COUNTS), 1)
+    counted = next(
+        (_COUNTS[word.casefold()] for word in re.findall(r"\w+", _lead(asked)[:60]) if word.casefold() in _COUNTS), 1
+    )
     month = re.search(rf"\b({'|'.join(MONTHS)})\s+(\d{{4}})\b", asked, re.I)
     since = re.search(r"\b(after|since|before|until|from|in|by)\s+(?:the year\s+)?((?:19|20)\d\d)\b", asked, re.I)
     return Query(
@@ -103,8 +171,7 @@ def understand(text: str) -> Query:
         low=bool(_LOW.search(asked)),
         unit=(unit[1] or unit[2]).casefold() if unit else "",
         places=_PLACES[places[1].casefold()] if places else 0 if _WHOLE.search(text) else None,
-        order="alphabetical" if "alphabetical" in text else "ranked" if re.search(r"from \w+est to \w+est", text) else "",
-        name_only="name only" in text or "names only" in text,
+        order="alphabetical" if "alphabetical" in text else "",
         code=next(iter(re.findall(r"[\w./-]+\.py\b", asked)), "*.py") if code else "",
         factors=tuple((a.casefold(), float(x.rstrip(".")), b.casefold()) for a, x, b in _FACTOR.findall(text)),
         years=tuple(re.findall(r"\b(?:19|20)\d\d\b", asked)),
@@ -124,7 +191,9 @@ def _lead(text: str) -> str:
 
 def _operation(text: str) -> str:
     lead = _lead(text).casefold()
-    if re.search(r"\bhow many more\b|\bdifference\b|\bby how (?:many|much)\b.*\b(?:than|more|less|larger|smaller)\b", text, re.I):
+    if re.search(
+        r"\bhow many more\b|\bdifference\b|\bby how (?:many|much)\b.*\b(?:than|more|less|larger|smaller)\b", text, re.I
+    ):
         return "diff"
     if re.search(r"\bby how many per ?cent\b.*\bexceed", text, re.I):
         return "exceed"
@@ -132,7 +201,12 @@ def _operation(text: str) -> str:
         return "share"
     if re.search(r"\bweight(?:ed|s)\b", text, re.I):
         return "weighted"
-    listing = re.match(r"(?:which|who)\b|(?:in|from|at|to|for|of) which\b|what are the (?:names|" + "|".join(_COUNTS) + r")\b|name the\b", lead)
+    listing = re.match(
+        r"(?:which|who)\b|(?:in|from|at|to|for|of) which\b|what are the (?:names|"
+        + "|".join(_COUNTS)
+        + r")\b|name the\b",
+        lead,
+    )
     if re.match(r"(?:in )?(?:which|what) (?:year|month|day)\b", lead):
         return "value"
     if listing or (re.match(r"what\b", lead) and re.match(r"what \w+ (?:has|had|sold|won|got|gave|lent)\b", lead)):
@@ -152,8 +226,32 @@ def _operation(text: str) -> str:
 
 def _grouped(text: str, which) -> str:
     names = _WORD.findall(_lead(text))[:8]
-    skipped = {"in", "from", "at", "to", "for", "of", "name", "names", "which", "who", "what", "were", "are", "was", "is", "the", "of", *_COUNTS, "most", "highest"}
-    plain = [word for word in names if word.casefold() not in skipped and not _LOW.fullmatch(word) and not _HIGH.fullmatch(word)]
+    skipped = {
+        "in",
+        "from",
+        "at",
+        "to",
+        "for",
+        "of",
+        "name",
+        "names",
+        "which",
+        "who",
+        "what",
+        "were",
+        "are",
+        "was",
+        "is",
+        "the",
+        *_COUNTS,
+        "most",
+        "highest",
+    }
+    plain = [
+        word
+        for word in names
+        if word.casefold() not in skipped and not _LOW.fullmatch(word) and not _HIGH.fullmatch(word)
+    ]
     return stem(plain[0]) if plain else ""
 
 

@@ -87,7 +87,14 @@ def _event(said: str, output: str, failed: bool) -> Event:
     given = given if isinstance(given, dict) else {}
     page = given.get("page", 1)
     name = given.get("name") or given.get("query") or given.get("expression") or given.get("code") or ""
-    return Event(str(call.get("tool", "")), str(name), page if isinstance(page, int) else 1, output, failed, "[cut: " not in output[-80:])
+    return Event(
+        str(call.get("tool", "")),
+        str(name),
+        page if isinstance(page, int) else 1,
+        output,
+        failed,
+        "[cut: " not in output[-80:],
+    )
 
 
 def read_chat(chat: Sequence[dict]) -> Case | None:

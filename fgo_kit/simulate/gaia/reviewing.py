@@ -59,7 +59,9 @@ def review(case: Case, expected: str) -> Review:
         return tried[on]
 
     plain = answer(case.question, sources, FORMS)
-    others = [name for name in TREATMENTS if name not in FORMS] + [f"skip={mark}" for mark in marks_in(sources)[:MOST_MARKS]]
+    others = [name for name in TREATMENTS if name not in FORMS] + [
+        f"skip={mark}" for mark in marks_in(sources)[:MOST_MARKS]
+    ]
     alive = [name for name in others if answer(case.question, sources, FORMS | {name}) != plain]
     found = [frozenset()] if right(frozenset()) else _smallest(alive, others, right, tried)
     if found == [frozenset()] and given and not same(given, expected):

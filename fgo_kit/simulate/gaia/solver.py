@@ -56,9 +56,13 @@ class Habits:
 HABITS = Habits()
 MANY = 6
 """So many figures are not added up in the head without slips."""
+LAST_TURN = 17
+"""After so many calls it answers with what it has."""
 FEW_FILES = 3
 """A solver that does not read on reads so many files of data."""
-_NOTES = re.compile(r"(?:note|read ?me|legend|rule|protocol|correct|change|errat|info|instruction)[^/]*$|\.(?:md|txt)$", re.I)
+_NOTES = re.compile(
+    r"(?:note|read ?me|legend|rule|protocol|correct|change|errat|info|instruction)[^/]*$|\.(?:md|txt)$", re.I
+)
 _NOTED = re.compile(r"note|read ?me|correct|change|errat", re.I)
 _CUES = {
     "once": re.compile(r"\b(?:twice|repeats?|repeated|duplicat\w*|sent again)\b", re.I),
@@ -117,7 +121,7 @@ class _Solver:
     def move(self) -> tuple[str, str]:
         if self.query.op == "run" and any(name.endswith((".py", ".zip")) for name in self.case.files):
             return self._program()
-        step = self._reading()
+        step = self._reading() if len(self.case.events) < LAST_TURN else None
         if step is not None:
             return step
         return self._answer()
@@ -134,6 +138,8 @@ class _Solver:
         pages = [name for name in names if re.search(r"(?:^|/)pages/", name)]
         if pages:
             return self._browsing(pages)
+        if not names and not case.events:
+            return "There are no files, so I search.", _call("search", query=self._keywords())
         notes = [name for name in names if _NOTES.search(name) and len(names) > 1]
         data = sorted((name for name in names if name not in notes), key=self._promise)
         wanted = data if self.does("all", "files") else data[: self._few(len(data))]
@@ -145,6 +151,9 @@ class _Solver:
             if not last.whole and not last.failed and last.page < 8 and self.does("all", "pages", name):
                 return "The text goes on.", _call("read_file", name=name, page=last.page + 1)
         return None
+
+    def _keywords(self) -> str:
+        return " ".join(sorted(self.query.words))[:200] or self.case.question[:200]
 
     def _few(self, known: int) -> int:
         return 1 if known < 2 or self.lasting("second file") >= HABITS.second_file else FEW_FILES
@@ -161,7 +170,7 @@ class _Solver:
         opened = [event.name for event in case.events if event.tool == "open_page"]
         most = 8 if self.does("pages") else 1 + (len(self.query.text) % 2)
         if not searches:
-            return "I search the pages.", _call("search", query=" ".join(sorted(self.query.words))[:200])
+            return "I search the pages.", _call("search", query=self._keywords())
         found = [line.split(" | ")[0] for event in searches for line in event.output.splitlines() if " | " in line]
         steps, linked = compute.next_page(case.question, case.sources())
         if linked and len(opened) < most:
@@ -194,7 +203,10 @@ class _Solver:
         if name not in case.read():
             return "I read the program.", _call("read_file", name=name)
         figures = re.findall(r"\d+", " ".join(text for file, text in case.sources() if file == name)) or ["0"]
-        return "By its comments I take it to be this.", f"FINAL ANSWER: {figures[int(self.lasting('guess') * len(figures))]}"
+        return (
+            "By its comments I take it to be this.",
+            f"FINAL ANSWER: {figures[int(self.lasting('guess') * len(figures))]}",
+        )
 
     # -- computing
 
@@ -211,7 +223,11 @@ class _Solver:
                     on.add(f"{kind}?")
                 continue
             cue = _CUES.get(kind)
-            cued = cue is not None and any(cue.search(line) for line in lines) and self.lasting("heeds", kind) < HABITS.heeds
+            cued = (
+                cue is not None
+                and any(cue.search(line) for line in lines)
+                and self.lasting("heeds", kind) < HABITS.heeds
+            )
             if cued or self.lasting("habit", kind) < getattr(HABITS, kind):
                 on.add(kind)
                 if self.lasting("judges", kind) < HABITS.judges:

@@ -6,22 +6,29 @@ import re
 from functools import lru_cache
 
 _TABLE = {
-    "length": {"m": 1, "metre": 1, "meter": 1, "km": 1000, "kilometre": 1000, "kilometer": 1000, "mi": 1609, "mile": 1609,
-               "cm": 0.01, "mm": 0.001, "ft": 0.3048},
-    "mass": {"g": 1, "gram": 1, "gramme": 1, "kg": 1000, "kilogram": 1000, "kilo": 1000, "lb": 453.6, "lbs": 453.6,
-             "pound": 453.6, "oz": 28.35, "ounce": 28.35, "t": 1e6, "tonne": 1e6, "mg": 0.001},
-    "time": {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600, "day": 86400},
+    "length": {"m metre meter": 1, "km kilometre kilometer": 1000, "mi mile": 1609, "cm": 0.01, "mm": 0.001,
+               "ft": 0.3048},
+    "mass": {"g gram gramme": 1, "kg kilogram kilo": 1000, "lb lbs pound": 453.6, "oz ounce": 28.35,
+             "t tonne": 1e6, "mg": 0.001},
+    "time": {"s sec second": 1, "min minute": 60, "h hr hour": 3600, "day": 86400},
     "energy": {"wh": 1, "kwh": 1000, "mwh": 1e6},
-    "density": {"mg/l": 1, "µg/l": 0.001, "ug/l": 0.001, "μg/l": 0.001, "g/l": 1000},
-    "volume": {"l": 1, "litre": 1, "liter": 1, "ml": 0.001, "gal": 3.785, "gallon": 3.785},
-    "area": {"ha": 10000, "hectare": 10000, "acre": 4047, "m2": 1, "m²": 1, "km2": 1e6, "km²": 1e6},
-    "heat": {"c": 1, "°c": 1, "celsius": 1, "degrees celsius": 1, "f": 2, "°f": 2, "fahrenheit": 2, "degrees fahrenheit": 2},
-    "money": {"eur": 1, "euro": 1, "€": 1, "thousand eur": 1000, "eur thousand": 1000, "keur": 1000, "k€": 1000, "teur": 1000,
-              "eur k": 1000, "million eur": 1e6, "thousands": 1000, "thousand": 1000, "eur thousands": 1000, "in thousands": 1000,
-              "eur 000": 1000, "1000 eur": 1000, "k eur": 1000, "thousand euro": 1000},
+    "density": {"mg/l": 1, "µg/l ug/l μg/l": 0.001, "g/l": 1000},
+    "volume": {"l litre liter": 1, "ml": 0.001, "gal gallon": 3.785},
+    "area": {"ha hectare": 10000, "acre": 4047, "m2 m²": 1, "km2 km²": 1e6},
+    "heat": {"c °c celsius degrees~celsius": 1, "f °f fahrenheit degrees~fahrenheit": 2},
+    "money": {"eur euro €": 1, "million~eur": 1e6,
+              "keur k€ teur thousand thousands thousand~eur thousand~euro eur~thousand eur~thousands": 1000,
+              "eur~k k~eur eur~000 1000~eur": 1000},
 }  # fmt: skip
-UNITS = {unit: (kind, size) for kind, sizes in _TABLE.items() for unit, size in sizes.items()}
-_ENDING = re.compile(r"[_ ](?:in[_ ])?(mi|km|m|kg|g|lb|lbs|oz|min|minutes|h|hours|sec|s|seconds|wh|kwh|f|c|ha|acres?|keur|eur|litres?|"
+UNITS = {
+    unit.replace("~", " "): (kind, size)
+    for kind, sizes in _TABLE.items()
+    for names, size in sizes.items()
+    for unit in names.split()
+}
+"""Every unit known: (what it measures, its size). Of temperatures the size only tells the scales apart."""
+_ENDING = re.compile(r"[_ ](?:in[_ ])?(mi|km|m|kg|g|lb|lbs|oz|min|minutes|h|hours|sec|s|seconds|wh|kwh|f|"
+    r"c|ha|acres?|keur|eur|litres?|"
                      r"gallons?|l|mg[_ /]l|ug[_ /]l|µg[_ /]l|miles)$", re.I)  # fmt: skip
 _PER = re.compile(r"(?:^|[_ ])per[_ ](?:\d+[_ ]?)?([A-Za-z]+)$", re.I)
 _INSIDE = re.compile(r"[(\[]([^)\]]+)[)\]]")
@@ -34,7 +41,11 @@ def known(text: str) -> str:
     >>> known("Miles"), known("EUR thousand"), known("boxes")
     ('mile', 'eur thousand', '')
     """
-    text = " ".join(text.casefold().replace("in ", "", 1).split()) if text.casefold().startswith("in ") else text.casefold().strip()
+    text = (
+        " ".join(text.casefold().replace("in ", "", 1).split())
+        if text.casefold().startswith("in ")
+        else text.casefold().strip()
+    )
     for form in (text, text.rstrip("."), text.removesuffix("s"), text.replace("_", "/"), text.replace(",", "").strip()):
         if form in UNITS:
             return form
