@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .llm import Reply, ToolCall
+from .records import storable
 
 _CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?:[^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
 _FINAL = re.compile(r"^[^\w\n]*FINAL[ _]ANSWER[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
@@ -92,7 +93,7 @@ def call_text(tool: str, arguments: Any) -> str:
     >>> call_text("search", {"query": "a"})
     'TOOL: {"tool": "search", "arguments": {"query": "a"}}'
     """
-    return "TOOL: " + json.dumps({"tool": tool, "arguments": arguments}, ensure_ascii=False)
+    return "TOOL: " + storable(json.dumps({"tool": tool, "arguments": arguments}, ensure_ascii=False))
 
 
 def reply_text(reply: Reply) -> str:

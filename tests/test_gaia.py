@@ -5,6 +5,7 @@ import json
 import lzma
 import math
 import shutil
+import zipfile
 from dataclasses import replace
 
 import pandas as pd
@@ -282,6 +283,31 @@ def test_bombs_are_refused_before_they_unfold(tmp_path):
     (tmp_path / "nested.zip").write_bytes(inner)
     with pytest.raises(FileProblem, match="depth"):
         read_text({"nested.zip": tmp_path / "nested.zip"}, "nested.zip/n.zip/n.zip/n.zip/n.zip")
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "docx"])
+def test_entities_of_office_files_are_not_unfolded(tmp_path, kind):
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 9))
+    evil = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "lol">{laughs}<!ENTITY f SYSTEM "file:///etc/passwd">]>'
+    if kind == "docx":
+        data = packed(**{"word/document.xml": f'{evil}<d xmlns="w"><p><t>&l8;&f;</t></p></d>'})
+    else:
+        import openpyxl
+
+        held = io.BytesIO()
+        book = openpyxl.Workbook()
+        book.active.append(["x"])
+        book.save(held)
+        with zipfile.ZipFile(held) as archive:
+            parts = {one.filename: archive.read(one) for one in archive.infolist()}
+        sheet = parts["xl/worksheets/sheet1.xml"].decode().replace("<sheetData>", "<sheetData><row><c t='str'><v>&l8;&f;</v></c></row>")
+        data = packed(**{**parts, "xl/worksheets/sheet1.xml": evil + sheet.partition("?>")[2] if "?>" in sheet else evil + sheet})
+    (tmp_path / f"e.{kind}").write_bytes(data)
+    try:
+        text = read_text({f"e.{kind}": tmp_path / f"e.{kind}"}, f"e.{kind}")
+    except FileProblem as problem:
+        text = str(problem)
+    assert "lollol" not in text and "root:" not in text and len(text) < 1_000
 
 
 def test_names_list_what_is_in_archives(files):

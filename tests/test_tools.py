@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from gaia_folder import write_jsonl
 from helpers import ScriptedLLM, context
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import fgo_kit as fgo
 from fgo_kit import prompts, providers, toolcalls
@@ -15,7 +17,7 @@ from fgo_kit.calllog import CallLog
 from fgo_kit.llm import Reply, ToolCall, Usage, load_llm
 from fgo_kit.meter import Place
 from fgo_kit.records import Component, Module, Rule, Task
-from fgo_kit.rollout import rollout
+from fgo_kit.rollout import rollout, rollouts
 from fgo_kit.simulate.server import serving
 from fgo_kit.tokens import count_messages, estimate
 from fgo_kit.toolcalls import call_text
@@ -56,7 +58,7 @@ class Policy:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return replace(gaia.load(write_jsonl(tmp_path_factory.mktemp("gaia") / "x")), unsafe=True)
+    return replace(gaia.load(write_jsonl(tmp_path_factory.mktemp("gaia") / "x"), show=True), unsafe=True)
 
 
 @pytest.fixture
@@ -227,6 +229,42 @@ def test_the_same_prompt_is_sent_with_and_without_native_tools(bench):
         assert f"- {tool['name']}(" in text
     assert "FINAL ANSWER" in text and "RULES:" in text
     assert "RULES:" not in prompts.act(MODULE, False, bench.tools)["content"]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_the_simulated_llm_plays_the_same_in_process_and_over_the_sdks(provider):
+    shipped = gaia.load(n_train=6)
+
+    def played(llm):
+        ctx = context(llm, shipped, workers=4)
+        return rollouts(ctx, shipped.seed_module, shipped.train, Place("rollout"))
+
+    expected = played(load_llm("simulated:small"))
+    assert max(len(one.steps) for one in expected) > 2 and all(one.ok for one in expected)
+    with serving(load_llm("simulated:small")) as server:
+        url = server.openai_url if provider == "openai" else server.url
+        for native in (True, False):
+            assert played(load_llm(f"{provider}:m", base_url=url, native_tools=native)) == expected
+
+
+PARTS = st.sampled_from(
+    ["TOOL: ", "FINAL ANSWER: ", '{"tool": "', "read_file", '", "arguments": ', '{"name": "', "a1.csv", '"}}', "}", "\n", "[" * 3000,
+     '{"tool": "run_python", "arguments": {"code": 1}}', '{"tool": "\\ud800\\n", "arguments": {"x": NaN}}', "9" * 5000, "\x00", "ä", "THOUGHT: "]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PARTS, max_size=9).map("".join))
+def test_whatever_a_model_writes_is_answered(bench, first, reply):
+    env = bench.start(first)
+    told, done = env.step(reply)
+    told.encode()  # can be stored
+    assert done is (toolcalls.final_answer(reply) is not None and toolcalls.read_turn(reply).answer is not None)
+    assert done or told.startswith(("<tool_result", "<tool_error", "Your reply"))
+    words, calls = toolcalls.split_reply(reply, 1)
+    if calls:
+        again = toolcalls.read_turn(toolcalls.reply_text(Reply(words, Usage(1, 1), "tool_calls", calls)))
+        assert again.tool.encode("utf-8", "replace") == toolcalls.read_turn(reply).tool.encode("utf-8", "replace")
 
 
 def test_tools_are_well_formed_for_both_providers(bench):

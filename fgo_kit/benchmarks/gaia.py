@@ -21,7 +21,7 @@ from fgo_kit.benchmarks.gaia_load import HIDDEN, LEVELS, Loaded, read_folder, un
 from fgo_kit.benchmarks.gaia_score import score
 from fgo_kit.benchmarks.gaia_tools import TOOLS, Desk, ToolProblem, call
 from fgo_kit.prompts import quote, section
-from fgo_kit.records import Component, Module, Task, Trajectory, digest
+from fgo_kit.records import Component, Module, Task, Trajectory, digest, storable
 from fgo_kit.toolcalls import Turn, read_turn
 
 __all__ = ["GAIA", "MAX_TURNS", "Solving", "load", "score"]
@@ -71,7 +71,7 @@ class Solving:
             return "", True
         if not turn.tool and not turn.problem:
             return self._without_form(action)
-        told = self._called(turn)
+        told = storable(self._called(turn))
         left = MAX_TURNS - self.turns
         if left <= 0:
             self.form = "turns ran out"
