@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import helpers
 import pytest
@@ -103,6 +104,18 @@ def test_stop_ends_an_evaluation_and_nothing_is_decided():
     helpers.wait_until(lambda: not stepper.busy)
     slow.set()
     assert "Stopped" in stepper.note["text"] and stepper.decisions == ()
+    stepper.do("evaluate", node="s1", k=4)
+    assert len(stepper.decisions) == 1
+
+
+def test_a_stop_that_comes_before_the_first_call_is_not_lost():
+    stepper = fgo.MergeStepper(*scripted(), save=False, workers=2)
+    desk = stepper.session.desk
+    stopped_in_between = lambda meter: (stepper._received(stepper, {"action": "stop"}, []), desk.on_meter(meter))  # noqa: E731
+    stepper.session.desk = replace(desk, on_meter=stopped_in_between)
+    send(stepper, action="do", decision={"do": "evaluate", "node": "s1", "k": 4})
+    assert "Stopped" in stepper.note["text"] and stepper.decisions == () and stepper.busy == {}
+    stepper.session.desk = desk
     stepper.do("evaluate", node="s1", k=4)
     assert len(stepper.decisions) == 1
 

@@ -62,12 +62,13 @@ class MergeStepper(anywidget.AnyWidget):
     ):
         super().__init__()
         self._meters: list[Meter] = []
+        self._stopped = False
         self._progress = {"what": "", "done": 0, "of": 0}
         self._told = 0.0
         self._working = threading.Lock()
         self.run: Run | None = None
         desk = desk_for(
-            run, bench, llm, workers=workers, budget=budget, on_call=self._count, on_meter=self._meters.append
+            run, bench, llm, workers=workers, budget=budget, on_call=self._count, on_meter=self._metered
         )
         self.session = Session(desk, default_path(run) if save in (None, True) else save or None)
         calls = run.calls()
@@ -137,6 +138,7 @@ class MergeStepper(anywidget.AnyWidget):
     def _received(self, _, content: dict, buffers) -> None:
         action = content.get("action")
         if action == "stop":
+            self._stopped = True  # for the job under way, though it may not have its meter yet
             for meter in list(self._meters):
                 meter.cancel()
             return
@@ -192,7 +194,7 @@ class MergeStepper(anywidget.AnyWidget):
         if not self._working.acquire(blocking=False):
             raise ValueError(f"still busy with {self._progress['what']}; wait, or press Stop")
         try:
-            self.note = {}
+            self.note, self._stopped = {}, False
             self._progress = {"what": label, "done": 0, "of": 0}
             if label in (*ASKS, "export"):
                 self.busy = dict(self._progress)
@@ -202,6 +204,11 @@ class MergeStepper(anywidget.AnyWidget):
             self._working.release()
             self._show()
             self.busy = {}
+
+    def _metered(self, meter: Meter) -> None:
+        self._meters.append(meter)
+        if self._stopped:
+            meter.cancel()
 
     def _count(self, place, paid: bool) -> None:
         """Called in a worker's thread after every call."""
