@@ -216,14 +216,14 @@ def test_notebook_07_runs_and_answers_clicks(open_notebook):
     nb.run_all()
     page = nb.page
     page.wait_for_selector(".fgo-browser .fgo-open", timeout=120_000)
+    nb.wait_all()
     page.locator(".fgo-browser").first.scroll_into_view_if_needed()
+    every = page.inner_text(".fgo-status")
     page.select_option(".fgo-filter-change", "gained")
-    page.wait_for_function("() => document.querySelector('.fgo-filter-change').classList.contains('fgo-set')")
-    page.wait_for_timeout(300)
+    page.wait_for_function("every => document.querySelector('.fgo-status').textContent !== every", arg=every)
     page.click(".fgo-open >> nth=1")
     page.wait_for_selector(".fgo-panels.fgo-2")
     page.locator(".fgo-filters").first.scroll_into_view_if_needed()
     nb.shot("browse")
-    nb.wait_idle()
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     assert not nb.problems
