@@ -117,7 +117,8 @@ class MergeStepper(anywidget.AnyWidget):
     def to_run(self) -> Run:
         """The result as a `Run` (method "by hand"), scored on the test split. ValueError before the root."""
         desk = self.session.desk
-        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.workers, self._count)
+        hooks = (self._count, self._metered)
+        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.workers, *hooks)
         return self.run
 
     def export(self, kind: str = "json", path: str | os.PathLike | None = None) -> Path:
@@ -194,13 +195,14 @@ class MergeStepper(anywidget.AnyWidget):
         if not self._working.acquire(blocking=False):
             raise ValueError(f"still busy with {self._progress['what']}; wait, or press Stop")
         try:
-            self.note, self._stopped = {}, False
+            self.note = {}
             self._progress = {"what": label, "done": 0, "of": 0}
             if label in (*ASKS, "export"):
                 self.busy = dict(self._progress)
             job()
         finally:
             self._meters.clear()
+            self._stopped = False
             self._working.release()
             self._show()
             self.busy = {}
