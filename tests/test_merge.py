@@ -22,8 +22,9 @@ from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 from fgo_kit import merge as merging
+from fgo_kit.gates import accepts
 from fgo_kit.llm import BadRequest, ContextOverflow
-from fgo_kit.merge import MERGES, Merged, accepts, merge, merge_tree, related_first, unite
+from fgo_kit.merge import MERGES, Merged, merge, merge_tree, related_first, unite
 from fgo_kit.optimize import parse
 from fgo_kit.records import Component, MergeNode, Module, Rule
 
@@ -187,7 +188,7 @@ def test_strategies_are_found_by_name(monkeypatch):
         "  s3",
     ]
     with pytest.raises(
-        ValueError, match=r"merge='none' is unknown; use one of \['chain', 'oneshot', 'progressive'\]"
+        ValueError, match=r"merge='none' is unknown; use one of \['chain', 'concat', 'oneshot', 'pairwise', 'progressive'"
     ):
         merge(context(ScriptedLLM(take_over_all)), [leaf(1, A)], "none")
     with pytest.raises(ValueError, match="no modules"):
