@@ -74,7 +74,8 @@ def merge(ctx: Context, leaves: Sequence[MergeNode], strategy: str) -> MergeNode
         return found
     if isinstance(found, Module):
         return finished(ctx, f"m1{ctx.suffix}", tuple(leaves), found)
-    if sorted(_leaves_of(found)) != list(range(len(leaves))):
+    named = _leaves_of(found)
+    if len(named) != len(leaves) or set(named) != set(range(len(leaves))):
         raise ValueError(
             f"merge={strategy!r} planned {found!r:.200}; a plan holds every leaf number from 0 to {len(leaves) - 1} "
             "once, as nested tuples"
