@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from . import prompts, toolcalls
-from .llm import BadRequest, ContextOverflow
+from .llm import BadRequest, ContextOverflow, FGOError
 from .meter import Meter, Place
 from .records import Feedback, Module, Step, Task, Trajectory
 
@@ -17,9 +18,16 @@ HISTORY_LIMIT = 6_000
 """Tokens of dialogue, without the module, that an agent is shown. Beyond it the oldest turns are left out."""
 
 
+class EnvironmentFailed(FGOError):
+    """One task cannot be played, or played on. Its trajectory gets this as its status; the run goes on."""
+
+
 class Environment(Protocol):
     """One task being played. One that has an `info: dict[str, str]` leaves it in the trajectory; the `answer`
-    of one with tools, whose actions are whole replies, is what counts at the end."""
+    of one with tools, whose actions are whole replies, is what counts at the end.
+
+    Raises EnvironmentFailed where it is this task that cannot be played; any other error ends the run.
+    """
 
     def observe(self) -> str: ...
 
@@ -45,7 +53,9 @@ class Benchmark(Protocol):
     seed_module: Module
     tools: tuple
 
-    def start(self, task: Task) -> Environment: ...
+    def start(self, task: Task) -> Environment:
+        """Raises what an `Environment` raises."""
+        ...
 
     def score(self, task: Task, trajectory: Trajectory) -> float: ...
 
@@ -56,8 +66,9 @@ class Settings:
 
     divide: str = "similar"
     merge: str = "progressive"
-    n_subsets: int | None = None
+    n_subsets: int | str | None = None
     epochs: int = 2
+    passes: int = 1
     fan_in: int = 2
     gate: str = "none"
     edits: bool = True
@@ -76,7 +87,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Context:
-    """What every stage of one run needs. `record` collects trajectories in whatever order they end."""
+    """What every stage of one run needs. `record` collects trajectories in whatever order they end.
+
+    `pass_number` counts the passes from 1; the names of subsets and merge nodes of later ones bear a `suffix`.
+    """
 
     bench: Benchmark
     meter: Meter
@@ -84,34 +98,38 @@ class Context:
     seed: int
     record: list[Judged] = field(default_factory=list)
     dropped: list[Place] = field(default_factory=list)
+    pass_number: int = 1
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.pass_number == 1 else f"p{self.pass_number}"
 
 
 def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajectory:
-    """One trajectory. A call that fails for good gives a status, never a wrong answer."""
+    """One trajectory. A call that fails for good, or a task that cannot be played, gives a status, never a
+    wrong answer."""
     cite = ctx.settings.counts or ctx.settings.audit > 0
     known = {rule.id for rule in module.rules}
     tools = ctx.bench.tools
     native = tools if getattr(ctx.meter.llm, "native_tools", False) else ()
     system, chat, steps, cited, left_out = prompts.act(module, cite, tools), [], [], [], 0
-    environment = ctx.bench.start(task)
     try:
-        observation, done, answer = environment.observe(), False, ""
-        while not done and len(steps) < MAX_TURNS:
-            chat.append({"role": "user", "content": observation})
-            left_out = _left_out(ctx, system, chat, left_out)
-            messages = [system, *prompts.shortened(chat, left_out)]
-            reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)), tools=native)
-            said = toolcalls.reply_text(reply)
-            answer, used = prompts.parse_action(said)
-            cited += [rule_id for rule_id in used if rule_id in known]
-            steps.append(Step(observation, said))
-            chat.append({"role": "assistant", "content": said or "(empty)"})
-            observation, done = environment.step(said if tools else answer)
-        info, answer = dict(getattr(environment, "info", {})), getattr(environment, "answer", answer)
-    except (BadRequest, ContextOverflow) as error:
+        with closing(ctx.bench.start(task)) as environment:
+            observation, done, answer = environment.observe(), False, ""
+            while not done and len(steps) < MAX_TURNS:
+                chat.append({"role": "user", "content": observation})
+                left_out = _left_out(ctx, system, chat, left_out)
+                messages = [system, *prompts.shortened(chat, left_out)]
+                reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)), tools=native)
+                said = toolcalls.reply_text(reply)
+                answer, used = prompts.parse_action(said)
+                cited += [rule_id for rule_id in used if rule_id in known]
+                steps.append(Step(observation, said))
+                chat.append({"role": "assistant", "content": said or "(empty)"})
+                observation, done = environment.step(said if tools else answer)
+            info, answer = dict(getattr(environment, "info", {})), getattr(environment, "answer", answer)
+    except (BadRequest, ContextOverflow, EnvironmentFailed) as error:
         return Trajectory(task.id, tuple(steps), "", status=f"{type(error).__name__}: {error}")
-    finally:
-        environment.close()
     info |= {"turns left out": str(left_out)} if left_out else {}
     trajectory = Trajectory(task.id, tuple(steps), answer, cited=tuple(dict.fromkeys(cited)), info=info)
     return replace(trajectory, score=ctx.bench.score(task, trajectory))
@@ -135,7 +153,7 @@ def _left_out(ctx: Context, system: dict[str, str], chat: list[dict[str, str]], 
 def rollouts(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> list[Trajectory]:
     """One trajectory a task, in the order of the tasks."""
     trajectories = ctx.meter.map(lambda task: rollout(ctx, module, task, place), tasks)
-    if place.phase != "rollout":  # training rollouts are recorded with their feedback, by optimize
+    if place.phase not in ("rollout", "divide"):  # those are recorded with their feedback
         ctx.record.extend(Judged(replace(place, task=t.task_id), t) for t in trajectories)
     return trajectories
 

@@ -82,7 +82,7 @@ def test_the_id_ignores_what_changes_no_result_and_nothing_else(bench):
     assert first == run_id(workers=3) == run_id(budget_calls=1_000) == run_id(log=CallLog(None))
     assert first == run_id(budget_tokens=10**9, on_call=lambda place, paid: None)
     others = [
-        run_id(method="fgo"), run_id(divide="random"), run_id(merge="oneshot"), run_id(n_subsets=3), run_id(epochs=1),
+        run_id(method="fgo"), run_id(divide="random"), run_id(merge="oneshot"), run_id(n_subsets=3), run_id(epochs=1), run_id(passes=2),
         run_id(fan_in=3), run_id(gate="hard"), run_id(edits=False), run_id(counts=True), run_id(audit=2),
         run_id(seed=1), run_id(llm="simulated:large"), run_id(bench=small_bench(n_train=24, split_seed=1)),
         run_id(bench=small_bench(n_train=23)), run_id(bench=replace(bench, test=bench.test[:-1])),
@@ -256,7 +256,7 @@ def test_an_unfinished_run_keeps_the_name_of_its_error(bench, tmp_path):
 @pytest.mark.parametrize("choices, says", [
     ({"method": "magic"}, r"method='magic' is unknown; use one of .*'always_none'.*'fgo'"),
     ({"divide": "magic"}, "divide='magic' is unknown"),
-    ({"merge": "magic"}, r"merge='magic' is unknown; use one of \['oneshot', 'progressive'\]"),
+    ({"merge": "magic"}, r"merge='magic' is unknown; use one of .*'oneshot', 'pairwise', 'progressive'"),
     ({"gate": "magic"}, r"gate='magic' is unknown; use one of \['none', 'hard', 'soft'\]"),
     ({"n_subsets": 0}, "n_subsets=0"),
     ({"n_subsets": 25}, "n_subsets=25 exceeds the 24 tasks given; use n_subsets <= 24"),
@@ -419,6 +419,22 @@ def test_the_critical_path_of_a_chain_is_all_of_it_gates_included():
         Place("gate", node="b1e1", task="a"): (0, 7), Place("gate", node="b1e1<", task="a"): (0, 3),
     }  # fmt: skip
     assert logged(spans).critical_path() == pytest.approx(8 + 3 + 2 + 7 + 3)
+
+
+def test_passes_and_what_a_division_asks_come_one_after_another():
+    first = MergeNode("m1", module(), tuple(MergeNode(name, module()) for name in ("s1", "s2")), "merged")
+    second = MergeNode("m1p2", module(), tuple(MergeNode(name, module()) for name in ("s1p2", "s2p2")), "merged")
+    spans = {
+        Place("divide", subset="all", task="a"): (0, 4), Place("divide", subset="all", task="b"): (0, 3),
+        **subset_spans("s1", 3, 4), **subset_spans("s2", 1, 1), Place("merge", node="m1"): (0, 5),
+        **subset_spans("s1p2", 1, 1), **subset_spans("s2p2", 2, 3), Place("merge", node="m1p2"): (0, 2),
+        Place("gate", node="m1p2<s1p2", task="a"): (0, 1), Place("test", task="a"): (0, 7),
+    }  # fmt: skip
+    chain = {name: logged(subset_spans(name, *spans)).critical_path() for name, spans in (("s1", (3, 4)), ("s2p2", (2, 3)))}
+    expected = 4 + chain["s1"] + 5 + chain["s2p2"] + (2 + 1) + 7
+    found = logged(spans, merge_tree=second)
+    found = replace(found, state=replace(found.state, earlier=(first,)))
+    assert found.critical_path() == pytest.approx(expected)
 
 
 def test_turns_of_one_rollout_wait_for_each_other():

@@ -14,7 +14,7 @@ from typing import Any
 from ..budget import Budget
 from ..calllog import Asked
 from ..llm import LLM, BudgetExceeded, load_llm
-from ..meter import Place
+from ..meter import Meter, Place
 from ..provenance import ROOT, manifest
 from ..records import Module, digest, from_json, to_json
 from ..rollout import Benchmark, rollouts
@@ -236,6 +236,7 @@ def run_by_hand(
     llm: LLM | str,
     workers: int = 8,
     on_call: Callable[[Place, bool], None] | None = None,
+    on_meter: Callable[[Meter], None] | None = None,
 ) -> Run:
     """The decisions as a `Run` (method "by hand"), scored on the test split like any other.
 
@@ -248,7 +249,7 @@ def run_by_hand(
         "method": METHOD, "from_run": run.id, "llm": desk.llm.name,
         "decisions": [as_dict(decision) for decision in decisions],
     }  # fmt: skip
-    desk = replace(desk, run_id=digest(config), workers=workers, on_call=on_call)
+    desk = replace(desk, run_id=digest(config), workers=workers, on_call=on_call, on_meter=on_meter)
     began = time.perf_counter()
     past = run.log.begin(desk.run_id, config, manifest())
     if past["status"] == "ok" and past["result"]:
@@ -261,7 +262,8 @@ def run_by_hand(
         raise ValueError(f"{len(left)} modules are left ({left}); add Decision('finish') to the list")
     ctx = desk.context()
     rollouts(ctx, state.module, bench.test, Place("test"))
-    learnt = [j for j in run.state.record if not j.place.node and j.place.phase != "test"]
+    own = {node.id for node in run.merge_tree.walk()}  # those merges are made by hand
+    learnt = [j for j in run.state.record if j.place.node.split("<")[0] not in own and j.place.phase != "test"]
     record = sorted([*learnt, *ctx.record], key=lambda judged: str(judged.place))
     kept = replace(run.state, module=state.module, record=record, merge_tree=state.open[0])
     seconds = time.perf_counter() - began
@@ -273,7 +275,8 @@ def run_by_hand(
 def _adopt_calls(run: Run, run_id: str) -> None:
     """Log the calls that made the run's modules under another run too, as not paid by it."""
     calls = run.calls()
-    made = calls[(calls["node"] == "") & (calls["phase"] != "test") & (calls["status"] == "ok")]
+    ours = calls["node"].str.split("<").str[0].isin({node.id for node in run.merge_tree.walk()})
+    made = calls[~ours & (calls["phase"] != "test") & (calls["status"] == "ok")]
     for call in made.itertuples():
         place = Place(call.phase, call.subset, call.epoch, call.node, call.task, call.turn)
         run.log.record(run_id, place, Asked(call.key, call.llm, 0, "", ()), span=(call.start, call.end))

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import SHOTS
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "06_step_through_merges.ipynb"
 SETUP = """\
@@ -98,23 +99,23 @@ def test_by_clicks_alone_from_eight_modules_to_the_root(open_notebook):
 
     stepper.step("fgo-merge")
     stepper.click("fgo-edit")
-    stepper.fill("fgo-input", "The reference follows the words \"our ref\" <b>or so</b>.")
+    stepper.fill("fgo-input", 'The reference follows the words "our ref", or the like.')
     stepper.step("fgo-save")
-    assert "by you" in stepper.text(rule_with("or so"))
-    stepper.step("fgo-lock", rule_with("or so"))
-    assert "locked" in stepper.text(rule_with("or so"))
+    assert "by you" in stepper.text(rule_with("or the like"))
+    stepper.step("fgo-lock", rule_with("or the like"))
+    assert "locked" in stepper.text(rule_with("or the like"))
 
     stepper.fill("fgo-k", "12")
     stepper.step("fgo-evaluate")
     assert "of 12 gate tasks" in stepper.text(".fgo-evaluation .fgo-gate")
     assert "now right" in stepper.text(".fgo-flips")
-    notebook.shot("06_stepper_evaluated")
+    stepper.root.screenshot(path=SHOTS / "merge_stepper.png")  # the README's is a copy
 
     before = stepper.screen()
     for left in (5, 4, 3):
         stepper.click("fgo-undo")
         stepper.until(left)
-    assert "or so" not in stepper.text(".fgo-own")
+    assert "or the like" not in stepper.text(".fgo-own")
     for left in (4, 5, 6):
         stepper.click("fgo-redo-step")
         stepper.until(left)
@@ -167,6 +168,61 @@ def output_of(notebook, code: str) -> str:
     cell = notebook.page.locator(".jp-CodeCell").last
     cell.locator(".jp-OutputArea-output").first.wait_for()
     return cell.locator(".jp-OutputArea-output").first.inner_text().strip()
+
+
+SLOW = """\
+import time
+from dataclasses import replace
+import fgo_kit as fgo
+
+class Slow:
+    pause = 0.0
+    def __init__(self, llm): self.llm = llm
+    def __getattr__(self, name): return getattr(self.llm, name)
+    def complete(self, messages, **options):
+        time.sleep(self.pause)
+        return self.llm.complete(messages, **options)
+
+bench = fgo.load_benchmark("logisticsqa", n_train=32)
+bench, llm = replace(bench, test=bench.test[:40]), Slow(fgo.load_llm("simulated"))
+run = fgo.run(bench, llm, n_subsets=3, epochs=1)
+llm.pause = 0.2
+stepper = fgo.MergeStepper(run, bench, llm, save=False, workers=2)
+stepper
+"""
+
+
+def test_stop_stops_an_evaluation_and_an_export_and_both_go_on_later(open_notebook):
+    notebook = open_notebook("slow.ipynb", [SLOW])
+    notebook.run_all()
+    page, stepper = notebook.page, Stepper(notebook.page)
+    some = "what => RegExp(`^${what}: [1-9]`).test(document.querySelector('.fgo-progress').textContent)"
+    stepper.fill("fgo-k", "64")
+    stepper.click("fgo-evaluate")
+    page.wait_for_function(some, arg="evaluate")
+    notebook.shot("06_stepper_busy")
+    stepper.click("fgo-stop")
+    stepper.note("Stopped")
+    stepper.until(0)
+    stepper.fill("fgo-k", "4")
+    stepper.step("fgo-evaluate")
+    stepper.click("fgo-write")
+    stepper.fill("fgo-input", "A rule that no prompt of the run had.")
+    stepper.step("fgo-save")
+    stepper.step("fgo-lock", rule_with("no prompt"))
+    stepper.step("fgo-finish")
+    stepper.click("fgo-export-run")
+    page.wait_for_function(some, arg="export")
+    stop = page.locator(".fgo-stop").bounding_box()
+    page.mouse.move(stop["x"] + stop["width"] / 2, stop["y"] + stop["height"] / 2)
+    page.mouse.down()
+    page.wait_for_timeout(400)  # a slow finger, while the count goes on
+    page.mouse.up()
+    stepper.note("Stopped")
+    stepper.until(4)
+    stepper.click("fgo-export-run")
+    assert "test score" in stepper.note("Exported as run")
+    assert notebook.problems == []
 
 
 HOSTILE = """\
