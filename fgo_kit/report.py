@@ -31,7 +31,8 @@ TOKENS = {
 }  # fmt: skip
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
-    "fgo + counts + audit": "#CC79A7", "always_none": "#666666", "most_frequent_reference": "#666666",
+    "fgo + counts + audit": "#CC79A7", "fgo+": "#D55E00", "combee": "#56B4E9", "gepa": "#000000",
+    "always_none": "#666666", "most_frequent_reference": "#666666",
 }  # fmt: skip
 
 

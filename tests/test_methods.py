@@ -9,6 +9,7 @@ from helpers import ScriptedLLM, TinyBench, context, job_of, module, small_bench
 
 from fgo_kit import methods
 from fgo_kit.calllog import CallLog
+from fgo_kit.grid import VARIANTS
 from fgo_kit.methods import METHODS
 from fgo_kit.prompts import quote
 from fgo_kit.records import Rule
@@ -257,3 +258,17 @@ def test_a_method_of_the_user_is_found_by_its_name(bench, monkeypatch):
 
     found = run(bench, "simulated", method="lucky")
     assert set(j.trajectory.answer for j in found.state.record) == {"None"}
+
+
+def test_the_row_of_our_own_trains_on_as_many_rollouts_as_the_paper_s(bench):
+    counts = {}
+    for name in ("fgo", "fgo+"):
+        calls = run(bench, "simulated", workers=1, **VARIANTS[name]).calls()
+        counts[name] = calls["phase"].value_counts()
+    assert counts["fgo"]["rollout"] == counts["fgo+"]["rollout"] == 2 * len(bench.train)
+    assert counts["fgo"]["evaluate"] == counts["fgo+"]["evaluate"]
+    assert "audit" not in counts["fgo"] and 0 < counts["fgo+"]["audit"] <= 2 * 64
+    assert all(
+        (row["gate"], row["counts"], row["audit"]) == ("none", False, 0)
+        for name, row in VARIANTS.items() if name in ("all_at_once", "bootstrapping", "fgo")
+    )  # fmt: skip
