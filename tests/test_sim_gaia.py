@@ -257,3 +257,11 @@ def test_what_it_does_depends_on_the_sample_and_on_nothing_else():
     messages = chat(QUESTION, {"orders.csv": ORDERS})
     assert reply(messages, sample=3) == reply(messages, sample=3)
     assert len({reply(messages, sample=n) for n in range(30)}) > 2
+
+
+def test_other_words_around_the_rules_change_nothing():
+    messages = chat(QUESTION, {"orders.csv": ORDERS}, [PLAIN["skip"]])
+    system = messages[0]["content"]
+    other = [{"role": "system", "content": system.replace("Work step by step.", "Take one step at a time, please.")}]
+    assert other[0]["content"] != system
+    assert [reply(messages, sample=n) for n in range(20)] == [reply(other + messages[1:], sample=n) for n in range(20)]

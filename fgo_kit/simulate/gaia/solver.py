@@ -112,11 +112,12 @@ class _Solver:
                 self.rules.setdefault(rule.kind, []).append((rule_id, rule))
 
     def does(self, kind: str, *what: object) -> bool:
-        """Whether it does what is right: by a rule, or by itself."""
+        """Whether it does what is right: by itself, or by a rule, which is then among those used."""
+        if self.lasting("habit", kind, *what) < getattr(HABITS, kind):
+            return True
         if kind in self.rules:
             self.used.append(self.rules[kind][0][0])
-            return True
-        return self.lasting("habit", kind, *what) < getattr(HABITS, kind)
+        return kind in self.rules
 
     def move(self) -> tuple[str, str]:
         if self.query.op == "run" and any(name.endswith((".py", ".zip")) for name in self.case.files):
@@ -142,7 +143,8 @@ class _Solver:
             return "There are no files, so I search.", _call("search", query=self._keywords())
         notes = [name for name in names if _NOTES.search(name) and len(names) > 1]
         data = sorted((name for name in names if name not in notes), key=self._promise)
-        wanted = data if self.does("all", "files") else data[: self._few(len(data))]
+        few = self._few(len(data))
+        wanted = data if len(data) <= few or self.does("all", "files") else data[:few]
         wanted = [name for name in names if name in wanted or (name in notes and self.does("notes", name))] or names[:1]
         for name in wanted:
             if name not in read:
