@@ -19,7 +19,7 @@ from ..llm import BadRequest, ContextOverflow, Reply, Usage
 from ..records import digest
 from ..tokens import count_messages, estimate
 from .competences import COMPETENCES, Competence, by_rules, by_tag, section
-from .limits import Profile, constants_hash, noticing, obey, profile
+from .limits import ASSUMPTIONS, Assumptions, Profile, assuming, constants_hash, noticing, obey, profile
 from .logisticsqa.learning import Known
 
 _TRAJECTORY = re.compile(r'<trajectory task="([^"]*)" score="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
@@ -39,6 +39,7 @@ class SimulatedLLM:
     max_completion: int = 4_096
     simulated: bool = True
     counter: str = "estimate"
+    assumptions: Assumptions = ASSUMPTIONS
 
     @property
     def context_window(self) -> int:
@@ -55,7 +56,8 @@ class SimulatedLLM:
                 f"{tokens} prompt tokens and {self.max_completion} for the answer exceed the "
                 f"{self.context_window} token window of {self.name}"
             )
-        text = _Call(self.limits, messages, tokens, sample).answer()
+        with assuming(self.assumptions):
+            text = _Call(self.limits, messages, tokens, sample).answer()
         return Reply(text, Usage(tokens, estimate(text)))
 
 
