@@ -7,6 +7,7 @@ rests on the simulated LLM says so under the figure.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,7 +37,7 @@ def plot_methods(table: pd.DataFrame) -> Figure:
         plot_scores(table[table["llm"] == llm], ax=ax)
     plot_call_tokens(table[table["llm"] == llms[0]], ax=axes[-1])
     figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))
-    _note_simulated(figure, "".join(sorted(set(table["constants"]))))
+    note_simulated(figure, table["constants"])
     return figure
 
 
@@ -92,7 +93,7 @@ def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-0.7, len(leaves) - 0.3)
     ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
     ax.axis("off")
-    _note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
+    note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
     return ax
 
 
@@ -114,10 +115,15 @@ def _tidy(ax: Axes) -> None:
         ax.invert_yaxis()
 
 
-def _note_simulated(figure: Figure, constants: str) -> None:
-    """`constants` is the hash of the simulated LLM's constants, "" for a real one."""
-    if constants:
-        text = f"simulated LLM (constants {constants}): no evidence about any named model"
+def note_simulated(figure: Figure, constants: str | Iterable[str]) -> None:
+    """Write under a figure that it is simulated, with the hash of the constants (several, where some were varied).
+
+    "" stands for a real model: nothing is written.
+    """
+    hashes = list(dict.fromkeys(h for h in ([constants] if isinstance(constants, str) else constants) if h))
+    if hashes:
+        more = f" and {len(hashes) - 1} varied sets" if len(hashes) > 1 else ""
+        text = f"simulated LLM (constants {hashes[0]}{more}): no evidence about any named model"
         figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=5.5, color="#666666")
 
 

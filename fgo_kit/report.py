@@ -40,7 +40,7 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
-        scores = {method: _matrix(runs) for method, runs in part.groupby("method", sort=False)}
+        scores = {method: score_matrix(runs) for method, runs in part.groupby("method", sort=False)}
         for method, runs in part.groupby("method", sort=False):
             table.append({"benchmark": benchmark, "llm": llm, "method": method} | _summarised(runs, scores, reference))
     return pd.DataFrame(table)
@@ -95,8 +95,8 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in means}
 
 
-def _matrix(runs: pd.DataFrame) -> pd.DataFrame:
-    """Scores as seeds x tasks, over all worlds or folds; a failed run leaves NaN."""
+def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
+    """Test scores of one method's runs as seeds x tasks, over all worlds or folds; a failed run leaves NaN."""
     by_seed: dict[int, dict[str, float]] = {}
     for seed, scores in zip(runs["seed"], runs["scores"], strict=True):
         by_seed.setdefault(seed, {}).update(scores)
