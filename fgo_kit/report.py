@@ -103,9 +103,12 @@ def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(by_seed, orient="index").dropna(how="all").astype(float)
 
 
-def show(table: pd.DataFrame) -> pd.DataFrame:
-    """A summary for reading: percentages with intervals, tokens in thousands; columns that say nothing are left out."""
-    gain = f"gain over {REFERENCE}"
+def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
+    """A summary for reading: percentages with intervals, tokens in thousands; columns that say nothing are left out.
+
+    reference: the method that the summary's gains are over.
+    """
+    gain = f"gain over {reference}"
     shown = table[["benchmark", "llm", "method"]].rename(columns={"llm": "LLM"})
     shown["score, %"] = [_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
     shown[gain] = [_percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
