@@ -21,10 +21,23 @@ from .records import MergeNode
 from .run import Run
 
 FIGURES = ROOT / "paper_figures"
+TOKENS = {
+    "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
+    "tokens_all_in": "all in",
+}  # fmt: skip
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
     "fgo + counts + audit": "#CC79A7", "always_none": "#666666", "most_frequent_reference": "#666666",
 }  # fmt: skip
+
+
+def colour_of(label: str) -> str:
+    """The colour of a method, whatever follows a comma in its label; black for a strategy of one's own.
+
+    >>> colour_of("fgo, 4 epochs") == colour_of("fgo")
+    True
+    """
+    return COLOURS.get(label) or COLOURS.get(label.split(",")[0], "#000000")
 
 
 def plot_methods(table: pd.DataFrame) -> Figure:
@@ -36,7 +49,6 @@ def plot_methods(table: pd.DataFrame) -> Figure:
     for ax, llm in zip(axes, llms, strict=False):
         plot_scores(table[table["llm"] == llm], ax=ax)
     plot_call_tokens(table[table["llm"] == llms[0]], ax=axes[-1])
-    figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))
     note_simulated(figure, table["constants"])
     return figure
 
@@ -46,7 +58,7 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
     for row in table.to_dict("records"):
         x, low, high = 100 * row["score"], 100 * row["lo"], 100 * row["hi"]
-        colour = COLOURS.get(row["method"], "#000000")
+        colour = colour_of(row["method"])
         ax.errorbar([x], [row["method"]], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
     best = table.loc[table["score"].idxmax()] if table["score"].notna().any() else None
     llm = table["llm"].iloc[0]
@@ -60,7 +72,7 @@ def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Mean prompt tokens of an optimiser or merger call, with the largest one marked."""
     ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
     for row in table.dropna(subset=["tokens_call_mean"]).to_dict("records"):
-        colour = COLOURS.get(row["method"], "#000000")
+        colour = colour_of(row["method"])
         ax.barh(row["method"], row["tokens_call_mean"] / 1000, color=colour)
         ax.plot(row["tokens_call_max"] / 1000, row["method"], "|", color="black", markersize=9)
     ax.set_title("prompt tokens of an\noptimiser call (| largest)", fontsize=8)
@@ -120,6 +132,10 @@ def note_simulated(figure: Figure, constants: str | Iterable[str]) -> None:
 
     "" stands for a real model: nothing is written.
     """
+    engine = figure.get_layout_engine()
+    if engine is not None:  # a strip for the note
+        strip = 0.12 / figure.get_figheight()
+        engine.set(rect=(0, strip, 1, 1 - strip))
     hashes = list(dict.fromkeys(h for h in ([constants] if isinstance(constants, str) else constants) if h))
     if hashes:
         more = f" and {len(hashes) - 1} varied sets" if len(hashes) > 1 else ""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, plot_call_tokens, plot_merge_tree, plot_methods, plot_scores, save
+from .figures import COLOURS, TOKENS, plot_call_tokens, plot_merge_tree, plot_methods, plot_scores, save
 from .provenance import ROOT
 from .stats import mean_interval, paired_difference, tasks_needed
 
@@ -23,10 +23,6 @@ __all__ = [
 
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
 REFERENCE = "all_at_once"
-TOKENS = {
-    "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
-    "tokens_all_in": "all in",
-}  # fmt: skip
 
 
 def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:

@@ -161,7 +161,6 @@ def plot_sensitivity(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="x", color="#EEEEEE", linewidth=0.6)
     axes[0][0].invert_yaxis()
-    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
     note_simulated(figure, constants)
     return figure
 
@@ -193,7 +192,6 @@ def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence
             ax.set_title(f"fgo against {reference}: {_share(table, reference)}", fontsize=8)
     figure.legend(handles=[Patch(color=colour, label=verdict) for verdict, colour in VERDICTS.items()],
                   loc="outside upper center", ncols=3, fontsize=8, frameon=False)  # fmt: skip
-    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))
     note_simulated(figure, constants)
     return figure
 
