@@ -49,6 +49,8 @@ def with_costs(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """A summary with the means of `spent` and of paid tokens, and USD a run at each of the price lists."""
     means = rows.groupby(["benchmark", "llm", "method"], sort=False)[list(MEANS)].mean().reset_index()
     out = table.merge(means, how="left", on=["benchmark", "llm", "method"])
+    if "group" in out:  # costs belong to whole runs
+        out.loc[out["group"] != "all", list(MEANS)] = math.nan
     for spec in PRICE_LISTS:
         prompt, completion = _rates(spec)
         out[_usd(spec)] = prompt * out["prompt_all_in"] + completion * out["completion_all_in"]

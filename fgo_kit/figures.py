@@ -7,7 +7,7 @@ rests on the simulated LLM says so under the figure.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -27,7 +27,8 @@ TOKENS = {
 }  # fmt: skip
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
-    "fgo + counts + audit": "#CC79A7", "always_none": "#666666", "most_frequent_reference": "#666666",
+    "fgo + counts + audit": "#CC79A7", "combee": "#56B4E9", "gepa": "#D55E00",
+    "always_none": "#666666", "most_frequent_reference": "#666666",
 }  # fmt: skip
 
 
@@ -53,19 +54,42 @@ def plot_methods(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """One LLM's methods as points with 95 % intervals; the title names the highest mean."""
+def plot_sets(table: pd.DataFrame) -> Figure:
+    """Scores with intervals, a panel for every benchmark; methods in the same order everywhere."""
+    names, methods = (list(dict.fromkeys(table[key])) for key in ("benchmark", "method"))
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(2.3 * len(names) + 1.2, 0.24 * len(methods) + 1.3), sharey=True, layout="constrained",
+        squeeze=False,
+    )  # fmt: skip
+    for ax, name in zip(axes[0], names, strict=True):
+        part = table[table["benchmark"] == name]
+        ax.set_yticks(range(len(methods)), methods)
+        plot_scores(part, ax=ax, places={method: number for number, method in enumerate(methods)})
+        ax.set_title(f"{name}\n{_best(part)}", fontsize=8)
+    note_simulated(figure, table["constants"])
+    return figure
+
+
+def plot_scores(table: pd.DataFrame, ax: Axes | None = None, places: Mapping[str, int] | None = None) -> Axes:
+    """One LLM's methods as points with 95 % intervals; the title names the highest mean.
+
+    places: where methods stand on the y axis; by default in the table's order.
+    """
     ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
     for row in table.to_dict("records"):
         x, low, high = 100 * row["score"], 100 * row["lo"], 100 * row["hi"]
         colour = colour_of(row["method"])
-        ax.errorbar([x], [row["method"]], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
-    best = table.loc[table["score"].idxmax()] if table["score"].notna().any() else None
-    llm = table["llm"].iloc[0]
-    ax.set_title(f"{llm}\nhighest mean: {best['method']}" if best is not None else llm, fontsize=8)
+        y = places[row["method"]] if places else row["method"]
+        ax.errorbar([x], [y], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
+    ax.set_title(f"{table['llm'].iloc[0]}\n{_best(table)}", fontsize=8)
     ax.set_xlabel("test score, %", fontsize=8)
     _tidy(ax)
     return ax
+
+
+def _best(table: pd.DataFrame) -> str:
+    found = table["score"].notna().any()
+    return f"highest mean: {table.loc[table['score'].idxmax(), 'method']}" if found else "no run"
 
 
 def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -42,7 +42,11 @@ VARIANTS: dict[str, dict] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100."""
+    """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100.
+
+    n_games, game_subsets, game_seeds and every (one test task in so many) are for the sets whose tasks are
+    played turn by turn, at dozens of calls a task.
+    """
 
     n_train: int
     seeds: tuple[int, ...]
@@ -50,14 +54,22 @@ class Preset:
     profiles: tuple[str, ...]
     sources: tuple[str, ...] = ()
     folds: int = 5
+    n_games: int = 128
+    game_subsets: int = 8
+    game_seeds: tuple[int, ...] = ()
+    every: int = 1
 
 
 _HEADLINE = tuple(range(100, 110))
 PRESETS = {
-    "fast": Preset(64, _HEADLINE[:3], (0,), ("small", "null"), folds=2),
+    "fast": Preset(
+        64, _HEADLINE[:3], (0,), ("small", "null"), folds=2,
+        n_games=12, game_subsets=3, game_seeds=_HEADLINE[:2], every=7,
+    ),
     "full": Preset(
         256, _HEADLINE, (0, 1, 2), ("small", "large", "frontier", "null"),
         ("small-ruler", "large-ruler", "frontier-ruler", "small-helmet", "large-helmet", "frontier-helmet"),
+        game_seeds=_HEADLINE[:5],
     ),
 }  # fmt: skip
 

@@ -161,29 +161,50 @@ def findings(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def paper_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The paper's reported figures beside what was measured for `fgo` here, with a verdict."""
+def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The paper's reported figures beside what was measured for `fgo`: a row a claim, set and LLM.
+
+    table: a summary. not_run: reasons, by set. verdict: "simulated, not evidence"; "not comparable" for sets of
+    our own, or other than the paper's; for a real model on ALFWorld or GAIA itself "agrees" (the interval holds
+    the paper's figure, and the sign is its), "same direction" or "differs"; "not run" with the reason. Which
+    average the paper's token figure is we do not know, so that can at most be "same direction".
+    """
     with PAPER_VALUES.open(newline="", encoding="utf-8") as file:
         claims = list(csv.DictReader(file))
     rows = []
     for claim in claims:
+        said = {"claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim")}
         for _, fgo in table[table["method"] == "fgo"].iterrows():
-            rows.append({
-                "claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim"),
-                "measured": _measured(claim["what"], fgo, table), "benchmark": fgo["benchmark"], "llm": fgo["llm"],
-                "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}",
-                "verdict": "simulated, not evidence" if fgo["simulated"] else "own data: not comparable",
-            })  # fmt: skip
-    return pd.DataFrame(rows)
+            same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"])
+            rows.append(said | _beside(claim, fgo, table[same & (table["method"] == REFERENCE)]))
+        for name, reason in (not_run or {}).items():
+            rows.append(said | {"set": name, "verdict": f"not run: {reason}"})
+    columns = ["claim", "paper", "set", "measured", "interval", "tasks x seeds", "model", "verdict"]
+    return pd.DataFrame(rows, columns=columns).fillna("")
 
 
-def _measured(claim: str, fgo: pd.Series, table: pd.DataFrame) -> str:
-    same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"]) & (table["method"] == REFERENCE)
-    reference = table[same]
-    if "token" in claim and len(reference):
-        saved = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"].iloc[0]
+def _beside(claim: Mapping[str, str], fgo: pd.Series, reference: pd.DataFrame) -> dict:
+    line = {"set": fgo["benchmark"], "model": fgo["llm"], "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}"}
+    value = lo = hi = np.nan
+    if "token" in claim["what"] and len(reference):
+        value = lo = hi = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"].iloc[0]
         in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"].iloc[0] - 1
-        return f"{100 * saved:.1f} % lower a call; in total {100 * in_all:+.1f} %"
-    if claim.startswith("gain over"):
-        return f"{_percent(fgo['gain'], fgo['gain_lo'], fgo['gain_hi'], sign='+')} points over {REFERENCE}"
-    return "not run"
+        line["measured"] = f"{100 * value:.1f} % lower a call; in total {100 * in_all:+.1f} %"
+    elif claim["what"].startswith("gain over"):
+        value, lo, hi = fgo[["gain", "gain_lo", "gain_hi"]]
+        line["measured"] = "" if np.isnan(value) else f"{100 * value:+.1f} points over {REFERENCE}"
+        line["interval"] = "" if np.isnan(lo) else f"[{100 * lo:+.1f}, {100 * hi:+.1f}]"
+    return line | {"verdict": _verdict(claim["value"], value, (lo, hi), fgo)}
+
+
+def _verdict(paper: str, value: float, interval: tuple[float, float], fgo: pd.Series) -> str:
+    if np.isnan(value):
+        return "not run"
+    if fgo["simulated"]:
+        return "simulated, not evidence"
+    if fgo["benchmark"] not in ("ALFWorld", "GAIA"):  # the paper's LogisticsQA is not public
+        return "not comparable"
+    reported = float(paper) / 100
+    if value > 0 and interval[0] <= reported <= interval[1]:
+        return "agrees"
+    return "same direction" if value > 0 else "differs"

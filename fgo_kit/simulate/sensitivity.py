@@ -290,6 +290,22 @@ def trace2skill_check(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
+def trace2skill_findings(table: pd.DataFrame) -> str:
+    """For each LLM, whether merging in parallel beats four at a time here, as it did there."""
+    scores = published("trace2skill_vrf")
+    by_row = {model.partition(" | ")[2]: y for (model, _), y in scores.items()}
+    there = by_row[TRACE2SKILL["in parallel, merged"]] - by_row[TRACE2SKILL["four at a time, in sequence"]]
+    lines = []
+    for llm, part in table.groupby("llm", sort=False):
+        gain, lo, hi = 100 * part.set_index("method").loc["in parallel, merged", ["gain", "gain_lo", "gain_hi"]]
+        sign = "the same" if lo > 0 else "the opposite" if hi < 0 else "not to be told"
+        lines.append(
+            f"{llm}: parallel with merges over four at a time {gain:+.1f} [{lo:+.1f}, {hi:+.1f}] points; "
+            f"published {there:+.1f}: the sign is {sign}"
+        )
+    return "\n".join(lines)
+
+
 def overload(names: Sequence[str] = SIZES, counts: Sequence[int] = (10, 50, 100, 250, 500)) -> pd.DataFrame:
     """The share of n rules that is obeyed, or of n items that is written, by profile."""
     return pd.DataFrame({name: {n: obey(profile(name), n) for n in counts} for name in names}).rename_axis("rules")
