@@ -64,7 +64,7 @@ _HEADLINE = tuple(range(100, 110))
 PRESETS = {
     "fast": Preset(
         64, _HEADLINE[:3], (0,), ("small", "null"), folds=2,
-        n_games=12, game_subsets=3, game_seeds=_HEADLINE[:2], every=7,
+        n_games=8, game_subsets=2, game_seeds=_HEADLINE[:2], every=12,
     ),
     "full": Preset(
         256, _HEADLINE, (0, 1, 2), ("small", "large", "frontier", "null"),
