@@ -35,16 +35,12 @@ _SHARE = {"score": "test score, %", "overlap": "rules that another subset wrote 
 
 
 def looks(names: Iterable[str]) -> dict[str, dict]:
-    """Colour and marker of every name, the same wherever it appears; names unknown so far get spare colours."""
+    """Colour and marker of every name; names without a colour of their own, or of their first word, get spare ones."""
     known = list(dict.fromkeys(names))
-    spare = [name for name in known if name not in PALETTE]
-    return {
-        name: {
-            "color": PALETTE.get(name) or _SPARE[spare.index(name) % len(_SPARE)],
-            "marker": _MARKERS[at % len(_MARKERS)],
-        }
-        for at, name in enumerate(known)
-    }
+    own = {name: PALETTE.get(name) or PALETTE.get(str(name).split(",")[0]) for name in known}
+    spare = iter(_SPARE * len(known))
+    colours = {name: colour or next(spare) for name, colour in own.items()}
+    return {name: {"color": colours[name], "marker": _MARKERS[at % len(_MARKERS)]} for at, name in enumerate(known)}
 
 
 def plot_grid(
@@ -98,10 +94,10 @@ def plot_curves(
     for ax, name in zip(axes[:, 0], panels, strict=True):
         for at, label in enumerate(names):
             part = table[(table[panel] == name) & (table[series] == label)].sort_values(x)
-            shift = 1 + 0.05 * (at - (len(names) - 1) / 2)
+            shift = (sizes[-1] / sizes[0]) ** (0.012 * (at - (len(names) - 1) / 2))
             _line(ax, part, (x, value), shift, look[label] | {"label": label}, labels[1].endswith("%"))
         ax.set_xscale("log", base=2)
-        ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
         ax.minorticks_off()
         ax.set_title(str(name), fontsize=8)
         if "tokens" in labels[1]:
@@ -165,7 +161,7 @@ def _figure(height: float, panels: int, title: str) -> tuple[Figure, Sequence[Ax
 
 def _title(figure: Figure, title: str) -> None:
     """A finding over the whole width; the figure grows by its lines."""
-    text = fill(title, 52)
+    text = fill(title.replace(" %", "\u00a0%"), 52)
     if text:
         figure.set_figheight(figure.get_figheight() + 0.15 * text.count("\n"))
         figure.suptitle(text, fontsize=8, fontweight="bold", x=0.02, ha="left")

@@ -15,6 +15,10 @@ from .report import _percent, score_matrix, summary
 from .stats import RESAMPLES, Interval, mean_interval
 
 LEVEL = 0.95
+NOUNS = {
+    "divide": "division strategy", "n_subsets": "number of subsets", "merge": "merge strategy", "fan_in": "fan-in",
+    "edits": "way of writing",
+}  # fmt: skip
 
 
 def ranking(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
@@ -54,6 +58,19 @@ def optimum(rows: pd.DataFrame, labels: Sequence[str]) -> str:
     clear = (ends["verdict"] == "better").all()
     start = "an interior optimum" if clear else "highest inside, but not told from both ends"
     return f"{start}: {labels[at]}, on fresh seeds {' and '.join(told)}"
+
+
+def counted_optima(found: Sequence[str]) -> str:
+    """How many of the answers of `optimum` found one inside, as a figure's title."""
+    inside = sum(line.startswith("an interior optimum") for line in found)
+    return f"{inside or 'none'} of {len(found)} curves {'has' if inside < 2 else 'have'} an interior optimum"
+
+
+def best_of(table: pd.DataFrame) -> str:
+    """The method with the highest mean score for every LLM of a summary, as a figure's title."""
+    best = table.loc[table.dropna(subset=["score"]).groupby("llm", sort=False)["score"].idxmax()]
+    named = [f"{row.method} ({row.llm.removeprefix('simulated:')})" for row in best.itertuples()]
+    return f"highest mean: {'; '.join(named)}"
 
 
 def effects(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFrame:
@@ -120,7 +137,99 @@ def effect_title(table: pd.DataFrame, factor: str) -> str:
     above, below = (list(part.loc[part["verdict"] == verdict, "level"]) for verdict in ("better", "worse"))
     said_of = [f"{words} {part['beside'].iloc[0]}: {', '.join(found)}"
                for words, found in (("above", above), ("below", below)) if found]  # fmt: skip
-    return "; ".join(said_of) or f"{factor}: none can be told from {part['beside'].iloc[0]}"
+    return "; ".join(said_of) or f"no other {NOUNS.get(factor, factor)} can be told from {part['beside'].iloc[0]}"
+
+
+def standing(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
+    """How many of the settings score above and below a reference beyond noise (one LLM's rows), and the extremes."""
+    table = differences(rows, [(label, reference) for label in labels])
+    if table["difference"].isna().all():
+        return f"no run to compare with {reference}"
+    above, below = ((table["verdict"] == verdict).sum() for verdict in ("better", "worse"))
+    best, worst = table.loc[table["difference"].idxmax()], table.loc[table["difference"].idxmin()]
+    return (
+        f"{above} of {len(table)} settings score above {reference} beyond noise, {below} below; "
+        f"highest {best['method']} ({_percent(best['difference'], best['lo'], best['hi'], '+')} points), "
+        f"lowest {worst['method']} ({_percent(worst['difference'], worst['lo'], worst['hi'], '+')} points)"
+    )
+
+
+def related(rows: pd.DataFrame, variants: Mapping[str, dict], within: str, column: str = "overlap") -> str:
+    """Rank correlation of a column with the score over settings that agree in the factor `within`, averaged.
+
+    Cells are means over runs; the interval resamples seeds (one LLM's rows).
+    """
+    groups: dict = {}
+    for label, chosen in variants.items():
+        groups.setdefault(chosen.get(within), []).append(label)
+    wide = {name: rows.pivot_table(index="seed", columns="method", values=name) for name in (column, "score")}
+    groups = [[label for label in group if all(label in w for w in wide.values())] for group in groups.values()]
+    groups = [group for group in groups if len(group) > 2]
+    seeds, rng = wide["score"].index, np.random.default_rng(0)
+    if not groups or len(seeds) < 2:
+        return f"not asked: {column} and score need three settings and two seeds"
+
+    def mean(chosen) -> float:
+        a, b = (wide[name].loc[chosen].mean() for name in (column, "score"))
+        return float(np.nanmean([a[group].rank().corr(b[group].rank()) for group in groups]))
+
+    draws = [mean(rng.choice(seeds, len(seeds))) for _ in range(RESAMPLES // 4)]
+    value, (lo, hi) = mean(seeds), np.nanpercentile(draws, [2.5, 97.5])
+    word = "rises with" if lo > 0 else "falls with" if hi < 0 else "shows no clear relation to"
+    return f"the score {word} {column} (mean rank correlation {value:+.2f} [{lo:+.2f}, {hi:+.2f}])"
+
+
+def extremes(table: pd.DataFrame, by: str, value: str, what: str) -> str:
+    """The level of a factor with the highest and the one with the lowest mean of a share, as a figure's title."""
+    means = table.groupby(by, sort=False)[value].mean().dropna()
+    if len(means) < 2:
+        return ""
+    top, low = means.idxmax(), means.idxmin()
+    return f"{what}: most with {top} ({100 * means[top]:.0f} %), least with {low} ({100 * means[low]:.0f} %)"
+
+
+def token_line(table: pd.DataFrame, label: str, reference: str = "all_at_once") -> str:
+    """The token figures of one setting beside the reference, from a summary of one LLM's rows."""
+    known = table.set_index("method")
+    call, total, all_in = (
+        100 * (known.loc[label, name] / known.loc[reference, name] - 1)
+        for name in ("tokens_call_mean", "tokens_optimiser", "tokens_all_in")
+    )
+    return f"{label} beside {reference}: a call {call:+.0f} %, all calls {total:+.0f} %, all in {all_in:+.0f} %"
+
+
+def gate_lines(table: pd.DataFrame) -> str:
+    """A `gate_table` in sentences: what was refused, and how often rightly by the test split."""
+    lines = []
+    for (llm, gate), part in table.groupby(["llm", "gate"], sort=False):
+        refused, merges = part[part["candidates"] == "refused"], part["merges"].sum()
+        if refused.empty:
+            lines.append(f"{llm}: the {gate} gate refused none of {merges} candidates")
+            continue
+        row = refused.iloc[0]
+        if np.isnan(row["right"]):
+            lines.append(f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, not judged")
+            continue
+        clear = "rightly more often than not" if row["right_lo"] > 0.5 else "wrongly more often than not"
+        clear = clear if row["right_lo"] > 0.5 or row["right_hi"] < 0.5 else "no better than a coin"
+        lines.append(
+            f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, {clear} "
+            f"({_percent(row['right'], row['right_lo'], row['right_hi'])} % were worse on the test split); those lost "
+            f"{_percent(row['on_gate'], row['on_gate_lo'], row['on_gate_hi'], '+')} points on the gate split and "
+            f"{_percent(row['on_test'], row['on_test_lo'], row['on_test_hi'], '+')} on the test split"
+        )
+    return "\n".join(lines)
+
+
+def kept_title(table: pd.DataFrame, method: str) -> str:
+    """What one setting of a `kept_table` (one LLM) keeps of rules of one task, and of the best supported ones."""
+    part = table[table["method"] == method].set_index("support")
+    if not {"1", "4+"} <= set(part.index):
+        return ""
+    rare, frequent = part.loc["1"], part.loc["4+"]
+    apart = rare["hi"] < frequent["lo"] or frequent["hi"] < rare["lo"]
+    shares = f"{100 * rare['share']:.0f} % of rules of one task, {100 * frequent['share']:.0f} % of those of 4 or more"
+    return f"{method} keeps {shares}{'' if apart else ' (intervals overlap)'}"
 
 
 # -- sizes of the training set

@@ -17,7 +17,7 @@ from .calllog import CallLog, Place
 from .llm import LLM
 from .meter import Meter
 from .records import MergeNode, Module, Rule
-from .report import REFERENCE, score_matrix, summary
+from .report import REFERENCE, _percent, score_matrix, summary
 from .rollout import Benchmark, Context, Settings, rollouts
 from .run import Run
 from .stats import RESAMPLES, Interval, paired_difference
@@ -39,8 +39,17 @@ def crossed(**factors: Sequence) -> dict[str, dict]:
     variants = {}
     for values in product(*factors.values()):
         chosen = dict(zip(factors, values, strict=True))
-        variants[", ".join(said(name, value) for name, value in chosen.items())] = chosen
+        variants[label(**chosen)] = chosen
     return variants
+
+
+def label(**chosen: object) -> str:
+    """The label that `crossed` gives one combination.
+
+    >>> label(divide="similar", n_subsets=None)
+    'similar, N by budget'
+    """
+    return ", ".join(said(name, value) for name, value in chosen.items())
 
 
 def said(factor: str, value: object) -> str:
@@ -50,7 +59,7 @@ def said(factor: str, value: object) -> str:
     ('N by budget', 'rewrite', 'hard gate', 'oneshot')
     """
     if factor == "n_subsets":
-        return "N by budget" if value is None else f"N = {value}"
+        return {None: "N by budget", "sqrt": "N = √n", "each": "N = n"}.get(value, f"N = {value}")
     if factor == "edits":
         return "edits" if value else "rewrite"
     if factor == "gate":
@@ -66,7 +75,7 @@ def one_at_a_time(default: Mapping, **factors: Sequence) -> dict[str, dict]:
     """
     changes = [{}, *({name: value} for name, values in factors.items() for value in values)]
     chosen = [{**default, **change} for change in changes]
-    return {label: one for each in chosen for label, one in crossed(**{k: [v] for k, v in each.items()}).items()}
+    return {label(**one): one for one in chosen}
 
 
 def with_factors(table: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFrame:
@@ -222,6 +231,14 @@ def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[
     draws = sums[chosen].sum(axis=1)
     lo, hi = np.percentile(draws[:, 0] / draws[:, 1], [2.5, 97.5])
     return Interval(float(sums[:, 0].sum() / sums[:, 1].sum()), float(lo), float(hi))
+
+
+def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score") -> pd.DataFrame:
+    """A table for reading: a row for every value of one factor, a column for every value of another, in per cent."""
+    bounds = (f"{value}_lo", f"{value}_hi") if f"{value}_lo" in table else ("lo", "hi")
+    cells = table.assign(cell=[_percent(*row) for row in table[[value, *bounds]].to_numpy()])
+    wide = cells.pivot(index=down, columns=across, values="cell").fillna("")
+    return wide.loc[list(dict.fromkeys(table[down])), list(dict.fromkeys(table[across]))].rename_axis(columns=None)
 
 
 TOKEN_FIGURES = {
