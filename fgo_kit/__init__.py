@@ -13,8 +13,9 @@ from typing import Any
 from .calllog import CallLog
 from .divide import division
 from .grid import VARIANTS, compare, estimate, preset
+from .listing import strategies
 from .llm import load_llm
-from .merge import merging
+from .merge import merge_tree, merging, pooled
 from .methods import method
 from .records import Component, Module, Rule, Task, Trajectory
 from .rollout import Benchmark
@@ -24,8 +25,8 @@ from .trajectories import optimiser_tokens, read_trajectories
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "load_benchmark", "load_llm", "merging", "method", "optimiser_tokens", "preset",
-    "read_trajectories", "report", "run",
+    "estimate", "load_benchmark", "load_llm", "merge_tree", "merging", "method", "optimiser_tokens", "pooled", "preset",
+    "read_trajectories", "report", "run", "strategies",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "logisticsqa")

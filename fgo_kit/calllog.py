@@ -35,7 +35,7 @@ _SECRET = re.compile(r"(?i)\b(?:sk|key|pk)-[\w-]{6,}|\bbearer\s+\S+|(?<=://)[^/\
 class Place:
     """Where in a run a call was made; no two calls of a run share one. `str(place)` is its key."""
 
-    phase: str  # rollout, evaluate, propose, merge, gate, audit, test or repair
+    phase: str  # divide, rollout, evaluate, propose, merge, gate, audit, test or repair
     subset: str = ""
     epoch: int = 0
     node: str = ""

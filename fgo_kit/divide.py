@@ -7,18 +7,26 @@ registry under its own name, from here or from a notebook cell:
     def by_length(tasks, n_subsets, rng):
         "Short documents together."
         return [list(part) for part in np.array_split(sorted(tasks, key=lambda t: len(t.text)), n_subsets)]
+
+One that needs more than the tasks takes a fourth argument, the `Context` of the run: see `survey`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
+from math import isqrt
 
 import numpy as np
 
-from .records import Division, Task
+from . import prompts
+from .meter import Place
+from .optimize import evaluate
+from .records import Division, Feedback, Task, Trajectory
+from .rollout import Context, Judged, rollouts
 from .tokens import estimate
 
-Strategy = Callable[[Sequence[Task], int, np.random.Generator], list[list[Task]]]
+Strategy = Callable[..., list[list[Task]]]
 DIVISIONS: dict[str, Strategy] = {}
 
 TARGET_TOKENS = 8_000
@@ -26,7 +34,13 @@ TARGET_TOKENS = 8_000
 MODULE_TOKENS = 1_500
 """Part of the target left for instructions and the module."""
 TRAJECTORY_TOKENS = 220
-"""Tokens a trajectory adds to its task's text: tags, the agent's reply, feedback."""
+"""Tokens a trajectory adds at least to its task's text: tags, the agent's reply, feedback."""
+SAMPLE = 8
+"""Tasks rolled out to measure that where the benchmark does not say it."""
+FEW_VALUES = 10
+"""Meta data with more different values than this make no strata."""
+PRESETS: dict[str, Callable[[int], int]] = {"sqrt": isqrt, "each": lambda n: n}
+"""Numbers of subsets by name: the square root of the number of tasks, rounded down; one task a subset."""
 
 
 def division(strategy: Strategy) -> Strategy:
@@ -35,29 +49,54 @@ def division(strategy: Strategy) -> Strategy:
     return strategy
 
 
-def divide(tasks: Sequence[Task], strategy: str, n_subsets: int | None, rng: np.random.Generator) -> Division:
+def divide(
+    tasks: Sequence[Task],
+    strategy: str,
+    n_subsets: int | str | None,
+    rng: np.random.Generator,
+    ctx: Context | None = None,
+) -> Division:
     """Partition `tasks` by a named strategy.
 
-    With `n_subsets=None` the subsets are packed by tokens: "similar" becomes "budget", and any other
-    strategy makes as many subsets as "budget" would. Raises ValueError for an unknown strategy, for
-    n_subsets outside 1..len(tasks), and when a strategy does not return a partition.
+    n_subsets: a number, "sqrt" or "each" (see `PRESETS`). With None the subsets are packed by tokens:
+    "similar" becomes "budget", and any other strategy makes as many subsets as "budget" would. ctx: the run
+    that pays for rollouts of the seed module, which "difficulty" and "failure" need, and "budget" where the
+    benchmark does not say how long a trajectory is.
+
+    Raises ValueError for an unknown strategy, for n_subsets outside 1..len(tasks), when ctx is needed and
+    missing, and when a strategy does not return a partition.
     """
     if strategy not in DIVISIONS:
         raise ValueError(f"divide={strategy!r} is unknown; use one of {sorted(DIVISIONS)} or register your own")
     if not tasks:
         raise ValueError("the training split is empty; there is nothing to divide")
     if n_subsets is None:
-        packed = budget(tasks, 0, rng)
+        packed = budget(tasks, 0, rng, ctx)
         if strategy in ("similar", "budget"):
             return _checked("budget", packed, tasks)
         n_subsets = len(packed)
+    n = count(n_subsets, len(tasks))
+    chosen = DIVISIONS[strategy]
+    return _checked(strategy, chosen(tasks, n, rng, ctx) if needs_context(chosen) else chosen(tasks, n, rng), tasks)
+
+
+def needs_context(strategy: Strategy) -> bool:
+    """Whether a strategy takes the context of the run as fourth argument."""
+    return len(signature(strategy).parameters) > 3
+
+
+def count(n_subsets: int | str, n_tasks: int) -> int:
+    """The number of subsets asked for; ValueError if it cannot be."""
+    if isinstance(n_subsets, str) and n_subsets in PRESETS:
+        return PRESETS[n_subsets](n_tasks)
     if not isinstance(n_subsets, int | np.integer) or isinstance(n_subsets, bool) or n_subsets < 1:
-        raise ValueError(f"n_subsets={n_subsets!r} is not a number of subsets; use 1 <= n_subsets <= {len(tasks)}")
-    if n_subsets > len(tasks):
         raise ValueError(
-            f"n_subsets={n_subsets} exceeds the {len(tasks)} tasks given; use n_subsets <= {len(tasks)}"
+            f"n_subsets={n_subsets!r} is not a number of subsets; use 1 <= n_subsets <= {n_tasks}, None, "
+            f"{' or '.join(map(repr, PRESETS))}"
         )
-    return _checked(strategy, DIVISIONS[strategy](tasks, int(n_subsets), rng), tasks)
+    if n_subsets > n_tasks:
+        raise ValueError(f"n_subsets={n_subsets} exceeds the {n_tasks} tasks given; use n_subsets <= {n_tasks}")
+    return int(n_subsets)
 
 
 def _checked(strategy: str, subsets: list[list[Task]], tasks: Sequence[Task]) -> Division:
@@ -70,31 +109,62 @@ def _checked(strategy: str, subsets: list[list[Task]], tasks: Sequence[Task]) ->
 @division
 def random(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> list[list[Task]]:
     """Shuffled, then cut into equal parts."""
-    order = rng.permutation(len(tasks))
-    return [[tasks[i] for i in part] for part in np.array_split(order, n_subsets)]
+    return _cut([tasks[i] for i in rng.permutation(len(tasks))], n_subsets)
+
+
+@division
+def contiguous(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> list[list[Task]]:
+    """Cut into equal parts in the order given."""
+    return _cut(list(tasks), n_subsets)
+
+
+@division
+def stratified(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> list[list[Task]]:
+    """The same mix of task meta data (type, level, language ...) in every subset, dealt like cards."""
+    values = {key: {task.meta.get(key, "") for task in tasks} for key in sorted({k for t in tasks for k in t.meta})}
+    keys = [key for key, found in values.items() if 2 <= len(found) <= FEW_VALUES]
+    if not keys:
+        raise ValueError(
+            f"divide='stratified' needs task meta data with 2 to {FEW_VALUES} different values, and these tasks "
+            f"have {({key: len(found) for key, found in values.items()}) or 'none'}; use divide='random'"
+        )
+    shuffled = [tasks[i] for i in rng.permutation(len(tasks))]
+    dealt = sorted(shuffled, key=lambda task: [task.meta.get(key, "") for key in keys])
+    return [dealt[start::n_subsets] for start in range(n_subsets)]
 
 
 @division
 def similar(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> list[list[Task]]:
     """Like texts together: TF-IDF and k-means, sizes balanced to within one task."""
-    if n_subsets == 1:
-        return [list(tasks)]
-    from scipy.optimize import linear_sum_assignment  # here, because importing it takes a second
-    from sklearn.cluster import KMeans
-
-    vectors = _vectors(tasks)
-    means = KMeans(n_subsets, n_init=1, random_state=int(rng.integers(2**31))).fit(vectors)
-    sizes = [len(part) for part in np.array_split(np.arange(len(tasks)), n_subsets)]
-    seats = np.repeat(np.arange(n_subsets), sizes)
-    _, seat_of = linear_sum_assignment(means.transform(vectors)[:, seats])
-    return [[task for task, seat in zip(tasks, seat_of, strict=True) if seats[seat] == n] for n in range(n_subsets)]
+    return clustered(tasks, [task.text for task in tasks], n_subsets, rng)
 
 
 @division
-def budget(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> list[list[Task]]:
+def difficulty(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator, ctx: Context) -> list[list[Task]]:
+    """Tasks as hard for the base agent together: by its score, then by the turns it took."""
+    found = {trajectory.task_id: trajectory for trajectory, _ in survey(ctx, tasks, "all", evaluated=False)}
+
+    def hardness(task: Task) -> tuple[float, int]:
+        trajectory = found[task.id]
+        return (-trajectory.score if trajectory.ok else 1.0), len(trajectory.steps)
+
+    return _cut(sorted((tasks[i] for i in rng.permutation(len(tasks))), key=hardness), n_subsets)
+
+
+@division
+def failure(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator, ctx: Context) -> list[list[Task]]:
+    """What went wrong in like ways together: clusters of the evaluator's feedback on the base agent."""
+    feedback = [found.text if found else "" for _, found in survey(ctx, tasks, "all")]
+    return clustered(tasks, feedback, n_subsets, rng)
+
+
+@division
+def budget(
+    tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator, ctx: Context | None = None
+) -> list[list[Task]]:
     """Like texts together, packed so that every optimiser prompt fits a token target; sets N itself."""
-    room = TARGET_TOKENS - MODULE_TOKENS
-    sizes = {task.id: estimate(task.text) + TRAJECTORY_TOKENS for task in tasks}
+    room, each = TARGET_TOKENS - MODULE_TOKENS, trajectory_tokens(tasks, ctx)
+    sizes = {task.id: estimate(task.text) + each for task in tasks}
     n = max(n_subsets, -(-sum(sizes.values()) // room), 1)
     while True:  # one more cluster until every subset fits, or every task stands alone
         subsets = [list(tasks)] if n == 1 else similar(tasks, min(n, len(tasks)), rng)
@@ -103,10 +173,67 @@ def budget(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> l
         n += max(1, n // 8)
 
 
-def _vectors(tasks: Sequence[Task]) -> np.ndarray:
-    """TF-IDF rows of the tasks' words; digits are left out, they name the case and not the kind."""
+def trajectory_tokens(tasks: Sequence[Task], ctx: Context | None) -> int:
+    """Tokens a trajectory with feedback adds to its task's text in an optimiser prompt.
+
+    What the benchmark says (`trajectory_tokens`), else the mean of a few rollouts of the seed module.
+    """
+    if ctx is None:
+        return TRAJECTORY_TOKENS
+    if hasattr(ctx.bench, "trajectory_tokens"):
+        return ctx.bench.trajectory_tokens
+    sample = tasks[:: -(-len(tasks) // SAMPLE)]
+    sizes = [
+        estimate(prompts.trajectory_text(task, trajectory, feedback)) - estimate(task.text)
+        for task, (trajectory, feedback) in zip(sample, survey(ctx, sample, "sample"), strict=True)
+        if trajectory.ok
+    ]
+    return max(TRAJECTORY_TOKENS, round(float(np.mean(sizes)))) if sizes else TRAJECTORY_TOKENS
+
+
+def survey(
+    ctx: Context | None, tasks: Sequence[Task], name: str, evaluated: bool = True
+) -> list[tuple[Trajectory, Feedback | None]]:
+    """Rollouts of the seed module, with feedback if `evaluated`, in the order of the tasks.
+
+    They are logged as phase "divide" (and "evaluate" without an epoch) under `name`, one survey a name. The
+    first epoch asks the same again, which is in the log then and not paid twice.
+    """
+    if ctx is None:
+        raise ValueError("this division needs rollouts of the seed module; use it through fgo.run(divide=...)")
+    place = Place("divide", subset=name)
+    trajectories = rollouts(ctx, ctx.bench.seed_module, tasks, place)
+    if evaluated:
+        return list(zip(trajectories, evaluate(ctx, tasks, trajectories, place), strict=True))
+    ctx.record.extend(Judged(Place("divide", subset=name, task=found.task_id), found) for found in trajectories)
+    return [(found, None) for found in trajectories]
+
+
+def clustered(
+    tasks: Sequence[Task], texts: Sequence[str], n_subsets: int, rng: np.random.Generator
+) -> list[list[Task]]:
+    """Tasks with like texts together, one text a task: k-means of TF-IDF, sizes balanced to within one."""
+    if n_subsets == 1:
+        return [list(tasks)]
+    from scipy.optimize import linear_sum_assignment  # here, because importing it takes a second
+    from sklearn.cluster import KMeans
+
+    vectors = _vectors(texts)
+    means = KMeans(n_subsets, n_init=1, random_state=int(rng.integers(2**31))).fit(vectors)
+    sizes = [len(part) for part in np.array_split(np.arange(len(tasks)), n_subsets)]
+    seats = np.repeat(np.arange(n_subsets), sizes)
+    _, seat_of = linear_sum_assignment(means.transform(vectors)[:, seats])
+    return [[task for task, seat in zip(tasks, seat_of, strict=True) if seats[seat] == n] for n in range(n_subsets)]
+
+
+def _cut(tasks: list[Task], n_subsets: int) -> list[list[Task]]:
+    return [[tasks[i] for i in part] for part in np.array_split(np.arange(len(tasks)), n_subsets)]
+
+
+def _vectors(texts: Sequence[str]) -> np.ndarray:
+    """TF-IDF rows of the texts' words; digits are left out, they name the case and not the kind."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = [f"{task.text} task" for task in tasks]  # one word that all share, so that none is without any
     words = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{2,}\b", sublinear_tf=True, max_features=4_096)
-    return words.fit_transform(texts).toarray()
+    # one word that all share, so that none is without any
+    return words.fit_transform([f"{text} task" for text in texts]).toarray()

@@ -1,32 +1,38 @@
-"""Merge: modules -> one module and the tree of how it came about. One plain function per strategy.
+"""Merge: modules -> one module and the tree of how it came about. The strategies are in `merge_strategies`.
 
-A strategy is `f(ctx, leaves) -> MergeNode`; `merging` puts it in the registry. Most strategies only
-plan a tree (nested tuples of leaf numbers) and leave the rest to `merge_tree`. The merger answers
-with rules that name the child rules they come from; Python checks the ids, unites support exactly,
-and the gate decides whether the candidate replaces the better child.
+A strategy is `f(ctx, leaves)`; `merging` puts it in the registry, from there or from a notebook cell. Most
+only plan a tree and return it as nested tuples of leaf numbers, which `merge_tree` carries out; one that
+needs no LLM returns the merged module; any other returns the `MergeNode` it made:
+
+    @merging
+    def first_two_first(ctx, leaves):
+        "The first two modules, then all others at once."
+        return ((0, 1), *range(2, len(leaves)))
+
+The merger answers with rules that name the child rules they come from; Python checks the ids, unites
+support exactly, and the gate decides whether the candidate replaces the better child.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from . import prompts
+from .gates import audit, gated
 from .llm import BadRequest, ContextOverflow
 from .meter import Place
 from .optimize import RuleText, ask_checked, parse, rewritten
 from .records import MergeNode, Module, Rule
-from .rollout import Context, count_uses, rollouts
+from .rollout import Context
 
 Plan = int | tuple["Plan", ...]
-Strategy = Callable[[Context, list[MergeNode]], MergeNode]
+Strategy = Callable[[Context, list[MergeNode]], Plan | Module | MergeNode]
 MERGES: dict[str, Strategy] = {}
-GATES = ("none", "hard", "soft")
-SOFT_Z = 1.645
-"""Soft gate: refuse when the candidate is worse by more than this many standard errors (one-sided 5 %)."""
 
 
 class MergedRule(BaseModel):
@@ -53,24 +59,32 @@ def merging(strategy: Strategy) -> Strategy:
 
 
 def merge(ctx: Context, leaves: Sequence[MergeNode], strategy: str) -> MergeNode:
-    """Merge the leaves by a named strategy; one leaf is returned as it is. ValueError if unknown."""
+    """Merge the leaves by a named strategy; one leaf is returned as it is.
+
+    Raises ValueError for an unknown strategy and for a plan that does not hold every leaf once.
+    """
     if strategy not in MERGES:
         raise ValueError(f"merge={strategy!r} is unknown; use one of {sorted(MERGES)} or register your own")
     if not leaves:
         raise ValueError("there are no modules to merge")
-    return leaves[0] if len(leaves) == 1 else MERGES[strategy](ctx, list(leaves))
+    if len(leaves) == 1:
+        return leaves[0]
+    found = MERGES[strategy](ctx, list(leaves))
+    if isinstance(found, MergeNode):
+        return found
+    if isinstance(found, Module):
+        return finished(ctx, f"m1{ctx.suffix}", tuple(leaves), found)
+    named = _leaves_of(found)
+    if len(named) != len(leaves) or set(named) != set(range(len(leaves))):
+        raise ValueError(
+            f"merge={strategy!r} planned {found!r:.200}; a plan holds every leaf number from 0 to {len(leaves) - 1} "
+            "once, as nested tuples"
+        )
+    return merge_tree(ctx, leaves, found)
 
 
-@merging
-def progressive(ctx: Context, leaves: list[MergeNode]) -> MergeNode:
-    """Related modules first: agglomerative clustering of their texts, `fan_in` children a node."""
-    return merge_tree(ctx, leaves, related_first([leaf.module for leaf in leaves], ctx.settings.fan_in))
-
-
-@merging
-def oneshot(ctx: Context, leaves: list[MergeNode]) -> MergeNode:
-    """All modules in one merge."""
-    return merge_tree(ctx, leaves, tuple(range(len(leaves))))
+def _leaves_of(plan: Plan) -> list[int]:
+    return [number for part in plan for number in _leaves_of(part)] if isinstance(plan, tuple | list) else [plan]
 
 
 def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
@@ -105,17 +119,17 @@ class _Planned:
     children: tuple[_Planned | MergeNode, ...]
 
 
-def merge_tree(ctx: Context, leaves: list[MergeNode], plan: Plan) -> MergeNode:
+def merge_tree(ctx: Context, leaves: Sequence[MergeNode], plan: Plan) -> MergeNode:
     """Carry out a plan: every node starts as soon as its own children are ready."""
-    numbers = iter(range(1, len(leaves) + 1))
-    return _carry_out(ctx, _number(plan, leaves, numbers))
+    names = (f"m{number}{ctx.suffix}" for number in count(1))
+    return _carry_out(ctx, _named(plan, leaves, names))
 
 
-def _number(plan: Plan, leaves: list[MergeNode], numbers: Iterator[int]) -> _Planned | MergeNode:
+def _named(plan: Plan, leaves: Sequence[MergeNode], names: Iterator[str]) -> _Planned | MergeNode:
     if isinstance(plan, int | np.integer):
         return leaves[plan]
-    children = tuple(_number(part, leaves, numbers) for part in plan)
-    return children[0] if len(children) == 1 else _Planned(f"m{next(numbers)}", children)
+    children = tuple(_named(part, leaves, names) for part in plan)
+    return children[0] if len(children) == 1 else _Planned(next(names), children)
 
 
 def _carry_out(ctx: Context, node: _Planned | MergeNode) -> MergeNode:
@@ -129,12 +143,17 @@ def merge_node(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
     """One merge: ask the merger, check its answer, audit it, and let the gate decide."""
     candidate = ctx.meter.map(lambda kids: _candidate(ctx, node_id, kids), [children])[0]
     if candidate is None:
-        best = max(children, key=_total_support)
-        return MergeNode(node_id, best.module, children, decision="failed", tasks=_tasks(children))
+        best = max(children, key=total_support)
+        return MergeNode(node_id, best.module, children, decision="failed", tasks=tasks_of(children))
+    return finished(ctx, node_id, children, candidate)
+
+
+def finished(ctx: Context, node_id: str, children: tuple[MergeNode, ...], candidate: Module) -> MergeNode:
+    """The node of a candidate, however it was made: audited, and accepted or refused by the gate."""
     audited: tuple[str, ...] = ()
     if ctx.settings.audit:
-        candidate, audited = audit(ctx, node_id, candidate, _tasks(children))
-    node = MergeNode(node_id, candidate, children, "merged", candidate, audited=audited, tasks=_tasks(children))
+        candidate, audited = audit(ctx, node_id, candidate, tasks_of(children))
+    node = MergeNode(node_id, candidate, children, "merged", candidate, audited=audited, tasks=tasks_of(children))
     return node if ctx.settings.gate == "none" else gated(ctx, node)
 
 
@@ -212,66 +231,11 @@ def _check_sources(merged: Merged, known: dict[str, Rule], names: list[str]) -> 
         raise ValueError("\n".join(wrong))
 
 
-def audit(
-    ctx: Context, node_id: str, candidate: Module, task_ids: Sequence[str]
-) -> tuple[Module, tuple[str, ...]]:
-    """Roll the candidate out on up to `audit` training tasks of the node and count uses again.
-
-    Returns the module without the rules that this audit saw wrong more often than right, and their ids.
-    """
-    by_id = {task.id: task for task in ctx.bench.train}
-    rng = np.random.default_rng([ctx.seed, *node_id.encode()])
-    chosen = rng.permutation(len(task_ids))[: ctx.settings.audit]
-    tasks = [by_id[task_ids[i]] for i in sorted(chosen)]
-    trajectories = rollouts(ctx, candidate, tasks, Place("audit", node=node_id))
-    seen = count_uses(candidate.map_rules(lambda rule: replace(rule, right=0, wrong=0)), trajectories)
-    harmful = tuple(rule.id for rule in seen.rules if rule.wrong > rule.right)
-    counted = count_uses(candidate, trajectories)
-    kept = {c.name: tuple(r for r in c.rules if r.id not in harmful) for c in counted.components}
-    return counted.with_rules(kept), harmful
-
-
-def gated(ctx: Context, node: MergeNode) -> MergeNode:
-    """The node after its gate: the candidate, or the better child where the candidate is refused."""
-    candidate = gate_scores(ctx, node.module, node.id)
-    of_child = [gate_scores(ctx, child.module, f"{node.id}<{child.id}") for child in node.children]
-    best = max(range(len(of_child)), key=lambda i: _mean(of_child[i]))
-    node = replace(node, candidate_gate_score=_mean(candidate))
-    if accepts(ctx.settings.gate, candidate, of_child[best]):
-        return replace(node, gate_score=_mean(candidate))
-    child = node.children[best]
-    return replace(node, module=child.module, decision=f"kept {child.id}", gate_score=_mean(of_child[best]))
-
-
-def gate_scores(ctx: Context, module: Module, node_id: str) -> np.ndarray:
-    """Scores on the gate split, NaN where a call failed. Raises ValueError if the split is empty."""
-    if not ctx.bench.gate:
-        raise ValueError(f"gate={ctx.settings.gate!r} needs gate tasks and {ctx.bench.name} has none; use gate='none'")
-    return np.array([t.score for t in rollouts(ctx, module, ctx.bench.gate, Place("gate", node=node_id))])
-
-
-def accepts(gate: str, candidate: np.ndarray, incumbent: np.ndarray) -> bool:
-    """Whether a gate lets a candidate replace the incumbent, from paired scores on the gate tasks.
-
-    >>> accepts("hard", np.array([1, 0, 0]), np.array([1, 1, 0]))
-    False
-    """
-    difference = candidate - incumbent
-    difference = difference[~np.isnan(difference)]
-    if gate == "none" or not len(difference) or difference.mean() >= 0:
-        return True
-    if gate == "hard" or len(difference) < 2:
-        return False
-    return bool(difference.mean() + SOFT_Z * difference.std(ddof=1) / np.sqrt(len(difference)) >= 0)
-
-
-def _mean(scores: np.ndarray) -> float:
-    return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
-
-
-def _tasks(children: Sequence[MergeNode]) -> tuple[str, ...]:
+def tasks_of(children: Sequence[MergeNode]) -> tuple[str, ...]:
+    """The training tasks below these nodes."""
     return tuple(task_id for child in children for task_id in child.tasks)
 
 
-def _total_support(node: MergeNode) -> int:
+def total_support(node: MergeNode) -> int:
+    """How many times a training task speaks for a rule of the node's module."""
     return sum(len(rule.support) for rule in node.module.rules)

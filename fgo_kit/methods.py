@@ -3,6 +3,8 @@
     fgo             divide -> optimise every subset -> merge
     all_at_once     one subset holding everything
     bootstrapping   mini-batches in sequence, each starting from the module before
+    combee          overlapping groups of trajectories in parallel, and one reduce
+    gepa            the optimiser of the `gepa` package, on the same splits and budget (see `gepa_peer`)
     base            the seed module as it is
 
 `method` puts a function in the registry, from here or from a notebook cell.
@@ -11,25 +13,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isqrt
 
 import numpy as np
 
+from . import merge_strategies  # noqa: F401  registers them
 from .divide import divide
-from .merge import accepts, gate_scores, merge
+from .gates import accepts, gate_scores
+from .merge import merge
 from .meter import Place
-from .optimize import epoch_pass, optimize
+from .optimize import epoch_pass, evaluate, optimize, propose
 from .records import Division, MergeNode, Module, Task
-from .rollout import Context
+from .rollout import Context, count_uses, rollouts
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method found: the module, and for FGO the division and the tree of merges behind it."""
+    """What a method found: the module, and for FGO the division and the tree of merges behind it.
+
+    `earlier` holds the trees of the passes before the last.
+    """
 
     module: Module
     division: Division | None = None
     merge_tree: MergeNode | None = None
+    earlier: tuple[MergeNode, ...] = ()
 
 
 Method = Callable[[Context], Outcome]
@@ -61,8 +70,9 @@ def all_at_once(ctx: Context) -> Outcome:
 @method
 def bootstrapping(ctx: Context) -> Outcome:
     """Random mini-batches as large as FGO's subsets, one after another, each from the last module."""
-    size = len(_division(ctx))
-    division = divide(ctx.bench.train, "random", size, _rng(ctx, "batches"))
+    packed = ctx.settings.divide == "budget"  # any other strategy makes as many subsets as are asked for
+    ours = divide(ctx.bench.train, "budget" if packed else "random", ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
+    division = divide(ctx.bench.train, "random", len(ours), _rng(ctx, "batches"))
     module = ctx.bench.seed_module
     for epoch in range(1, ctx.settings.epochs + 1):
         for number, ids in enumerate(division.subsets, 1):
@@ -72,17 +82,70 @@ def bootstrapping(ctx: Context) -> Outcome:
 
 @method
 def fgo(ctx: Context) -> Outcome:
-    """Divide, optimise every subset on its own, merge (the paper's method)."""
-    division = _division(ctx)
+    """Divide, optimise every subset on its own, merge (the paper's method).
+
+    With `passes` the same subsets start again from the merged module, and learn from what is still wrong.
+    """
+    division, module, trees = _division(ctx), ctx.bench.seed_module, []
+    for number in range(1, ctx.settings.passes + 1):
+        tree = _fgo_pass(replace(ctx, pass_number=number), module, division)
+        module = tree.module
+        trees.append(tree)
+    return Outcome(module, division, trees[-1], tuple(trees[:-1]))
+
+
+def _fgo_pass(ctx: Context, module: Module, division: Division) -> MergeNode:
+    if ctx.pass_number > 1:  # all copies hold the same rules: their old counts would be added up
+        module = module.map_rules(lambda rule: replace(rule, right=0, wrong=0))
 
     def leaf(number: int) -> MergeNode:
         ids = division.subsets[number]
-        name = f"s{number + 1}"
-        return MergeNode(name, optimize(ctx, ctx.bench.seed_module, _tasks(ctx, ids), name), tasks=ids)
+        name = f"s{number + 1}{ctx.suffix}"
+        return MergeNode(name, optimize(ctx, module, _tasks(ctx, ids), name), tasks=ids)
 
     leaves = ctx.meter.together([lambda number=number: leaf(number) for number in range(len(division))])
-    tree = merge(ctx, leaves, ctx.settings.merge)
-    return Outcome(tree.module, division, tree)
+    return merge(ctx, leaves, ctx.settings.merge)
+
+
+@method
+def combee(ctx: Context) -> Outcome:
+    """Every trajectory in two of ⌊√n⌋ shuffled groups, a proposal a group, one merge of all; every epoch anew."""
+    tasks, module, trees = _shuffled(ctx), ctx.bench.seed_module, []
+    for number in range(1, ctx.settings.epochs * ctx.settings.passes + 1):
+        round_ctx = replace(ctx, pass_number=number)
+        groups = _two_groups_each(len(tasks), _rng(ctx, f"groups {number}"))
+        tree = _combee_round(round_ctx, module, tasks, groups)
+        module = tree.module
+        trees.append(tree)
+    return Outcome(module, Division("all", (tuple(task.id for task in tasks),)), trees[-1], tuple(trees[:-1]))
+
+
+def _combee_round(ctx: Context, module: Module, tasks: list[Task], groups: list[list[int]]) -> MergeNode:
+    place = Place("rollout", subset="all", epoch=ctx.pass_number)
+    trajectories = rollouts(ctx, module, tasks, place)
+    module = module.map_rules(lambda rule: replace(rule, right=0, wrong=0))  # as in a later pass of fgo
+    judged = list(zip(tasks, trajectories, evaluate(ctx, tasks, trajectories, place), strict=True))
+
+    def leaf(number: int) -> MergeNode:
+        name = f"g{number + 1}{ctx.suffix}"
+        shown = [judged[i] for i in groups[number] if judged[i][2] is not None]
+        counted = count_uses(module, [one[1] for one in shown]) if ctx.settings.counts else module
+        proposed = propose(ctx, counted, shown, replace(place, phase="propose", subset=name))
+        return MergeNode(name, proposed, tasks=tuple(tasks[i].id for i in groups[number]))
+
+    leaves = ctx.meter.map(leaf, range(len(groups)))
+    return merge(ctx, leaves, "oneshot")
+
+
+def _two_groups_each(n: int, rng: np.random.Generator) -> list[list[int]]:
+    """Numbers 0..n-1 in ⌊√n⌋ groups of about equal size, each in two different ones (if there are two)."""
+    k = isqrt(n)
+    groups: list[list[int]] = [[] for _ in range(k)]
+    for rank, number in enumerate(rng.permutation(n).tolist()):
+        groups[rank % k].append(number)
+        if k > 1:
+            groups[(rank + 1 + rank // k % (k - 1)) % k].append(number)
+    return groups
 
 
 def _gated_pass(ctx: Context, module: Module, tasks: list[Task], place: Place) -> Module:
@@ -96,7 +159,7 @@ def _gated_pass(ctx: Context, module: Module, tasks: list[Task], place: Place) -
 
 
 def _division(ctx: Context) -> Division:
-    return divide(ctx.bench.train, ctx.settings.divide, ctx.settings.n_subsets, _rng(ctx, "divide"))
+    return divide(ctx.bench.train, ctx.settings.divide, ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
 
 
 def _rng(ctx: Context, purpose: str) -> np.random.Generator:

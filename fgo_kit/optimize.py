@@ -48,8 +48,12 @@ PROPOSAL_SCHEMA = Proposal.model_json_schema()
 
 
 def optimize(ctx: Context, module: Module, tasks: Sequence[Task], subset: str) -> Module:
-    """The module after `epochs` passes over one subset (paper: targeted optimisation of a copy)."""
-    for epoch in range(1, ctx.settings.epochs + 1):
+    """The module after `epochs` over one subset (paper: targeted optimisation of a copy).
+
+    Epochs count on from pass to pass: the second pass of two epochs has epochs 3 and 4.
+    """
+    before = (ctx.pass_number - 1) * ctx.settings.epochs
+    for epoch in range(before + 1, before + ctx.settings.epochs + 1):
         module = epoch_pass(ctx, module, tasks, Place("rollout", subset=subset, epoch=epoch))
     return module
 

@@ -161,7 +161,8 @@ def _unwrapped(observation: str) -> str:
     return found[1] if found else quote(observation)
 
 
-def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
+def trajectory_text(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
+    """One trajectory as evaluator and optimiser are shown it."""
     first = section("observation", trajectory.steps[0].observation) if trajectory.steps else ""
     if _in_turns(trajectory):
         played = section("turns", _turns(trajectory))
@@ -175,7 +176,7 @@ def _trajectory(task: Task, trajectory: Trajectory, feedback: Feedback | None) -
 
 def evaluate(task: Task, trajectory: Trajectory) -> list[dict[str, str]]:
     """The evaluator sees one trajectory with its score and the expected answer."""
-    return _chat("evaluate_turns" if _in_turns(trajectory) else "evaluate", _trajectory(task, trajectory, None))
+    return _chat("evaluate_turns" if _in_turns(trajectory) else "evaluate", trajectory_text(task, trajectory, None))
 
 
 def propose(
@@ -187,7 +188,7 @@ def propose(
 ) -> list[dict[str, str]]:
     """The optimiser sees the module and the trajectories of a subset with their feedback."""
     shown = section("module", _rules_text(module, counts))
-    trajectories = section("trajectories", "\n".join(_trajectory(*one) for one in judged))
+    trajectories = section("trajectories", "\n".join(trajectory_text(*one) for one in judged))
     return _chat("propose" if edits else "propose_rewrite", f"{shown}\n{trajectories}")
 
 

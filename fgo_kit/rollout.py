@@ -51,8 +51,9 @@ class Settings:
 
     divide: str = "similar"
     merge: str = "progressive"
-    n_subsets: int | None = None
+    n_subsets: int | str | None = None
     epochs: int = 2
+    passes: int = 1
     fan_in: int = 2
     gate: str = "none"
     edits: bool = True
@@ -71,7 +72,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Context:
-    """What every stage of one run needs. `record` collects trajectories in whatever order they end."""
+    """What every stage of one run needs. `record` collects trajectories in whatever order they end.
+
+    `pass_number` counts the passes from 1; the names of subsets and merge nodes of later ones bear a `suffix`.
+    """
 
     bench: Benchmark
     meter: Meter
@@ -79,6 +83,11 @@ class Context:
     seed: int
     record: list[Judged] = field(default_factory=list)
     dropped: list[Place] = field(default_factory=list)
+    pass_number: int = 1
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.pass_number == 1 else f"p{self.pass_number}"
 
 
 def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajectory:
@@ -123,7 +132,7 @@ def _left_out(ctx: Context, chat: list[dict[str, str]], left_out: int) -> int:
 def rollouts(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> list[Trajectory]:
     """One trajectory a task, in the order of the tasks."""
     trajectories = ctx.meter.map(lambda task: rollout(ctx, module, task, place), tasks)
-    if place.phase != "rollout":  # training rollouts are recorded with their feedback, by optimize
+    if place.phase not in ("rollout", "divide"):  # those are recorded with their feedback
         ctx.record.extend(Judged(replace(place, task=t.task_id), t) for t in trajectories)
     return trajectories
 

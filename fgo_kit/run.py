@@ -20,8 +20,9 @@ import pandas as pd
 from . import prompts
 from .calllog import CallLog, Place
 from .divide import DIVISIONS
+from .gates import GATES
 from .llm import LLM, load_llm
-from .merge import GATES, MERGES
+from .merge import MERGES
 from .meter import Budget, Meter
 from .methods import METHODS, Outcome
 from .provenance import ROOT, code_version, manifest
@@ -44,6 +45,7 @@ class State:
     division: Division | None = None
     merge_tree: MergeNode | None = None
     tasks: tuple[Task, ...] = ()  # those of the record, without their texts: a trajectory holds what was read
+    earlier: tuple[MergeNode, ...] = ()  # merge trees of the passes before the last
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Run:
     module = property(lambda self: self.state.module)
     division = property(lambda self: self.state.division)
     merge_tree = property(lambda self: self.state.merge_tree)
+    trees = property(lambda self: (*self.state.earlier, *filter(None, [self.state.merge_tree])))
 
     @cached_property
     def scores(self) -> dict[str, float]:
@@ -121,11 +124,11 @@ class Run:
 
     def rules(self) -> pd.DataFrame:
         """One row a rule of any module of the run: text, lineage, fate (see `tables.rule_table`)."""
-        return rule_table(self.merge_tree, self.module)
+        return rule_table(self.trees, self.module)
 
     def merges(self) -> pd.DataFrame:
         """One row a merge node: decision, rules in and out, tokens (see `tables.merge_table`)."""
-        return merge_table(self.merge_tree, self.calls())
+        return merge_table(self.trees, self.calls())
 
     def concurrency(self) -> float:
         """Mean number of calls under way over the run, from the paid calls in the log; NaN without any."""
@@ -145,17 +148,20 @@ class Run:
         turns = calls.groupby(["phase", "subset", "epoch", "node", "task"])["seconds"].sum()
         stage = turns.groupby(["phase", "subset", "epoch", "node"]).max()
         chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()
-        test = float(chain.pop("")) if "" in chain.index else 0.0
-        at_node = stage.groupby("node").sum()
-        if self.merge_tree is None:  # one subset or batch after another, each with its gate
-            return float(chain.sum() + at_node.drop("", errors="ignore").sum() + test)
+        at_node = stage.drop("", level="node", errors="ignore").groupby("node").sum()
+        at_node = at_node.groupby(at_node.index.str.split("<").str[0]).sum()
 
-        def above(node: MergeNode) -> float:
-            waited = max((above(child) for child in node.children), default=0.0)
-            own = sum(at_node.get(name, 0.0) for name in at_node.index if name.split("<")[0] == node.id)
-            return waited + (own if node.children else 0.0)
+        def merging(node: MergeNode) -> float:
+            waited = max((merging(child) for child in node.children), default=0.0)
+            return waited + (at_node.get(node.id, 0.0) if node.children else 0.0)
 
-        return float(chain.max() + above(self.merge_tree) + test)
+        seconds = 0.0
+        for tree in self.trees:  # pass after pass: its subsets side by side, then its merges
+            nodes = [node.id for node in tree.walk()]
+            seconds += chain[chain.index.isin(nodes)].max() if chain.index.isin(nodes).any() else 0.0
+            seconds += merging(tree)
+            chain, at_node = chain[~chain.index.isin(nodes)], at_node[~at_node.index.isin(nodes)]
+        return float(seconds + chain.sum() + at_node.sum())  # the rest is one thing after another
 
     def row(self) -> dict:
         """The run as one row of `compare`."""
@@ -192,8 +198,9 @@ def run(
     method: str = "fgo",
     divide: str = "similar",
     merge: str = "progressive",
-    n_subsets: int | None = None,
+    n_subsets: int | str | None = None,
     epochs: int = 2,
+    passes: int = 1,
     fan_in: int = 2,
     gate: str = "none",
     edits: bool = True,
@@ -210,10 +217,13 @@ def run(
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
 
-    n_subsets=None packs subsets by a token target. counts: the agent cites rules, and optimiser and merger
-    see how often each was right and wrong. audit: training tasks on which every merged module is rolled out
-    to drop rules that do harm. log: a file, made if new; by default one under data/runs for real models and
-    none for the simulated one. Budgets bound what is paid. The paper's setting has gate, counts, audit off.
+    method, divide, merge, gate: see `fgo.strategies()`. n_subsets: a number, "sqrt", "each" (one task a
+    subset), or None, which packs subsets by a token target. passes: how often fgo optimises all subsets and
+    merges; each pass starts from the module merged before and has its own epochs. counts: the agent cites
+    rules, and optimiser and merger see how often each was right and wrong. audit: training tasks on which
+    every merged module is rolled out to drop rules that do harm. log: a file, made if new; by default one
+    under data/runs for real models and none for the simulated one. Budgets bound what is paid. The paper's
+    setting has gate, counts, audit off.
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter
     to cancel the run from another thread.
 
@@ -221,7 +231,7 @@ def run(
     the log then, and running the same again goes on from there.
     """
     llm = load_llm(llm) if isinstance(llm, str) else llm
-    settings = Settings(divide, merge, n_subsets, epochs, fan_in, gate, edits, counts, audit)
+    settings = Settings(divide, merge, n_subsets, epochs, passes, fan_in, gate, edits, counts, audit)
     _check(bench, method, settings, seed, workers)
     config = _config(bench, llm, method, settings, seed)
     run_id = digest(config)
@@ -256,7 +266,7 @@ def _execute(ctx: Context, method: str) -> State:
         rollouts(ctx, outcome.module, ctx.bench.test, Place("test"))
     record = sorted(ctx.record, key=lambda judged: str(judged.place))  # they came in whatever order calls ended
     dropped = sorted(ctx.dropped, key=str)
-    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree, _tasks_of(ctx))
+    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree, _tasks_of(ctx), outcome.earlier)
 
 
 def _tasks_of(ctx: Context) -> tuple[Task, ...]:
@@ -280,13 +290,15 @@ def _check(bench: Benchmark, method: str, settings: Settings, seed: int, workers
         raise ValueError(f"merge={settings.merge!r} is unknown; use one of {sorted(MERGES)}")
     if settings.gate not in GATES:
         raise ValueError(f"gate={settings.gate!r} is unknown; use one of {list(GATES)}")
+    if settings.merge == "select" and method == "fgo" and not bench.gate:
+        raise ValueError(f"merge='select' needs gate tasks and {bench.name} has none; use another merge")
     if settings.gate != "none" and not bench.gate:
         raise ValueError(f"gate={settings.gate!r} needs gate tasks and {bench.name} has none; use gate='none'")
     if not bench.test:
         raise ValueError(f"the test split of {bench.name} is empty; there is nothing to score on")
     for name, value, least in [
-        ("epochs", settings.epochs, 1), ("fan_in", settings.fan_in, 2), ("audit", settings.audit, 0),
-        ("seed", seed, 0), ("workers", workers, 1),
+        ("epochs", settings.epochs, 1), ("passes", settings.passes, 1), ("fan_in", settings.fan_in, 2),
+        ("audit", settings.audit, 0), ("seed", seed, 0), ("workers", workers, 1),
     ]:  # fmt: skip
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name}={value!r} is not allowed; use a whole number >= {least}")

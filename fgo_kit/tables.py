@@ -41,24 +41,27 @@ def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd
     return pd.DataFrame(rows)
 
 
-def rule_table(tree: MergeNode | None, module: Module) -> pd.DataFrame:
-    """One row a rule of any module in the merge tree (or of the final module): text, lineage, fate.
+def rule_table(trees: Sequence[MergeNode], module: Module) -> pd.DataFrame:
+    """One row a rule of any module in the merge trees (or of the final module): text, lineage, fate.
 
+    trees: one a pass, the last one last; none for a method that merges nothing.
     node: where it stands. support, parents: lists of ids; n_support counts the training tasks. origin:
     where it was written, subsets: where the rules it goes back to were. right, wrong: uses on
     training tasks. final: whether the final module has it.
     fate: what the next merge, `at`, did with it: kept, merged (`into`: the ids of the rules made of it),
     dropped (no rule of the merged module comes from it), audited (the audit dropped it), refused (the gate or
-    an unusable answer kept a module without it), or final where no merge follows. What is left of a rule
-    after being merged into one that the same merge's audit dropped counts as dropped.
+    an unusable answer kept a module without it), final where no merge follows, or "next pass" where another
+    pass starts from it. What is left of a rule after being merged into one that the same merge's audit dropped
+    counts as dropped.
     """
-    places = list(_with_parents(tree)) if tree else [("final", module, None)]
+    places = [(*place, tree is trees[-1]) for tree in trees for place in _with_parents(tree)]
+    places = places or [("final", module, None, True)]
     final = {rule.id for rule in module.rules}
-    known = {rule.id: rule for _, held, _ in places for rule in held.rules}
+    known = {rule.id: rule for _, held, _, _ in places for rule in held.rules}
     rows = []
-    for name, held, parent in places:
+    for name, held, parent, last in places:
         for rule in held.rules:
-            fate, into = _fate(rule, parent)
+            fate, into = _fate(rule, parent) if parent or last else ("next pass", [])
             rows.append((
                 name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents),
                 rule.origin, _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate,
@@ -67,14 +70,14 @@ def rule_table(tree: MergeNode | None, module: Module) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
 
-def merge_table(tree: MergeNode | None, calls: pd.DataFrame) -> pd.DataFrame:
-    """One row a merge node, in the order of the tree: children first.
+def merge_table(trees: Sequence[MergeNode], calls: pd.DataFrame) -> pd.DataFrame:
+    """One row a merge node, in the order of the passes and of each tree: children first.
 
     children, decision; rules_in, rules_out: how many; dropped: ids of child rules of that fate, audited:
     ids the audit dropped; gate scores are NaN without a gate. tokens: logical prompt and completion
     tokens of the merge, its repair, audit and gate.
     """
-    nodes = [node for node in tree.walk() if node.children] if tree else []
+    nodes = [node for tree in trees for node in tree.walk() if node.children]
     at_node = (calls["prompt"] + calls["completion"]).groupby(calls["node"].str.split("<").str[0]).sum()
     rows = [
         (node.id, [child.id for child in node.children], node.decision,

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 from fgo_kit import merge as merging
+from fgo_kit.gates import accepts
 from fgo_kit.llm import BadRequest, ContextOverflow
-from fgo_kit.merge import MERGES, Merged, accepts, merge, merge_tree, related_first, unite
+from fgo_kit.merge import MERGES, Merged, merge, merge_tree, related_first, unite
 from fgo_kit.optimize import parse
 from fgo_kit.records import Component, MergeNode, Module, Rule
 
@@ -161,7 +163,7 @@ def test_rewrite_mode_knows_no_lineage_but_for_what_was_kept():
     assert found.module == module(A, Rule("m1.2", "something else", (), (), "rewrite m1"))
 
 
-@pytest.mark.parametrize("strategy", ["progressive", "oneshot"])
+@pytest.mark.parametrize("strategy", sorted(MERGES))
 def test_merging_one_module_is_the_identity_and_asks_nobody(strategy):
     llm = ScriptedLLM(lambda messages: pytest.fail("asked"))
     one = leaf(1, A, B)
@@ -187,11 +189,119 @@ def test_strategies_are_found_by_name(monkeypatch):
         "  s3",
     ]
     with pytest.raises(
-        ValueError, match=r"merge='none' is unknown; use one of \['chain', 'oneshot', 'progressive'\]"
+        ValueError, match=r"merge='none' is unknown; use one of \['chain', 'concat', 'oneshot', 'pairwise', 'progressive'"
     ):
         merge(context(ScriptedLLM(take_over_all)), [leaf(1, A)], "none")
     with pytest.raises(ValueError, match="no modules"):
         merge(context(ScriptedLLM(take_over_all)), [], "chain")
+
+
+def test_a_strategy_may_return_a_plan_or_a_module(monkeypatch):
+    monkeypatch.setattr(merging, "MERGES", dict(MERGES))
+    leaves = [leaf(1, A), leaf(2, B), leaf(3, C)]
+    merging.MERGES["last_first"] = lambda ctx, leaves: ((2, 0), 1)
+    merging.MERGES["first"] = lambda ctx, leaves: leaves[0].module
+    ctx = context(ScriptedLLM(take_over_all))
+    assert shape(merge(ctx, leaves, "last_first")) == (("s3", "s1"), "s2")
+    found = merge(ctx, leaves, "first")
+    assert (found.id, found.decision, found.module, shape(found)) == ("m1", "merged", module(A), ("s1", "s2", "s3"))
+
+
+@pytest.mark.parametrize("plan", [(0, 1), (0, 1, 1), (0, (1, 3)), (0, 1, 2, 2), 0, ("0", 1, 2)])
+def test_a_plan_must_hold_every_leaf_once(monkeypatch, plan):
+    monkeypatch.setitem(merging.MERGES, "mine", lambda ctx, leaves: plan)
+    with pytest.raises(ValueError, match="merge='mine' planned .*every leaf number from 0 to 2 once"):
+        merge(context(ScriptedLLM(take_over_all)), [leaf(1, A), leaf(2, B), leaf(3, C)], "mine")
+
+
+# -- the shipped strategies
+
+
+def shape(found):
+    """The tree as nested tuples of leaf ids."""
+    return tuple(map(shape, found.children)) if found.children else found.id
+
+
+@pytest.mark.parametrize("strategy, fan_in, expected", [
+    ("pairwise", 2, ((("s1", "s2"), ("s3", "s4")), "s5")),
+    ("pairwise", 3, (("s1", "s2", "s3"), ("s4", "s5"))),
+    ("pairwise", 5, ("s1", "s2", "s3", "s4", "s5")),
+    ("sequential", 2, (((("s1", "s2"), "s3"), "s4"), "s5")),
+    ("sequential", 3, (("s1", "s2", "s3"), "s4", "s5")),
+    ("sequential", 4, (("s1", "s2", "s3", "s4"), "s5")),
+    ("oneshot", 2, ("s1", "s2", "s3", "s4", "s5")),
+    ("concat", 2, ("s1", "s2", "s3", "s4", "s5")),
+    ("vote", 2, ("s1", "s2", "s3", "s4", "s5")),
+])  # fmt: skip
+def test_the_order_of_merges(strategy, fan_in, expected):
+    leaves = [leaf(n, Rule(name, f"rule {name} alone", (f"t{n}",))) for n, name in enumerate("abcde", 1)]
+    found = merge(context(ScriptedLLM(take_over_all), fan_in=fan_in), leaves, strategy)
+    assert shape(found) == expected
+    assert sorted(rule.id for rule in found.module.rules) == list("abcde")
+    assert sorted(found.tasks) == ["t1", "t2", "t3", "t4", "t5"]
+
+
+@pytest.mark.parametrize("strategy", ["concat", "vote"])
+def test_merges_without_an_llm_ask_nobody_and_are_still_audited_and_gated(strategy):
+    agents = []
+
+    def reply(messages):
+        agents.append(messages)
+        return "RULES: b\nANSWER: wrong"
+
+    bench = TinyBench(train=tasks(2, "t"), gate=tasks(3, "g"))
+    leaves = [MergeNode("s1", module(A), tasks=("t0",)), MergeNode("s2", module(B), tasks=("t1",))]
+    found = merge(context(ScriptedLLM(reply), bench, audit=2, gate="hard"), leaves, strategy)
+    assert found.audited == ("b",) and found.decision == "merged" and found.gate_score == 0.0
+    assert all("<modules>" not in messages[-1]["content"] for messages in agents)
+
+
+def test_concat_keeps_every_rule_in_order():
+    found = merge(context(ScriptedLLM(take_over_all)), [leaf(1, C, A), leaf(2, B)], "concat")
+    assert found.module == module(C, A, B)
+
+
+def test_a_vote_unites_rules_of_the_same_words_and_ranks_them():
+    same = Rule("x", "Rule  A!", ("t7",), right=1), Rule("y", "rule c", ("t1",))
+    found = merge(context(ScriptedLLM(take_over_all)), [leaf(1, B, A), leaf(2, *same)], "vote").module
+    assert [(rule.text, rule.support) for rule in found.rules] == [
+        ("rule a", ("t1", "t2", "t7")),  # two modules have it
+        ("rule b", ("t2", "t3")),  # then by support
+        ("rule c", ("t1",)),
+    ]
+    assert found.rules[0].parents == ("a", "x") and found.rules[0].right == 3
+    assert [rule.id for rule in found.rules[1:]] == ["b", "y"]
+
+
+def test_a_vote_keeps_slots_for_rare_rules_of_every_module():
+    shared = [Rule(f"c{k}", f"shared {k}", (f"t{k}",)) for k in range(30)]
+    rare = [Rule(f"{who}{k}", f"{who} alone {k}", ("t1",)) for who in "uv" for k in range(5)]
+    leaves = [leaf(1, *shared), leaf(2, *shared), leaf(3, *rare[:5]), leaf(4, *rare[5:])]
+    found = merge(context(ScriptedLLM(take_over_all)), leaves, "vote").module
+    kept = [rule.id for rule in found.rules]
+    assert len(kept) == 24 and len(set(kept)) == 24
+    assert kept[18:] == ["u0", "v0", "u1", "v1", "u2", "v2"]
+    few = merge(context(ScriptedLLM(take_over_all)), [leaf(1, *shared), leaf(2, *shared)], "vote").module
+    assert len(few.rules) == 24  # no rare rules: their slots are free
+
+
+def test_select_takes_the_module_that_is_best_on_the_gate_split():
+    bench = TinyBench(gate=tasks(4))
+    good = knows(("rule a", range(2)), ("rule b", range(3)), ("rule c", range(3)))
+    ctx = context(ScriptedLLM(good), bench)
+    found = merge(ctx, [leaf(1, A), leaf(2, C), leaf(3, B)], "select")
+    assert (found.decision, found.module, found.gate_score) == ("kept s3", module(B), 0.75)  # of equals: more support
+    calls = ctx.meter.log.calls()
+    assert calls["phase"].eq("gate").all() and sorted(calls["node"].unique()) == ["m1<s1", "m1<s2", "m1<s3"]
+    with pytest.raises(ValueError, match="merge='select' needs gate tasks and tiny has none"):
+        merge(context(ScriptedLLM(good), merge="select"), [leaf(1, A), leaf(2, B)], "select")
+
+
+def test_names_of_a_later_pass_are_its_own():
+    leaves = [leaf(n, Rule(name, f"rule {name} alone")) for n, name in enumerate("abc", 1)]
+    ctx = replace(context(ScriptedLLM(lambda m: GOOD if "[c]" not in m[1]["content"] else take_over_all(m))), pass_number=2)
+    for strategy in ("sequential", "concat", "vote"):
+        assert all(n.id.endswith("p2") for n in merge(ctx, leaves, strategy).walk() if n.children)
 
 
 # -- lineage through any tree

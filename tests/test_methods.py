@@ -3,16 +3,18 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import ScriptedLLM, TinyBench, context, job_of, module, small_bench, tasks
 
 from fgo_kit import methods
 from fgo_kit.calllog import CallLog
 from fgo_kit.methods import METHODS
+from fgo_kit.prompts import quote
 from fgo_kit.records import Rule
 from fgo_kit.run import run
 
-ALL = ["base", "all_at_once", "bootstrapping", "fgo"]
+ALL = ["base", "all_at_once", "bootstrapping", "fgo", "combee"]
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +54,9 @@ def test_methods_are_compared_at_the_same_rollouts(bench, runs):
 
 
 def test_one_subset_four_batches_four_subsets(runs):
-    assert [len(runs[name].division) for name in ALL[1:]] == [1, 4, 4]
+    assert [len(runs[name].division) for name in ALL[1:]] == [1, 4, 4, 1]
     asked = {name: runs[name].calls()["phase"].tolist().count("propose") for name in ALL[1:]}
-    assert asked == {"all_at_once": 2, "bootstrapping": 8, "fgo": 8}
+    assert asked == {"all_at_once": 2, "bootstrapping": 8, "fgo": 8, "combee": 8}
     assert len(runs["fgo"].merges()) == 3
 
 
@@ -102,6 +104,80 @@ def test_an_empty_training_split_is_an_error(bench):
     for name in ALL[1:]:
         with pytest.raises(ValueError, match="training split .*empty"):
             run(replace(bench, train=()), "simulated", method=name)
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 9, 24, 30, 100])
+def test_combee_shows_every_trajectory_in_two_groups(n):
+    groups = methods._two_groups_each(n, np.random.default_rng(0))
+    assert len(groups) == int(n**0.5)
+    times = 2 if len(groups) > 1 else 1
+    assert sorted(number for group in groups for number in group) == sorted([*range(n)] * times)
+    assert all(len(set(group)) == len(group) for group in groups)
+    sizes = [len(group) for group in groups]
+    assert max(sizes) - min(sizes) <= 3
+    other = methods._two_groups_each(n, np.random.default_rng(1))
+    assert n < 9 or other != groups
+
+
+def test_combee_rolls_out_once_and_merges_once_an_epoch(runs):
+    found = runs["combee"]
+    assert [tree.id for tree in found.trees] == ["m1", "m1p2"]
+    assert [child.id for child in found.merge_tree.children] == ["g1p2", "g2p2", "g3p2", "g4p2"]
+    calls = found.calls()
+    assert calls["place"].is_unique
+    assert sorted(calls.query("phase == 'propose' and epoch == 2")["subset"]) == ["g1p2", "g2p2", "g3p2", "g4p2"]
+
+
+# -- passes
+
+
+def test_a_second_pass_starts_from_the_merged_module(bench):
+    log = CallLog(None)
+    found = run(bench, "simulated:null", n_subsets=3, epochs=1, passes=2, log=log, workers=1)
+    first, second = found.trees
+    assert (found.state.earlier, found.merge_tree) == ((first,), second)
+    calls = found.calls()
+    again = calls.query("phase == 'rollout' and epoch == 2")
+    assert sorted(again["subset"].unique()) == ["s1p2", "s2p2", "s3p2"] and len(again) == len(bench.train)
+    assert first.module.rules
+    assert all(quote(str(first.module)) in log.messages_of(key)[0]["content"] for key in again["key"])
+    tasks_of = [{n.id.removesuffix("p2"): n.tasks for n in tree.walk() if not n.children} for tree in found.trees]
+    assert tasks_of[0] == tasks_of[1]  # the same subsets
+
+
+@pytest.mark.parametrize("choices", [
+    {"passes": 2, "epochs": 2, "counts": True, "audit": 3}, {"passes": 3, "epochs": 1, "gate": "soft", "merge": "sequential"},
+    {"method": "combee", "epochs": 2, "counts": True},
+], ids=str)  # fmt: skip
+def test_names_are_unique_over_passes(bench, choices):
+    found = run(bench, "simulated:large", n_subsets=4, workers=1, **choices)
+    assert found.calls()["place"].is_unique
+    nodes = [node.id for tree in found.trees for node in tree.walk()]
+    assert len(nodes) == len(set(nodes))
+    texts = {}
+    for tree in found.trees:
+        for rule in (rule for node in tree.walk() for rule in node.module.rules):
+            assert texts.setdefault(rule.id, rule.text) == rule.text
+    rules, merges = found.rules(), found.merges()
+    assert set(rules["node"]) <= set(nodes) and list(merges["node"]) == [
+        node.id for tree in found.trees for node in tree.walk() if node.children
+    ]
+    assert set(rules[rules["node"] == found.merge_tree.id]["fate"]) == {"final"}
+    assert set(rules[rules["node"].isin([tree.id for tree in found.trees[:-1]])]["fate"]) <= {"next pass"}
+    written = {name for subsets in rules["subsets"] for name in subsets}
+    assert not any(name.startswith("m") for name in written)  # lineage goes back through the passes
+    assert 0 < found.critical_path() <= found.calls()["seconds"].sum()
+    repr(found.merge_tree), found.merge_tree._repr_html_()
+
+
+def test_uses_are_counted_anew_in_every_pass(bench):
+    found = run(bench, "simulated:large", n_subsets=4, counts=True, passes=2, epochs=1, workers=1)
+    cited = [
+        name for j in found.state.record if j.place.phase == "rollout" and j.place.epoch == 2 for name in j.trajectory.cited
+    ]
+    leaves = [node for node in found.merge_tree.walk() if not node.children]
+    uses = sum(rule.right + rule.wrong for node in leaves for rule in node.module.rules)
+    assert 0 < uses <= len(cited)
 
 
 @pytest.mark.parametrize("name", ["all_at_once", "bootstrapping"])

@@ -82,7 +82,7 @@ def test_the_id_ignores_what_changes_no_result_and_nothing_else(bench):
     assert first == run_id(workers=3) == run_id(budget_calls=1_000) == run_id(log=CallLog(None))
     assert first == run_id(budget_tokens=10**9, on_call=lambda place, paid: None)
     others = [
-        run_id(method="fgo"), run_id(divide="random"), run_id(merge="oneshot"), run_id(n_subsets=3), run_id(epochs=1),
+        run_id(method="fgo"), run_id(divide="random"), run_id(merge="oneshot"), run_id(n_subsets=3), run_id(epochs=1), run_id(passes=2),
         run_id(fan_in=3), run_id(gate="hard"), run_id(edits=False), run_id(counts=True), run_id(audit=2),
         run_id(seed=1), run_id(llm="simulated:large"), run_id(bench=small_bench(n_train=24, split_seed=1)),
         run_id(bench=small_bench(n_train=23)), run_id(bench=replace(bench, test=bench.test[:-1])),
@@ -256,7 +256,7 @@ def test_an_unfinished_run_keeps_the_name_of_its_error(bench, tmp_path):
 @pytest.mark.parametrize("choices, says", [
     ({"method": "magic"}, r"method='magic' is unknown; use one of .*'always_none'.*'fgo'"),
     ({"divide": "magic"}, "divide='magic' is unknown"),
-    ({"merge": "magic"}, r"merge='magic' is unknown; use one of \['oneshot', 'progressive'\]"),
+    ({"merge": "magic"}, r"merge='magic' is unknown; use one of .*'oneshot', 'pairwise', 'progressive'"),
     ({"gate": "magic"}, r"gate='magic' is unknown; use one of \['none', 'hard', 'soft'\]"),
     ({"n_subsets": 0}, "n_subsets=0"),
     ({"n_subsets": 25}, "n_subsets=25 exceeds the 24 tasks given; use n_subsets <= 24"),

@@ -64,6 +64,7 @@ class LogisticsQA:
     gate: tuple[Task, ...]
     test: tuple[Task, ...]
     tools: tuple = ()
+    trajectory_tokens = 220  # beside the document; the simulated LLM's take 110, real models write more
 
     @property
     def seed_module(self) -> Module:

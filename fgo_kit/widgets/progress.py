@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 
 from ..budget import now
 from ..calllog import Place
+from ..divide import count
 from ..llm import LLM, Cancelled
 from ..records import showable
 from ..rollout import Benchmark, Settings
 
-PHASES = ("rollout", "evaluate", "propose", "repair", "merge", "audit", "gate", "test")
+PHASES = ("divide", "rollout", "evaluate", "propose", "repair", "merge", "audit", "gate", "test")
+NO_LLM = ("concat", "vote", "select")
 WINDOW = 10.0
 """Calls per second are those of the last so many seconds."""
+
+
+def _merges(s: Settings, subsets: int) -> int:
+    """Merges of one pass, for the strategies that are shipped."""
+    return 1 if s.merge in ("oneshot", *NO_LLM) else -(-(subsets - 1) // (s.fan_in - 1))
 
 
 class Watched:
@@ -117,22 +125,22 @@ class Progress:
             return known
         if self.method not in ("fgo", "all_at_once", "bootstrapping"):
             return {}
-        subsets = 1 if self.method == "all_at_once" else s.n_subsets or len(self._subsets)
-        known |= {"rollout": s.epochs * len(bench.train), "evaluate": s.epochs * len(bench.train)}
+        passes = s.passes if self.method == "fgo" else 1
+        seen = [name for name in self._subsets if not re.search(r"\dp\d", name)]  # those of the first pass
+        asked = count(s.n_subsets, len(bench.train)) if s.n_subsets is not None else len(seen)
+        subsets = 1 if self.method == "all_at_once" else asked
+        rollouts = passes * s.epochs * len(bench.train)
+        known |= {"rollout": rollouts, "evaluate": rollouts}
         if not subsets:
             return known
-        known["propose"] = s.epochs * subsets
-        merges = (
-            (1 if s.merge == "oneshot" else -(-(subsets - 1) // (s.fan_in - 1)))
-            if self.method == "fgo" and subsets > 1
-            else 0
-        )
+        known["propose"] = passes * s.epochs * subsets
+        merges = passes * _merges(s, subsets) if self.method == "fgo" and subsets > 1 else 0
         if merges:
-            known["merge"] = merges
+            known["merge"] = 0 if s.merge in NO_LLM else merges
             known["audit"] = merges * s.audit
         if s.gate != "none":
             gates = (
-                merges + merges + subsets - 1
+                merges + merges + passes * (subsets - 1)
                 if merges
                 else 2 * known["propose"]
                 if self.method != "fgo"

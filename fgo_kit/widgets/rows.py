@@ -11,7 +11,7 @@ from ..records import Task, showable
 from ..rollout import Judged
 from ..run import Run
 
-PHASES = ("rollout", "audit", "gate", "test")
+PHASES = ("divide", "rollout", "audit", "gate", "test")
 SORTS = ("task", "where", "outcome", "answer", "expected", "cited", "run")
 
 

@@ -261,7 +261,8 @@ def run_by_hand(
         raise ValueError(f"{len(left)} modules are left ({left}); add Decision('finish') to the list")
     ctx = desk.context()
     rollouts(ctx, state.module, bench.test, Place("test"))
-    learnt = [j for j in run.state.record if not j.place.node and j.place.phase != "test"]
+    own = {node.id for node in run.merge_tree.walk()}  # those merges are made by hand
+    learnt = [j for j in run.state.record if j.place.node.split("<")[0] not in own and j.place.phase != "test"]
     record = sorted([*learnt, *ctx.record], key=lambda judged: str(judged.place))
     kept = replace(run.state, module=state.module, record=record, merge_tree=state.open[0])
     seconds = time.perf_counter() - began
@@ -273,7 +274,8 @@ def run_by_hand(
 def _adopt_calls(run: Run, run_id: str) -> None:
     """Log the calls that made the run's modules under another run too, as not paid by it."""
     calls = run.calls()
-    made = calls[(calls["node"] == "") & (calls["phase"] != "test") & (calls["status"] == "ok")]
+    ours = calls["node"].str.split("<").str[0].isin({node.id for node in run.merge_tree.walk()})
+    made = calls[~ours & (calls["phase"] != "test") & (calls["status"] == "ok")]
     for call in made.itertuples():
         place = Place(call.phase, call.subset, call.epoch, call.node, call.task, call.turn)
         run.log.record(run_id, place, Asked(call.key, call.llm, 0, "", ()), span=(call.start, call.end))
