@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from . import prompts
@@ -214,7 +215,8 @@ def matched(table: pd.DataFrame, target: str = "fgo", epochs: int = 2) -> dict[s
     totals = table.set_index("method")["tokens_all_in"]
     variants = {}
     for method in (REFERENCE, "bootstrapping"):
-        needed = math.ceil(epochs * totals[target] / totals[method])
+        times = totals.get(target, math.nan) / totals.get(method, math.nan)
+        needed = 0 if math.isnan(times) else math.ceil(epochs * times)
         if needed > epochs:
             variants[f"{method}, {needed} epochs"] = {"method": method, **PAPER, "epochs": needed}
     return variants
@@ -231,30 +233,38 @@ def frontier(table: pd.DataFrame, cost: str = "tokens_all_in") -> pd.DataFrame:
 
 
 def plot_frontier(table: pd.DataFrame, constants: Sequence[str], cost: str = "tokens_all_in") -> Figure:
-    """Score against all-in tokens with intervals, a panel a benchmark; the line joins the frontier.
+    """Score against all-in tokens with intervals, a panel a benchmark; the line joins the frontier, ringed black.
 
     table: `frontier`. Rows of one method have one colour, whatever follows a comma in their label.
     """
-    sets = list(dict.fromkeys(table["benchmark"]))
-    figure, axes = plt.subplots(1, len(sets), figsize=(max(4.6, 3.4 * len(sets)), 3.4), layout="constrained",
-                                squeeze=False)  # fmt: skip
+    sets, labels = (list(dict.fromkeys(table[key])) for key in ("benchmark", "method"))
+    figure, axes = plt.subplots(1, len(sets), figsize=(3.4 * len(sets) + 2, max(3.2, 0.17 * len(labels) + 0.6)),
+                                layout="constrained", squeeze=False)  # fmt: skip
     for ax, name in zip(axes[0], sets, strict=True):
         part = table[table["benchmark"] == name]
         best = part[part["best"]].sort_values(cost)
-        ax.step(best[cost] / 1000, 100 * best["score"], where="post", color="#BBBBBB", linewidth=1, zorder=1)
+        ax.step(best[cost] / 1000, 100 * best["score"], where="post", color="#BBBBBB", linewidth=1.5, zorder=1)
         for row in part.to_dict("records"):
-            y = 100 * row["score"]
-            error = [[y - 100 * row["lo"]], [100 * row["hi"] - y]]
-            ax.errorbar([row[cost] / 1000], [y], yerr=error, fmt="o", color=colour_of(row["method"]), markersize=4,
-                        capsize=2, linewidth=0.8)  # fmt: skip
-            ax.annotate(row["method"], (row[cost] / 1000, y), xytext=(4, 3), textcoords="offset points", fontsize=5.5)
-        ax.set_title(f"{name}\nfrontier: {', '.join(best['method'])}", fontsize=7, wrap=True)
+            _plot_point(ax, row, row[cost] / 1000, labels.index(row["method"]))
+        ax.set_title(f"{name}: {len(best)} of {len(part)} on the frontier", fontsize=8)
         ax.set_xlabel("thousand tokens a run, all in", fontsize=8)
         ax.set_ylabel("test score, %", fontsize=8)
         _plain(ax)
         ax.grid(color="#EEEEEE", linewidth=0.6)
+    named = [Line2D([], [], marker="o", linestyle="", markersize=4, color=colour_of(label), label=f"{number}  {label}")
+             for number, label in enumerate(labels, 1)]  # fmt: skip
+    figure.legend(handles=named, loc="outside right upper", fontsize=6.5, frameon=False)
     note_simulated(figure, constants)
     return figure
+
+
+def _plot_point(ax, row: Mapping, x: float, number: int) -> None:
+    """A point with its interval and the number of its label; numbers go to all four sides in turn."""
+    y, colour = 100 * row["score"], colour_of(row["method"])
+    ax.plot([x, x], [100 * row["lo"], 100 * row["hi"]], color=colour, linewidth=0.8, alpha=0.6)
+    ax.plot([x], [y], "o", color=colour, markersize=4.5, markeredgecolor="white" if not row["best"] else "black")
+    side = ((6, 4), (-6, 4), (6, -5), (-6, -5))[number % 4]
+    ax.annotate(str(number + 1), (x, y), xytext=side, textcoords="offset points", fontsize=6, ha="center", va="center")
 
 
 def _plain(ax) -> None:
