@@ -29,7 +29,7 @@ PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini
 """Small current models of three providers, whose list prices (genai-prices) turn tokens into USD."""
 PHASES = {"rollout": "#56B4E9", "evaluate": "#F0E442", "propose": "#0072B2", "merge": "#009E73",
           "repair": "#D55E00", "audit": "#CC79A7", "gate": "#E69F00"}  # fmt: skip
-MEANS = ("prompt_all_in", "completion_all_in", "chain", "tokens_paid", "n_subsets")
+MEANS = ("prompt_all_in", "completion_all_in", "tokens_test", "chain", "tokens_paid", "n_subsets")
 
 
 def spent(run: Run, bench: Benchmark, llm: LLM) -> dict:
@@ -48,8 +48,9 @@ def spent(run: Run, bench: Benchmark, llm: LLM) -> dict:
 
 def with_costs(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """A summary with the means of `spent` and of paid tokens, and USD a run at each of the price lists."""
-    means = rows.groupby(["benchmark", "llm", "method"], sort=False)[list(MEANS)].mean().reset_index()
-    out = table.merge(means, how="left", on=["benchmark", "llm", "method"])
+    keys = ["benchmark", "llm", "method"]
+    known = rows.reindex(columns=[*keys, *MEANS])  # rows of failed runs lack what was not measured
+    out = table.merge(known.groupby(keys, sort=False).mean().reset_index(), how="left", on=keys)
     if "group" in out:  # costs belong to whole runs
         out.loc[out["group"] != "all", list(MEANS)] = math.nan
     for spec in PRICE_LISTS:

@@ -133,3 +133,10 @@ def test_figures_are_drawn(rows, bench):
     ]
     for figure in figures:
         assert any("simulated LLM (constants" in text.get_text() for text in figure.texts)
+
+
+def test_failed_runs_cost_nothing_that_is_known(rows):
+    failed = rows[["benchmark", "llm", "method", "seed", "simulated", "constants", "n_train", "run_id"]]
+    failed = failed.assign(status="Overloaded", scores=[{}] * len(rows))
+    table = costs.with_costs(summary(failed), failed)
+    assert table["USD, gpt-5-mini"].isna().all() and costs.show_costs(table).eq("").all(axis=None)
