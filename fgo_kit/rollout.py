@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from . import prompts
-from .llm import BadRequest, ContextOverflow
+from .llm import BadRequest, ContextOverflow, FGOError
 from .meter import Meter, Place
 from .records import Feedback, Module, Step, Task, Trajectory
 
@@ -17,8 +18,15 @@ HISTORY_LIMIT = 6_000
 """Tokens of dialogue, without the module, that an agent is shown. Beyond it the oldest turns are left out."""
 
 
+class EnvironmentFailed(FGOError):
+    """One task cannot be played, or played on. Its trajectory gets this as its status; the run goes on."""
+
+
 class Environment(Protocol):
-    """One task being played. One that has an `info: dict[str, str]` leaves it in the trajectory."""
+    """One task being played. One that has an `info: dict[str, str]` leaves it in the trajectory.
+
+    Raises EnvironmentFailed where it is this task that cannot be played; any other error ends the run.
+    """
 
     def observe(self) -> str: ...
 
@@ -40,7 +48,9 @@ class Benchmark(Protocol):
     seed_module: Module
     tools: tuple
 
-    def start(self, task: Task) -> Environment: ...
+    def start(self, task: Task) -> Environment:
+        """Raises what an `Environment` raises."""
+        ...
 
     def score(self, task: Task, trajectory: Trajectory) -> float: ...
 
@@ -91,28 +101,27 @@ class Context:
 
 
 def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajectory:
-    """One trajectory. A call that fails for good gives a status, never a wrong answer."""
+    """One trajectory. A call that fails for good, or a task that cannot be played, gives a status, never a
+    wrong answer."""
     cite = ctx.settings.counts or ctx.settings.audit > 0
     known = {rule.id for rule in module.rules}
     system, chat, steps, cited, left_out = prompts.act(module, cite), [], [], [], 0
-    environment = ctx.bench.start(task)
     try:
-        observation, done, answer = environment.observe(), False, ""
-        while not done and len(steps) < MAX_TURNS:
-            chat.append({"role": "user", "content": observation})
-            left_out = _left_out(ctx, chat, left_out)
-            messages = [system, *prompts.shortened(chat, left_out)]
-            reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)))
-            answer, used = prompts.parse_action(reply.text)
-            cited += [rule_id for rule_id in used if rule_id in known]
-            steps.append(Step(observation, reply.text))
-            chat.append({"role": "assistant", "content": reply.text})
-            observation, done = environment.step(answer)
-        info = dict(getattr(environment, "info", {}))
-    except (BadRequest, ContextOverflow) as error:
+        with closing(ctx.bench.start(task)) as environment:
+            observation, done, answer = environment.observe(), False, ""
+            while not done and len(steps) < MAX_TURNS:
+                chat.append({"role": "user", "content": observation})
+                left_out = _left_out(ctx, chat, left_out)
+                messages = [system, *prompts.shortened(chat, left_out)]
+                reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)))
+                answer, used = prompts.parse_action(reply.text)
+                cited += [rule_id for rule_id in used if rule_id in known]
+                steps.append(Step(observation, reply.text))
+                chat.append({"role": "assistant", "content": reply.text})
+                observation, done = environment.step(answer)
+            info = dict(getattr(environment, "info", {}))
+    except (BadRequest, ContextOverflow, EnvironmentFailed) as error:
         return Trajectory(task.id, tuple(steps), "", status=f"{type(error).__name__}: {error}")
-    finally:
-        environment.close()
     info |= {"turns left out": str(left_out)} if left_out else {}
     trajectory = Trajectory(task.id, tuple(steps), answer, cited=tuple(dict.fromkeys(cited)), info=info)
     return replace(trajectory, score=ctx.bench.score(task, trajectory))

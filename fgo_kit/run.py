@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import prompts
+from . import gepa_peer, prompts
 from .calllog import CallLog, Place
 from .divide import DIVISIONS
 from .gates import GATES
@@ -312,6 +312,7 @@ def _config(bench: Benchmark, llm: LLM, method: str, settings: Settings, seed: i
         "llm": llm.name, "llm_params": {key: str(value) for key, value in sorted(llm.params.items())},
         "simulated": llm.simulated, "method": method, **choices, "seed": int(seed), "prompts": prompts.version(),
         "code": code_version(), "own_code": _own_code(method, settings),
+        **({"gepa": gepa_peer.version()} if method == "gepa" else {}),
     }  # fmt: skip
 
 

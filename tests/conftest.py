@@ -87,3 +87,19 @@ def alfworld_official(tmp_path_factory) -> Path:
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
     return folder
+
+
+@pytest.fixture(scope="module")
+def source():
+    """(run, bench, llm) of a small run with merges, to be made again by hand."""
+    from by_hand import made
+
+    return made()
+
+
+@pytest.fixture
+def session(source):
+    """A session on it that saves nothing."""
+    from fgo_kit.widgets.session import Session, desk_for
+
+    return Session(desk_for(*source))

@@ -9,13 +9,16 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks import alfworld_engine as engine
 from fgo_kit.benchmarks.alfworld_engine import NOTHING, EngineError, Game, Pool
+from fgo_kit.rollout import EnvironmentFailed
 
 pytestmark = pytest.mark.skipif(bool(engine.missing()), reason=engine.missing() or "-")
 STOCK = Path(__file__).with_name("alfworld_stock.py")
@@ -187,7 +190,7 @@ def test_a_worker_that_hangs_is_replaced_and_at_last_given_up(bench, monkeypatch
         raise engine.WorkerDied("gone")
 
     monkeypatch.setattr(engine.Worker, "ask", gone)
-    with pytest.raises(EngineError, match="failed 3 times after 1 actions"):
+    with pytest.raises(EnvironmentFailed, match="failed 3 times after 1 actions"):
         play.step("look")
     play.close()
     slow.close()
@@ -197,9 +200,30 @@ def test_a_game_that_cannot_be_loaded_is_named_and_costs_no_worker(bench, tmp_pa
     broken = tmp_path / "game.tw-pddl"
     broken.write_text(json.dumps({**content(bench, bench.test[0]), "pddl_problem": "(define"}))
     for _ in range(3):  # more often than there are places in the pool
-        with pytest.raises(EngineError, match="game.tw-pddl"):
+        with pytest.raises(EnvironmentFailed, match="game.tw-pddl"):
             Game(str(broken), pool)
     assert replay(pool, content(bench, bench.test[0]), ["look"])["states"][1][0] != ""
+
+
+def test_a_game_that_cannot_be_played_is_a_status_and_the_run_goes_on(bench):
+    broken, *others = bench.test[:3]
+    whole = bench.source.game
+    game = lambda task: whole(task) | ({"pddl_problem": "(define"} if task.id == broken.id else {})  # noqa: E731
+    own = replace(bench, test=(broken, *others), source=replace(bench.source, game=game))
+    run = fgo.run(own, "simulated:null", method="base")
+    found = run.trajectories().set_index("task")
+    assert found["status"][broken.id].startswith("EnvironmentFailed: ") and np.isnan(run.scores[broken.id])
+    assert [found["status"][task.id] for task in others] == ["ok", "ok"]
+    alone = fgo.run(replace(own, test=tuple(others)), "simulated:null", method="base")
+    assert {task.id: run.scores[task.id] for task in others} == alone.scores
+    assert run.score == alone.score
+
+
+def test_an_engine_that_does_not_start_ends_the_run(bench, monkeypatch, tmp_path):
+    (tmp_path / "worker.py").write_text("raise SystemExit")
+    monkeypatch.setattr(engine, "_WORKER", tmp_path / "worker.py")
+    with pytest.raises(EngineError, match="does not start: it ended"):
+        Game(content(bench, bench.test[0]), Pool(1))
 
 
 def test_a_damaged_or_absent_cache_is_made_again(bench, tmp_path):

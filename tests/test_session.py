@@ -24,16 +24,6 @@ from fgo_kit.widgets.static_stepper import static_page
 from fgo_kit.widgets.views import stepper_view
 
 
-@pytest.fixture(scope="module")
-def source():
-    return made()
-
-
-@pytest.fixture
-def session(source):
-    return Session(desk_for(*source))
-
-
 def test_undo_and_redo_have_no_limit(session):
     merge_all(session)
     states = [session.state]

@@ -6,19 +6,15 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import helpers
 import pytest
-from by_hand import made, scripted
+from by_hand import scripted
 
 import fgo_kit as fgo
 from fgo_kit.budget import Budget
 from fgo_kit.widgets.stepper import WIDGET_MIME
-
-
-@pytest.fixture(scope="module")
-def source():
-    return made()
 
 
 @pytest.fixture
@@ -105,6 +101,42 @@ def test_stop_ends_an_evaluation_and_nothing_is_decided():
     assert "Stopped" in stepper.note["text"] and stepper.decisions == ()
     stepper.do("evaluate", node="s1", k=4)
     assert len(stepper.decisions) == 1
+
+
+def test_a_stop_that_comes_before_the_first_call_is_not_lost():
+    stepper = fgo.MergeStepper(*scripted(), save=False, workers=2)
+    desk = stepper.session.desk
+    stopped_in_between = lambda meter: (stepper._received(stepper, {"action": "stop"}, []), desk.on_meter(meter))  # noqa: E731
+    stepper.session.desk = replace(desk, on_meter=stopped_in_between)
+    send(stepper, action="do", decision={"do": "evaluate", "node": "s1", "k": 4})
+    assert "Stopped" in stepper.note["text"] and stepper.decisions == () and stepper.busy == {}
+    stepper.session.desk = desk
+    stepper.do("evaluate", node="s1", k=4)
+    assert len(stepper.decisions) == 1
+
+
+def test_stop_ends_the_export_of_a_run_and_it_can_be_made_again():
+    run, bench, llm = scripted()
+    stepper = fgo.MergeStepper(run, bench, llm, save=False, workers=2)
+    stepper.do("write", node="s1", text="a rule that makes every test prompt a new one")
+    stepper.do("lock", rule="you.1")
+    stepper.do("finish")
+    test_asked, answer = threading.Event(), llm.reply
+
+    def held(messages):
+        if "document number 0 of x" in messages[1]["content"]:
+            test_asked.set()
+            helpers.wait_until(lambda: stepper._stopped)
+        return answer(messages)
+
+    llm.reply = held
+    stepper._received(stepper, {"action": "export", "kind": "run"}, [])
+    assert test_asked.wait(10)
+    stepper._received(stepper, {"action": "stop"}, [])
+    helpers.wait_until(lambda: not stepper.busy)
+    assert "Stopped" in stepper.note["text"] and stepper.run is None
+    llm.reply = answer
+    assert stepper.to_run().module == stepper.module
 
 
 def test_a_budget_bounds_merging_by_hand(source):

@@ -13,16 +13,6 @@ from fgo_kit.widgets.session import Session, desk_for, replay_merges
 from fgo_kit.widgets.steps import apply, can_edit, flips, restored
 
 
-@pytest.fixture(scope="module")
-def source():
-    return made()
-
-
-@pytest.fixture
-def session(source):
-    return Session(desk_for(*source))
-
-
 def texts(module):
     return [rule.text for rule in module.rules]
 

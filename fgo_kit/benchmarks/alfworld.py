@@ -112,7 +112,7 @@ class ALFWorld:
         return digest([sorted([t.id, t.text, t.meta["hash"]] for t in split) for split in splits])
 
     def start(self, task: Task) -> Play:
-        """The task's game in a worker process; waits for one when all are in use. Raises EngineError."""
+        """The task's game in a worker process; waits for one when all are in use. Raises the errors of `Game`."""
         return Play(task, Game(self.source.game(task), pool(self.processes)))
 
     def score(self, task: Task, trajectory: Trajectory) -> float:

@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from fgo_kit.llm import FGOError
+from fgo_kit.rollout import EnvironmentFailed
 
 PARTS = ("textworld", "fast_downward", "alfworld")
 NOTHING = "Nothing happens."
@@ -35,7 +36,7 @@ _CACHE = Path(__file__).resolve().parents[2] / "data" / "runs" / "alfworld_cache
 
 
 class EngineError(FGOError):
-    """The game engine is missing, cannot load a game, or died again and again on the same action."""
+    """The game engine is missing or does not start, so no game can be played."""
 
 
 class WorkerDied(Exception):
@@ -54,7 +55,8 @@ def missing() -> str:
 
 
 class Worker:
-    """One engine process. `ask` raises WorkerDied when no answer comes within the wall limit."""
+    """One engine process. Raises EngineError when it does not start; `ask` raises WorkerDied when no answer
+    comes within the wall limit, EnvironmentFailed when the engine cannot do what is asked."""
 
     def __init__(self, cache_dir: Path | None = _CACHE, wall_limit: float = WALL_LIMIT):
         # Sets of strings are walked in an order that depends on the hash seed; alfworld makes the folder
@@ -68,7 +70,12 @@ class Worker:
             start_new_session=True,  # an interrupt is meant for the driver
         )  # fmt: skip
         try:
-            self._checked(self._read())
+            told = self._read()
+            if "error" in told:
+                raise EngineError(f"the ALFWorld engine does not start: {told['error']}; run `make engine`")
+        except WorkerDied as died:
+            self.kill()
+            raise EngineError(f"the ALFWorld engine does not start: {died}; run `make engine`") from died
         except BaseException:
             self.kill()
             raise
@@ -80,7 +87,10 @@ class Worker:
             self.process.stdin.flush()
         except OSError as error:
             raise WorkerDied(str(error)) from error
-        return self._checked(self._read())
+        reply = self._read()
+        if "error" in reply:
+            raise EnvironmentFailed(reply["error"])
+        return reply
 
     def kill(self) -> None:
         self.process.kill()
@@ -100,12 +110,6 @@ class Worker:
         line, _, self._rest = b"".join(pieces).partition(b"\n")
         self.busy = False
         return json.loads(line)
-
-    @staticmethod
-    def _checked(reply: dict) -> dict:
-        if "error" in reply:
-            raise EngineError(reply["error"])
-        return reply
 
 
 class Pool:
@@ -168,7 +172,8 @@ def pool(processes: int) -> Pool:
 class Game:
     """One game being played: `text`, `commands` (what is possible now) and `won` after every step.
 
-    game: path of a game.tw-pddl, or its content as a dict. Raises EngineError.
+    game: path of a game.tw-pddl, or its content as a dict. Raises EnvironmentFailed for a game that cannot be
+    loaded, or whose workers died again and again on the same action; EngineError where no game can be played.
     """
 
     def __init__(self, game: str | dict, workers: Pool):
@@ -211,14 +216,14 @@ class Game:
                 if self._worker is None:
                     self._replay(request["op"])
                 return self._worker.ask(**request)
-            except EngineError as error:
-                raise EngineError(f"{self._named()}: {error}; leave this game out") from error
+            except EnvironmentFailed as error:
+                raise EnvironmentFailed(f"{self._named()}: {error}; leave this game out") from error
             except WorkerDied as died:
                 reason = str(died)
                 if self._worker is not None:
                     self._worker.kill()
                     self._worker = None
-        raise EngineError(
+        raise EnvironmentFailed(
             f"the engine failed {REPLACEMENTS + 1} times after {len(self._actions)} actions of "
             f"{self._named()} ({reason}); leave this game out, or report it"
         )

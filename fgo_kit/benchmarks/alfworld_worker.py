@@ -14,7 +14,6 @@ Every answer may instead be {"error": text}. The process ends when stdin does.
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
 import json
 import os
@@ -56,8 +55,19 @@ def _patch_grammar(textgen, logic) -> None:
     compiled = lru_cache(maxsize=1_000)(lambda text: compile(text, "<grammar>", "eval"))
     logic_of = lru_cache(maxsize=16)(lambda text: parse_game(text, rule_name="pddlStart"))
 
+    def copied(thing):
+        # As deepcopy, for what it is used on: lists of symbols, and symbols in symbols. `derive` writes contexts.
+        if isinstance(thing, list):
+            return [copied(part) for part in thing]
+        made = object.__new__(type(thing))
+        made.__dict__.update(thing.__dict__)
+        for name, value in thing.__dict__.items():
+            if isinstance(value, textgen.Symbol):
+                made.__dict__[name] = copied(value)
+        return made
+
     def copied_symbols(text, **_):
-        return copy.deepcopy(symbols(text))  # `derive` writes each symbol's context
+        return copied(symbols(text))
 
     def game(text, **_):
         # Games differ in the goal sentence alone, so the rest of the grammar is parsed once.
@@ -79,7 +89,7 @@ def _patch_grammar(textgen, logic) -> None:
         variables = (context or self.context)["variables"]
         return [textgen.TerminalSymbol(eval(compiled(self.expression), {}, dict(variables)))]
 
-    textgen._parse_and_convert = copied_symbols
+    textgen._parse_and_convert, textgen.deepcopy = copied_symbols, copied
     textgen.copy_context = copy_context
     textgen.EvalSymbol.derive = derive
     textgen.Rule.parse_conjunctive_query = lru_cache(maxsize=2_000)(parse_query)
@@ -184,13 +194,17 @@ def engine_class(translations: Translations):
             facts = [atom.get_fact(self.name2type) for atom in atoms]
             self.add_facts(fact for fact in facts if not fact.is_negation)
 
+    loaded: list[State] = []  # the state that `load` made, which `reset` would make again
+
     class Engine(pddl.PddlEnv):
         def __init__(self):
             super().__init__(EnvInfos(won=True, admissible_commands=True))
 
         def load(self, data):
             _memento_cache.clear()  # every fact of every game would be kept for ever
+            loaded.clear()
             super().load(data)
+            loaded.append(self._pddl_state)
             self._commands, self._settled = {}, {}  # of this game: what `derive` made of a template
             names = Demangler(game_infos=self._entity_infos)
             for info in self._entity_infos.values():
@@ -200,14 +214,14 @@ def engine_class(translations: Translations):
             """What a command's text depends on, None where on facts that change or on others' arguments."""
             template, own = action.command_template, {ph.name: var.name for ph, var in action.mapping.items()}
             if template not in self._settled:
+                words = set(re.findall(r"\w+", template))
                 predicates = {name.removeprefix("not_") for name in re.findall(r"(\w+)\(", template)}
                 open_places = set(re.findall(r"(\w+):", template)) - set(own)
-                self._settled[template] = (
-                    "#" not in template and not open_places and not predicates & self._pddl_state.changing
-                )
-            if not self._settled[template]:
+                settled = "#" not in template and not open_places and not predicates & self._pddl_state.changing
+                self._settled[template] = words if settled else None
+            words = self._settled[template]
+            if words is None:
                 return None
-            words = set(re.findall(r"\w+", template))
             return (template, *(value for name, value in own.items() if name in words))
 
         def _gather_infos(self):
@@ -232,7 +246,7 @@ def engine_class(translations: Translations):
                 self._commands.pop(None, None)
             state["admissible_commands"] = sorted(set(state["_valid_commands"]))
 
-    pddl.pddl_logic.PddlState = State
+    pddl.pddl_logic.PddlState = lambda *given: loaded.pop() if loaded else State(*given)
     return Engine
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ..budget import Budget
 from ..calllog import Asked
 from ..llm import LLM, BudgetExceeded, load_llm
-from ..meter import Place
+from ..meter import Meter, Place
 from ..provenance import ROOT, manifest
 from ..records import Module, digest, from_json, to_json
 from ..rollout import Benchmark, rollouts
@@ -236,6 +236,7 @@ def run_by_hand(
     llm: LLM | str,
     workers: int = 8,
     on_call: Callable[[Place, bool], None] | None = None,
+    on_meter: Callable[[Meter], None] | None = None,
 ) -> Run:
     """The decisions as a `Run` (method "by hand"), scored on the test split like any other.
 
@@ -248,7 +249,7 @@ def run_by_hand(
         "method": METHOD, "from_run": run.id, "llm": desk.llm.name,
         "decisions": [as_dict(decision) for decision in decisions],
     }  # fmt: skip
-    desk = replace(desk, run_id=digest(config), workers=workers, on_call=on_call)
+    desk = replace(desk, run_id=digest(config), workers=workers, on_call=on_call, on_meter=on_meter)
     began = time.perf_counter()
     past = run.log.begin(desk.run_id, config, manifest())
     if past["status"] == "ok" and past["result"]:

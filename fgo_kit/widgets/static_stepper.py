@@ -85,7 +85,7 @@ def _place(node: dict, tree: dict) -> tuple[float, float]:
 
 def _line(top: tuple[float, float], below: tuple[float, float]) -> str:
     (x1, y1), (x2, y2) = top, below
-    return f"<line x1='{x1:.0f}' y1='{y1:.0f}' x2='{x2:.0f}' y2='{y2:.0f}' stroke='#999'/>"
+    return f"<line x1='{x1:.0f}' y1='{y1 + 19:.0f}' x2='{x2:.0f}' y2='{y2 - 19:.0f}' stroke='#999'/>"
 
 
 def _box(node: dict, x: float, y: float) -> str:

@@ -62,12 +62,13 @@ class MergeStepper(anywidget.AnyWidget):
     ):
         super().__init__()
         self._meters: list[Meter] = []
+        self._stopped = False
         self._progress = {"what": "", "done": 0, "of": 0}
         self._told = 0.0
         self._working = threading.Lock()
         self.run: Run | None = None
         desk = desk_for(
-            run, bench, llm, workers=workers, budget=budget, on_call=self._count, on_meter=self._meters.append
+            run, bench, llm, workers=workers, budget=budget, on_call=self._count, on_meter=self._metered
         )
         self.session = Session(desk, default_path(run) if save in (None, True) else save or None)
         calls = run.calls()
@@ -116,7 +117,8 @@ class MergeStepper(anywidget.AnyWidget):
     def to_run(self) -> Run:
         """The result as a `Run` (method "by hand"), scored on the test split. ValueError before the root."""
         desk = self.session.desk
-        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.workers, self._count)
+        hooks = (self._count, self._metered)
+        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.workers, *hooks)
         return self.run
 
     def export(self, kind: str = "json", path: str | os.PathLike | None = None) -> Path:
@@ -137,6 +139,7 @@ class MergeStepper(anywidget.AnyWidget):
     def _received(self, _, content: dict, buffers) -> None:
         action = content.get("action")
         if action == "stop":
+            self._stopped = True  # for the job under way, though it may not have its meter yet
             for meter in list(self._meters):
                 meter.cancel()
             return
@@ -199,9 +202,15 @@ class MergeStepper(anywidget.AnyWidget):
             job()
         finally:
             self._meters.clear()
+            self._stopped = False
             self._working.release()
             self._show()
             self.busy = {}
+
+    def _metered(self, meter: Meter) -> None:
+        self._meters.append(meter)
+        if self._stopped:
+            meter.cancel()
 
     def _count(self, place, paid: bool) -> None:
         """Called in a worker's thread after every call."""

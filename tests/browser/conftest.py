@@ -145,7 +145,11 @@ class Notebook:
 
     def run_all(self) -> None:
         self.wait_idle()
-        self.command("notebook:run-all-cells")
+        self.page.evaluate("() => { window.fgoAll = window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+
+    def wait_all(self) -> None:
+        """Until every cell has run: what is clicked before then reaches Python only after the last cell."""
+        self.page.evaluate("async () => { await window.fgoAll; }")
 
     def restart(self) -> None:
         """A new kernel, and what the old one showed cleared."""

@@ -169,6 +169,61 @@ def output_of(notebook, code: str) -> str:
     return cell.locator(".jp-OutputArea-output").first.inner_text().strip()
 
 
+SLOW = """\
+import time
+from dataclasses import replace
+import fgo_kit as fgo
+
+class Slow:
+    pause = 0.0
+    def __init__(self, llm): self.llm = llm
+    def __getattr__(self, name): return getattr(self.llm, name)
+    def complete(self, messages, **options):
+        time.sleep(self.pause)
+        return self.llm.complete(messages, **options)
+
+bench = fgo.load_benchmark("logisticsqa", n_train=32)
+bench, llm = replace(bench, test=bench.test[:40]), Slow(fgo.load_llm("simulated"))
+run = fgo.run(bench, llm, n_subsets=3, epochs=1)
+llm.pause = 0.2
+stepper = fgo.MergeStepper(run, bench, llm, save=False, workers=2)
+stepper
+"""
+
+
+def test_stop_stops_an_evaluation_and_an_export_and_both_go_on_later(open_notebook):
+    notebook = open_notebook("slow.ipynb", [SLOW])
+    notebook.run_all()
+    page, stepper = notebook.page, Stepper(notebook.page)
+    some = "what => RegExp(`^${what}: [1-9]`).test(document.querySelector('.fgo-progress').textContent)"
+    stepper.fill("fgo-k", "64")
+    stepper.click("fgo-evaluate")
+    page.wait_for_function(some, arg="evaluate")
+    notebook.shot("06_stepper_busy")
+    stepper.click("fgo-stop")
+    stepper.note("Stopped")
+    stepper.until(0)
+    stepper.fill("fgo-k", "4")
+    stepper.step("fgo-evaluate")
+    stepper.click("fgo-write")
+    stepper.fill("fgo-input", "A rule that no prompt of the run had.")
+    stepper.step("fgo-save")
+    stepper.step("fgo-lock", rule_with("no prompt"))
+    stepper.step("fgo-finish")
+    stepper.click("fgo-export-run")
+    page.wait_for_function(some, arg="export")
+    stop = page.locator(".fgo-stop").bounding_box()
+    page.mouse.move(stop["x"] + stop["width"] / 2, stop["y"] + stop["height"] / 2)
+    page.mouse.down()
+    page.wait_for_timeout(400)  # a slow finger, while the count goes on
+    page.mouse.up()
+    stepper.note("Stopped")
+    stepper.until(4)
+    stepper.click("fgo-export-run")
+    assert "test score" in stepper.note("Exported as run")
+    assert notebook.problems == []
+
+
 HOSTILE = """\
 import sys
 sys.path.insert(0, "TESTS")

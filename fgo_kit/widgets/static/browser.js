@@ -188,7 +188,7 @@ function panel(detail, title) {
     make("p", { class: "fgo-note" }, words(`${detail.run} · ${detail.where}`)), facts);
   if (detail.feedback) section.append(make("div", { class: "fgo-label", text: "feedback" }), make("blockquote", { dir: "auto", text: detail.feedback }));
   section.append(
-    folded([make("b", { text: `${detail.rules.length} rules in force, ${cited} cited` })], detail.rules.length < 13 && cited > 0, note, rules),
+    folded([make("b", { text: `${detail.rules.length} rule${detail.rules.length === 1 ? "" : "s"} in force, ${cited} cited` })], detail.rules.length < 13 && cited > 0, note, rules),
     ...steps);
   return section;
 }

@@ -49,7 +49,8 @@ function render({ model, el }) {
     const at = Object.fromEntries(nodes.map((n) => [n.id, [COLUMN * (n.x + 0.5), LEVEL * (levels - n.y - 0.5)]]));
     const lines = edges.map(([a, b]) => {
       const planned = nodes.some((n) => n.id === a && n.kind === "planned");
-      return s("line", { x1: at[a][0], y1: at[a][1], x2: at[b][0], y2: at[b][1], class: planned ? "planned" : "" });
+      const [from, to] = [at[a][1] + BOX[1] / 2, at[b][1] - BOX[1] / 2];  // not through the boxes' words
+      return s("line", { x1: at[a][0], y1: from, x2: at[b][0], y2: to, class: planned ? "planned" : "" });
     });
     const boxes = nodes.map((node) => treeNode(view, node, at[node.id]));
     const width = COLUMN * columns, height = LEVEL * levels;
@@ -309,9 +310,15 @@ function render({ model, el }) {
       if (!control.classList.contains("fgo-stop")) control.inert = isBusy();
     }
     if (!isBusy()) { progress.replaceChildren(); return; }
-    const bar = h("progress", { max: of || null, value: of ? Math.min(done, of) : null, "aria-label": `Progress of ${what}` });
-    progress.replaceChildren(h("span", {}, `${what}: ${done}${of ? " of " + of : ""} calls`), bar,
-      button("Stop", "fgo-stop", () => send({ action: "stop" }), { title: "Stop; what was paid is kept" }));
+    // The button stays one and the same while it is shown: one that is replaced under the pointer is not clicked.
+    if (!progress.firstChild) {
+      const stop = button("Stop", "fgo-stop", () => send({ action: "stop" }), { title: "Stop; what was paid is kept" });
+      progress.append(h("span", {}), h("progress", {}), stop);
+    }
+    const [words, bar] = progress.children;
+    words.textContent = `${what}: ${done}${of ? " of " + of : ""} calls`;
+    bar.setAttribute("aria-label", `Progress of ${what}`);
+    if (of) { bar.max = of; bar.value = Math.min(done, of); } else bar.removeAttribute("value");
   }
 
   function tell() {
