@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
 from .figures import COLOURS, TOKENS, plot_call_tokens, plot_merge_tree, plot_methods, plot_scores, save
 from .provenance import ROOT
-from .stats import mean_interval, paired_difference, tasks_needed
+from .stats import (
+    Interval,
+    detectable_difference,
+    detectable_effect,
+    holm,
+    mean_interval,
+    paired_difference,
+    tasks_needed,
+)
 
 __all__ = [
-    "COLOURS", "by_group", "findings", "paper_table", "plot_call_tokens", "plot_merge_tree", "plot_methods",
+    "COLOURS", "by_group", "findings", "holm_line", "paper_table", "plot_call_tokens", "plot_merge_tree", "plot_methods",
     "plot_scores", "power_line", "save", "show", "show_groups", "summary", "to_markdown",
 ]  # fmt: skip
 
@@ -137,12 +146,49 @@ def _percent(value: float, lo: float, hi: float, sign: str = "") -> str:
 
 
 def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086)) -> str:
-    """How many test tasks two single runs would need to show the paper's smallest and largest gains."""
-    rate = float(table.loc[table["method"] == REFERENCE, "score"].mean())
+    """What the paper's smallest and largest gains would need to show, and what this table could have shown.
+
+    At 80 % power and the 5 % level: test tasks for two single runs; the smallest gain two single runs on these
+    tasks show; and the smallest true difference of fgo to the reference that the table's paired interval, over
+    all its seeds, would have shown.
+    """
+    reference, fgo = table[table["method"] == REFERENCE], table[table["method"] == "fgo"]
+    rate = float(reference["score"].mean())
     if np.isnan(rate):
         return "No run of the reference method: nothing to compute the needed test tasks from."
-    needed = ", ".join(f"+{100 * effect:.1f} points: {tasks_needed(effect, rate):,}" for effect in effects)
-    return f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): {needed}."
+    tasks = int(reference["tasks"].max())
+    line = (
+        f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): "
+        f"{', '.join(_needed(effect, rate) for effect in effects)}. On {tasks} tasks they show gains from "
+        f"{_points(detectable_effect(tasks, rate) if rate < 1 else np.nan)} on"
+    )
+    paired = [detectable_difference(Interval(*row)) for row in fgo[["gain", "gain_lo", "gain_hi"]].dropna().to_numpy()]
+    return f"{line}; the pairs of all seeds, as here, from {_points(max(paired))} on." if paired else f"{line}."
+
+
+def _needed(effect: float, rate: float) -> str:
+    needed = f"{tasks_needed(effect, rate):,}" if rate + effect <= 1 else "impossible, it would exceed 100 %"
+    return f"+{100 * effect:.1f} points: {needed}"
+
+
+def _points(effect: float) -> str:
+    return "no number of points" if np.isnan(effect) else f"{100 * effect:.1f} points"
+
+
+def holm_line(table: pd.DataFrame, level: float = 0.05) -> str:
+    """Which gains of a summary stay significant when all of them are looked at together (Holm's correction).
+
+    The p-values are those of the gains' own intervals, read as normal.
+    """
+    known = table.dropna(subset=["gain", "gain_lo", "gain_hi"])
+    known = known[known["gain_hi"] > known["gain_lo"]]
+    if known.empty:
+        return "No gain with an interval: nothing to correct."
+    errors = (known["gain_hi"] - known["gain_lo"]) / (2 * 1.959964)
+    p_values = [2 * NormalDist().cdf(-abs(z)) for z in known["gain"] / errors]
+    kept = known[holm(p_values) <= level]
+    names = [f"{r.method} {100 * r.gain:+.1f} ({r.benchmark}, {r.llm})" for r in kept.itertuples()]
+    return f"{len(kept)} of {len(known)} gains stay significant after Holm's correction: {'; '.join(names) or 'none'}."
 
 
 def findings(table: pd.DataFrame) -> str:

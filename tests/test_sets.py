@@ -8,7 +8,7 @@ import fgo_kit as fgo
 from fgo_kit import sets
 from fgo_kit.benchmarks import alfworld_engine
 from fgo_kit.records import Task
-from fgo_kit.report import paper_table
+from fgo_kit.report import holm_line, paper_table, power_line
 
 
 def test_what_cannot_be_loaded_comes_with_its_reason(monkeypatch):
@@ -68,3 +68,22 @@ def test_sets_that_were_not_run_are_in_the_paper_table():
     table = paper_table(measured(), {"GAIA-like": "no such set"})
     assert (table[table["set"] == "GAIA-like"]["verdict"] == "not run: no such set").all()
     assert len(table) == 2 * 4 and not table.isna().any(axis=None)
+
+
+def test_the_power_line_by_hand():
+    table = measured().assign(score=[0.8, 0.83], tasks=134)
+    line = power_line(table)
+    assert "+1.6 points: 9,509" in line and "On 134 tasks they show gains from 11.7 points on" in line
+    assert "of all seeds, as here, from 2.9 points on" in line  # half of [1, 5] by 1 + .84 / 1.96
+    assert "+8.6 points: impossible, it would exceed 100 %" in power_line(table.assign(score=0.95))
+    assert power_line(table[table["method"] == "fgo"]).startswith("No run of the reference")
+
+
+def test_gains_are_corrected_for_their_number():
+    def row(method, gain, half):
+        return {"benchmark": "b", "llm": "l", "method": method, "gain": gain, "gain_lo": gain - half, "gain_hi": gain + half}
+
+    table = pd.DataFrame([row("sure", 0.10, 0.05), row("alone only", 0.051, 0.05), row("no", 0.0, 0.05)])
+    assert holm_line(table).startswith("1 of 3 gains stay significant after Holm's correction: sure +10.0 (b, l)")
+    assert holm_line(table[1:2]).startswith("1 of 1 gains")
+    assert "nothing to correct" in holm_line(table.assign(gain=np.nan))
