@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from .calllog import CallLog
 from .divide import DIVISIONS
-from .llm import LLM, FGOError, Usage, load_llm, price
+from .llm import LLM, FGOError, load_llm
 from .merge import MERGES
 from .methods import METHODS
 from .provenance import manifest
@@ -248,21 +248,3 @@ def _bar(total: int, progress: bool | None) -> tqdm:
         notebook = "ipykernel" in sys.modules and not os.environ.get("FGO_HEADLESS")
         progress = total > 1 and (notebook or sys.stderr.isatty())
     return tqdm(total=total, desc="runs", unit="run", leave=False, disable=not progress)
-
-
-def estimate(bench: Benchmark, model: str, name: str = "fast") -> dict:
-    """What the shipped comparison would take with a real model: calls, tokens, USD (None where unpriced).
-
-    Measured by running the comparison on `bench` with the simulated LLM and one seed, and multiplying; a
-    real model's answers are usually longer, so completion tokens are counted three times.
-    """
-    chosen = preset(name)
-    seed = chosen.seeds[0]
-    tables = [run(bench, "simulated", seed=seed, workers=1, **choices).tokens() for choices in VARIANTS.values()]
-    times = len(chosen.seeds) * len(chosen.worlds)
-    ledger = pd.concat(tables)[["calls", "prompt", "completion"]].sum() * times
-    usage = Usage(int(ledger["prompt"]), int(3 * ledger["completion"]))
-    return {
-        "calls": int(ledger["calls"]), "prompt_tokens": usage.prompt, "completion_tokens": usage.completion,
-        "usd": price(model, usage), "note": f"{len(VARIANTS)} methods x {times} runs; cached calls are not paid again",
-    }  # fmt: skip

@@ -13,7 +13,18 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from .figures import COLOURS, TOKENS, plot_call_tokens, plot_merge_tree, plot_methods, plot_scores, save
+from .figures import (
+    COLOURS,
+    TOKENS,
+    colour_of,
+    note_simulated,
+    plot_call_tokens,
+    plot_merge_tree,
+    plot_methods,
+    plot_scores,
+    plot_sets,
+    save,
+)
 from .provenance import ROOT
 from .stats import (
     Interval,
@@ -26,8 +37,9 @@ from .stats import (
 )
 
 __all__ = [
-    "COLOURS", "by_group", "findings", "holm_line", "paper_table", "plot_call_tokens", "plot_merge_tree", "plot_methods",
-    "plot_scores", "power_line", "save", "show", "show_groups", "summary", "to_markdown",
+    "COLOURS", "by_group", "colour_of", "findings", "holm_line", "note_simulated", "paper_table", "plot_call_tokens",
+    "plot_merge_tree", "plot_methods", "plot_scores", "plot_sets", "power_line", "save", "score_matrix", "show",
+    "show_groups", "summary", "to_markdown",
 ]  # fmt: skip
 
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
