@@ -49,14 +49,15 @@ def plot_grid(
 ) -> Figure:  # fmt: skip
     """Points with intervals: a row for every value of the column `y`, in it one for every value of `within`.
 
-    value: the column shown, with value_lo and value_hi, or lo and hi. panel: a column whose values get a panel
-    each. lines: vertical lines by name, e.g. the reference's score. Shares are shown in per cent.
+    value: the column shown, with value_lo and value_hi, or lo and hi; its name is the label where it is not a
+    share, which is shown in per cent. panel: a column whose values get a panel each. lines: vertical lines by
+    name, e.g. the reference's score.
     """
     groups, inner = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[within]))
     panels = list(dict.fromkeys(table[panel])) if panel else [""]
     one = groups == inner
     rows = len(groups) * (1 if one else len(inner))
-    figure, axes = _figure(0.95 + 0.09 * rows + 0.16 * len(groups), len(panels), title)
+    figure, axes = _figure(0.95 + 0.09 * rows + 0.16 * len(groups), len(panels), title, value in _SHARE)
     look = looks(inner)
     for ax, name in zip(axes, panels, strict=True):
         part = table[table[panel] == name] if panel else table
@@ -73,8 +74,7 @@ def plot_grid(
         for edge in range(1, len(groups)):
             ax.axhline(edge - 0.5, color="#EEEEEE", linewidth=0.8, zorder=0)
         _tidy(ax, "x")
-    _foot(figure, axes, not one or bool(lines), _SHARE.get(value, value))
-    note_simulated(figure, table["constants"])
+    _foot(figure, axes, not one or bool(lines), _SHARE.get(value, value), table)
     return figure
 
 
@@ -83,8 +83,8 @@ def plot_curves(
 ) -> Figure:
     """Lines with intervals over a column of sizes (log scale), panels one below another.
 
-    labels: of the x and the y axis. A y label that ends in "%" takes shares as per cent; one that speaks of
-    tokens starts at 0, or has a log scale where figures lie far apart.
+    labels: of the x and the y axis. A y axis of tokens starts at 0, or has a log scale where figures lie far
+    apart; any other shows shares in per cent. Variants of a method ("fgo, 2 passes") are dashed.
     """
     panels, names = list(dict.fromkeys(table[panel])), list(dict.fromkeys(table[series]))
     figure, axes = plt.subplots(
@@ -95,7 +95,8 @@ def plot_curves(
         for at, label in enumerate(names):
             part = table[(table[panel] == name) & (table[series] == label)].sort_values(x)
             shift = (sizes[-1] / sizes[0]) ** (0.012 * (at - (len(names) - 1) / 2))
-            _line(ax, part, (x, value), shift, look[label] | {"label": label}, labels[1].endswith("%"))
+            drawn = look[label] | {"label": label, "linestyle": "--" if "," in label else "-"}
+            _line(ax, part, (x, value), shift, drawn, "tokens" not in labels[1])
         ax.set_xscale("log", base=2)
         ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
         ax.minorticks_off()
@@ -105,20 +106,22 @@ def plot_curves(
         _tidy(ax, "y")
     figure.supylabel(labels[1], fontsize=8)
     _title(figure, title)
-    _foot(figure, axes[:, 0], True, labels[0])
-    note_simulated(figure, table["constants"])
+    _foot(figure, axes[:, 0], True, labels[0], table)
     return figure
 
 
-def draw_windows(figure: Figure, windows: Sequence[int] = (8_000, 32_000, 128_000, 1_000_000)) -> Figure:
-    """Context windows, in tokens, as lines across every panel of a token figure (in thousands)."""
+def draw_windows(figure: Figure, windows: Sequence[int]) -> Figure:
+    """Context windows, in tokens, as lines across every panel of a token figure (in thousands), up to the next one."""
     for ax in figure.axes:
-        top = ax.get_ylim()[1]
-        for window in [w for w in windows if w / 1000 < 4 * top]:
+        top = ax.dataLim.intervaly[1]
+        above = [window for window in windows if window / 1000 > top][:1]
+        for window in [w for w in windows if w / 1000 <= top] + above:
             ax.axhline(window / 1000, color="#666666", linewidth=0.8, linestyle=":")
             name = f"{window // 1000}k window" if window < 1_000_000 else "1M window"
             ax.annotate(name, (0.01, window / 1000), xycoords=("axes fraction", "data"), fontsize=6.5,
                         color="#666666", va="bottom")  # fmt: skip
+        if above:
+            ax.set_ylim(top=1.25 * above[0] / 1000)
     return figure
 
 
@@ -146,14 +149,13 @@ def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
         ax.set_title(f"{kind} gate", fontsize=8)
         _tidy(ax, "both")
     figure.supylabel("the same on the test split, points", fontsize=8)
-    _foot(figure, axes, True, "candidate minus best child, gate split, points")
-    note_simulated(figure, decisions["constants"])
+    _foot(figure, axes, True, "candidate minus best child, gate split, points", decisions)
     return figure
 
 
-def _figure(height: float, panels: int, title: str) -> tuple[Figure, Sequence[Axes]]:
+def _figure(height: float, panels: int, title: str, sharex: bool = True) -> tuple[Figure, Sequence[Axes]]:
     figure, axes = plt.subplots(
-        1, panels, figsize=(WIDTH, height), sharey=True, sharex=True, squeeze=False, layout="constrained"
+        1, panels, figsize=(WIDTH, height), sharey=True, sharex=sharex, squeeze=False, layout="constrained"
     )
     _title(figure, title)
     return figure, axes[0]
@@ -161,7 +163,7 @@ def _figure(height: float, panels: int, title: str) -> tuple[Figure, Sequence[Ax
 
 def _title(figure: Figure, title: str) -> None:
     """A finding over the whole width; the figure grows by its lines."""
-    text = fill(title.replace(" %", "\u00a0%"), 52)
+    text = fill(title.replace(" %", "\u00a0%"), 48)
     if text:
         figure.set_figheight(figure.get_figheight() + 0.15 * text.count("\n"))
         figure.suptitle(text, fontsize=8, fontweight="bold", x=0.02, ha="left")
@@ -174,7 +176,7 @@ def _bounds(table: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray, np
 
 
 def _points(ax: Axes, table: pd.DataFrame, value: str, where: Sequence[float], look: Mapping) -> None:
-    middle, lo, hi = (100 * part for part in _bounds(table, value))
+    middle, lo, hi = (part * (100 if value in _SHARE else 1) for part in _bounds(table, value))
     gaps = [np.maximum(middle - lo, 0), np.maximum(hi - middle, 0)]
     ax.errorbar(middle, where, xerr=gaps, linestyle="", markersize=3.5, capsize=1.5, elinewidth=0.9, **look)
 
@@ -187,8 +189,8 @@ def _line(ax: Axes, table: pd.DataFrame, axes: tuple[str, str], shift: float, lo
     )
 
 
-def _foot(figure: Figure, axes: Sequence[Axes], shown: bool, label: str) -> None:
-    """Under the panels: the label they share, the legend, and room for the note on simulated results."""
+def _foot(figure: Figure, axes: Sequence[Axes], shown: bool, label: str, table: pd.DataFrame) -> None:
+    """Under the panels: the label they share, the legend, and the note on simulated results."""
     handles, labels = axes[0].get_legend_handles_labels()
     rows, columns = 0, 3 if max(map(len, labels), default=0) < 15 else 2
     if shown and handles:
@@ -196,6 +198,7 @@ def _foot(figure: Figure, axes: Sequence[Axes], shown: bool, label: str) -> None
     below = 0.3 + 0.15 * rows
     height = figure.get_figheight() + below
     figure.set_figheight(height)
+    note_simulated(figure, table["constants"])
     figure.get_layout_engine().set(rect=(0, below / height, 1, 1 - below / height))
     figure.text(0.5, (below - 0.02) / height, label, ha="center", va="top", fontsize=8)
     if rows:

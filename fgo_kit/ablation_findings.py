@@ -1,4 +1,4 @@
-"""What an ablation shows, worded from its numbers: main effects, optima, rankings, consistency over sizes.
+"""What an ablation shows, worded from its numbers: main effects, optima, rankings, gates.
 
 Sentences follow from intervals alone, so that they stay true when seeds, data or model change.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .ablations import differences, said
-from .report import _percent, score_matrix, summary
+from .report import _percent, score_matrix
 from .stats import RESAMPLES, Interval, mean_interval
 
 LEVEL = 0.95
@@ -33,7 +33,10 @@ def ranking(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
     parts = [f"highest mean: {best} ({100 * means[best]:.1f} %)"]
     for verdict, words in (("better", "better than"), ("worse", "worse than"), ("unclear", "not told from")):
         found = table[table["verdict"] == verdict]
-        named = [f"{row.method} ({_percent(row.difference, row.lo, row.hi, '+')})" for row in found.itertuples()]
+        named = [
+            row.method if verdict == "unclear" else f"{row.method} ({_percent(row.difference, row.lo, row.hi, '+')})"
+            for row in found.itertuples()
+        ]
         parts += [f"{words} {reference}: {', '.join(named)}"] if named else []
     return "; ".join(parts)
 
@@ -188,14 +191,20 @@ def extremes(table: pd.DataFrame, by: str, value: str, what: str) -> str:
     return f"{what}: most with {top} ({100 * means[top]:.0f} %), least with {low} ({100 * means[low]:.0f} %)"
 
 
-def token_line(table: pd.DataFrame, label: str, reference: str = "all_at_once") -> str:
-    """The token figures of one setting beside the reference, from a summary of one LLM's rows."""
+def token_line(
+    table: pd.DataFrame, label: str, reference: str = "all_at_once", names: tuple[str, str] | None = None
+) -> str:
+    """The token figures of one setting beside the reference, from a summary of one LLM's rows.
+
+    names: what to call the two, their labels by default.
+    """
     known = table.set_index("method")
     call, total, all_in = (
         100 * (known.loc[label, name] / known.loc[reference, name] - 1)
         for name in ("tokens_call_mean", "tokens_optimiser", "tokens_all_in")
     )
-    return f"{label} beside {reference}: a call {call:+.0f} %, all calls {total:+.0f} %, all in {all_in:+.0f} %"
+    one, other = names or (label, reference)
+    return f"{one} beside {other}: a call {call:+.0f} %, all calls {total:+.0f} %, all in {all_in:+.0f} %"
 
 
 def gate_lines(table: pd.DataFrame) -> str:
@@ -210,15 +219,36 @@ def gate_lines(table: pd.DataFrame) -> str:
         if np.isnan(row["right"]):
             lines.append(f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, not judged")
             continue
-        clear = "rightly more often than not" if row["right_lo"] > 0.5 else "wrongly more often than not"
-        clear = clear if row["right_lo"] > 0.5 or row["right_hi"] < 0.5 else "no better than a coin"
+        right, gate_gap, test_gap = (
+            _percent(row[name], row[f"{name}_lo"], row[f"{name}_hi"], sign)
+            for name, sign in (("right", ""), ("on_gate", "+"), ("on_test", "+"))
+        )
+        clear = "more often rightly than not" if row["right_lo"] > 0.5 else "not told from a coin"
+        clear = "more often wrongly than rightly" if row["right_hi"] < 0.5 else clear
         lines.append(
-            f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, {clear} "
-            f"({_percent(row['right'], row['right_lo'], row['right_hi'])} % were worse on the test split); those lost "
-            f"{_percent(row['on_gate'], row['on_gate_lo'], row['on_gate_hi'], '+')} points on the gate split and "
-            f"{_percent(row['on_test'], row['on_test_lo'], row['on_test_hi'], '+')} on the test split"
+            f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, {clear}: {right} % were worse "
+            f"on the test split, too; beside the best child they stood at {gate_gap} points on the gate split and "
+            f"{test_gap} on the test split"
         )
     return "\n".join(lines)
+
+
+def gate_title(table: pd.DataFrame) -> str:
+    """A `gate_table` as a figure's title: how many refusals of every kind of gate the test split bears out."""
+    refused = table[(table["candidates"] == "refused") & table["right"].notna()]
+    told = [f"{_percent(row.right, row.right_lo, row.right_hi)} % of the {row.gate} gate's refusals"
+            for row in refused.itertuples()]  # fmt: skip
+    return f"Right by the test split: {' and '.join(told)}" if told else "No refusal to judge"
+
+
+def change(default: Mapping, chosen: Mapping) -> str:
+    """What sets one combination apart from the default, in words.
+
+    >>> change({"gate": "none", "fan_in": 2}, {"gate": "hard", "fan_in": 2})
+    'hard gate'
+    """
+    apart = [said(name, value) for name, value in chosen.items() if default.get(name) != value]
+    return ", ".join(apart) or "default"
 
 
 def kept_title(table: pd.DataFrame, method: str) -> str:
@@ -228,97 +258,5 @@ def kept_title(table: pd.DataFrame, method: str) -> str:
         return ""
     rare, frequent = part.loc["1"], part.loc["4+"]
     apart = rare["hi"] < frequent["lo"] or frequent["hi"] < rare["lo"]
-    shares = f"{100 * rare['share']:.0f} % of rules of one task, {100 * frequent['share']:.0f} % of those of 4 or more"
-    return f"{method} keeps {shares}{'' if apart else ' (intervals overlap)'}"
-
-
-# -- sizes of the training set
-
-
-def by_size(rows: pd.DataFrame, reference: str = "base") -> pd.DataFrame:
-    """`report.summary` for every number of training tasks; gains are over `reference` at that size."""
-    sizes = sorted(set(rows["n_train"]))
-    return pd.concat([summary(rows[rows["n_train"] == size], reference) for size in sizes], ignore_index=True)
-
-
-def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo") -> pd.DataFrame:
-    """How even a method's gain over `reference` is over training-set sizes; one row an LLM and method.
-
-    worst: the smallest mean gain of any size; spread: the largest minus the smallest; mean: over sizes.
-    Intervals (95 %) come from one bootstrap that resamples seeds and tasks alike at all sizes; the smallest
-    of noisy means is biased downwards and the spread upwards, for all methods. worst_more, spread_more: the
-    method's figure minus that of `beside`, from the same draws.
-    """
-    table = []
-    for llm, part in rows.groupby("llm", sort=False):
-        gains = _gain_cubes(part, reference)
-        draws = {method: _drawn(cube) for method, cube in gains.items()}
-        for method, drawn in draws.items():
-            line = {"llm": llm, "method": method, "sizes": gains[method].shape[0]}
-            for name in ("mean", "worst", "spread"):
-                line |= _interval_of(name, drawn[name])
-                if name != "mean" and beside in draws and method != beside:
-                    line |= _interval_of(f"{name}_more", drawn[name] - draws[beside][name])
-            table.append(line)
-    return pd.DataFrame(table)
-
-
-def _gain_cubes(rows: pd.DataFrame, reference: str) -> dict[str, np.ndarray]:
-    """Gains as sizes x seeds x tasks for every method; all methods and sizes on the same seeds and tasks."""
-    parts = rows.groupby(["n_train", "method"], sort=False)
-    frames = {key: score_matrix(runs) for key, runs in parts}
-    seeds = sorted(set.intersection(*(set(frame.index) for frame in frames.values())))
-    tasks = sorted(set.intersection(*(set(frame.columns) for frame in frames.values())))
-    found = {key: frame.loc[seeds, tasks].to_numpy() for key, frame in frames.items()}
-    sizes = sorted({size for size, _ in found})
-    methods = [m for m in dict.fromkeys(rows["method"]) if m != reference and all((s, m) in found for s in sizes)]
-    return {m: np.stack([found[(s, m)] - found[(s, reference)] for s in sizes]) for m in methods}
-
-
-def _drawn(cube: np.ndarray) -> dict[str, np.ndarray]:
-    """mean, worst and spread over sizes: first as measured, then of every bootstrap draw."""
-    rng = np.random.default_rng(0)
-    means = [np.nanmean(cube, axis=(1, 2))]
-    for _ in range(RESAMPLES):
-        seeds = rng.integers(cube.shape[1], size=cube.shape[1])
-        tasks = rng.integers(cube.shape[2], size=cube.shape[2])
-        means.append(np.nanmean(cube[:, seeds][:, :, tasks], axis=(1, 2)))
-    of_size = np.array(means)
-    return {"mean": of_size.mean(axis=1), "worst": of_size.min(axis=1), "spread": np.ptp(of_size, axis=1)}
-
-
-def _interval_of(name: str, drawn: np.ndarray) -> dict[str, float]:
-    lo, hi = np.nanpercentile(drawn[1:], [2.5, 97.5])
-    return {name: float(drawn[0]), f"{name}_lo": float(lo), f"{name}_hi": float(hi)}
-
-
-def consistency_lines(table: pd.DataFrame, beside: str = "fgo") -> str:
-    """What a `consistency` table says of `beside`: a line an LLM."""
-    lines = []
-    for llm, part in table.groupby("llm", sort=False):
-        own = part[part["method"] == beside].iloc[0]
-        others = part[part["method"] != beside]
-        evenest, safest = part.loc[part["spread"].idxmin(), "method"], part.loc[part["worst"].idxmax(), "method"]
-        more_even = list(others.loc[others["spread_more_hi"] < 0, "method"])
-        less_even = list(others.loc[others["spread_more_lo"] > 0, "method"])
-        safer = list(others.loc[others["worst_more_lo"] > 0, "method"])
-        lines.append(
-            f"{llm}: smallest spread {evenest}, best worst size {safest}; {beside}: spread "
-            f"{_percent(own['spread'], own['spread_lo'], own['spread_hi'])}, worst size "
-            f"{_percent(own['worst'], own['worst_lo'], own['worst_hi'], '+')}; more even than {beside} beyond noise: "
-            f"{', '.join(more_even) or 'none'}; less even: {', '.join(less_even) or 'none'}; "
-            f"better at their worst size: {', '.join(safer) or 'none'}"
-        )
-    return "\n".join(lines)
-
-
-def size_lines(table: pd.DataFrame, method: str = "fgo") -> str:
-    """At which sizes `method` gains over the reference of a `by_size` table, and who has the highest mean where."""
-    lines = []
-    for llm, part in table.groupby("llm", sort=False):
-        own = part[part["method"] == method]
-        clear = [str(n) for n in own.loc[own["gain_lo"] > 0, "n_train"]]
-        best = part.loc[part.groupby("n_train")["score"].idxmax()]
-        tops = ", ".join(f"{row.n_train}: {row.method}" for row in best.itertuples())
-        lines.append(f"{llm}: {method} gains beyond noise at {', '.join(clear) or 'no size'}; highest mean at {tops}")
-    return "\n".join(lines)
+    shares = [f"{100 * row['share']:.0f} % of {row['rules']:.0f} rules of" for row in (rare, frequent)]
+    return f"{method} keeps {shares[0]} one task, {shares[1]} 4 or more{'' if apart else ' (not told apart)'}"

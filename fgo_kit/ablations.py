@@ -218,7 +218,7 @@ def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[
     """Mean with a 95 % bootstrap interval that resamples seeds: values of one seed stay together.
 
     weights: how much each value counts, e.g. rules written where values are shares kept. NaN values are
-    left out; without any left, all is NaN.
+    left out; without any left, all is NaN, and the interval is with values of fewer than two seeds.
     """
     frame = pd.DataFrame({"v": np.asarray(values, float), "s": np.asarray(seeds), "w": 1.0})
     frame = frame.assign(w=1.0 if weights is None else np.asarray(weights, float)).dropna()
@@ -227,10 +227,13 @@ def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[
         return NAN
     frame["v"] *= frame["w"]
     sums = frame.groupby("s")[["v", "w"]].sum().to_numpy()
+    mean = float(sums[:, 0].sum() / sums[:, 1].sum())
+    if len(sums) < 2:
+        return Interval(mean, float("nan"), float("nan"))
     chosen = np.random.default_rng(0).integers(len(sums), size=(RESAMPLES, len(sums)))
     draws = sums[chosen].sum(axis=1)
     lo, hi = np.percentile(draws[:, 0] / draws[:, 1], [2.5, 97.5])
-    return Interval(float(sums[:, 0].sum() / sums[:, 1].sum()), float(lo), float(hi))
+    return Interval(mean, float(lo), float(hi))
 
 
 def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score") -> pd.DataFrame:
@@ -258,7 +261,7 @@ def token_table(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFram
 
 
 def kept_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row an LLM, method and class of support: rules written a run, and the share that is kept.
+    """One row an LLM, method and class of support: rules that subsets wrote, in all runs, and the share kept.
 
     share, lo, hi: of all rules of that class that subsets wrote, pooled over runs, with a bootstrap
     interval over seeds. Classes nobody wrote a rule of are left out.
@@ -269,10 +272,10 @@ def kept_table(rows: pd.DataFrame) -> pd.DataFrame:
             written, kept = np.array([counts[name] for counts in runs["kept_by_support"]], float).T
             share = over_seeds(kept / np.where(written, written, np.nan), runs["seed"], written)
             if written.any():
-                line = {"llm": llm, "method": method, "support": name, "written": float(written.mean())}
+                line = {"llm": llm, "method": method, "support": name, "rules": int(written.sum())}
                 line |= {"share": share.value, "lo": share.lo, "hi": share.hi}
                 table.append(line | {"constants": runs["constants"].iloc[0]})
-    return pd.DataFrame(table, columns=["llm", "method", "support", "written", "share", "lo", "hi", "constants"])
+    return pd.DataFrame(table, columns=["llm", "method", "support", "rules", "share", "lo", "hi", "constants"])
 
 
 def gate_rows(rows: pd.DataFrame) -> pd.DataFrame:
