@@ -31,13 +31,13 @@ class Part:
 PARTS = {
     "fast": (
         Part("00_quickstart", 18, 64), Part("01_main_results", 18, 64), Part("01_main_results", 10, 8, "ALFWorld-gen"),
-        Part("01_main_results", 10, 8, "GAIA-like"), Part("02_division_strategies", 75, 64),
+        Part("01_main_results", 15, 24, "GAIA-like"), Part("02_division_strategies", 75, 64),
         Part("03_merge_ablations", 87, 64), Part("04_dataset_size", 84, 30), Part("05_token_reduction", 26, 64),
         Part("06_step_through_merges", 2, 64), Part("07_explore_trajectories", 4, 64),
     ),
     "full": (
         Part("00_quickstart", 18, 64), Part("01_main_results", 180, 256),
-        Part("01_main_results", 25, 128, "ALFWorld-gen"), Part("01_main_results", 25, 128, "GAIA-like"),
+        Part("01_main_results", 25, 128, "ALFWorld-gen"), Part("01_main_results", 50, 256, "GAIA-like"),
         Part("02_division_strategies", 410, 256), Part("02_division_strategies", 24, 32, "ALFWorld-gen"),
         Part("02_division_strategies", 24, 32, "GAIA-like"), Part("03_merge_ablations", 770, 128),
         Part("03_merge_ablations", 24, 32, "ALFWorld-gen"), Part("03_merge_ablations", 24, 32, "GAIA-like"),

@@ -44,8 +44,8 @@ VARIANTS: dict[str, dict] = {
 class Preset:
     """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100.
 
-    n_games, game_subsets, game_seeds and every (one test task in so many) are for the sets whose tasks are
-    played turn by turn, at dozens of calls a task.
+    games and questions (training tasks, subsets), every (one test task in so many) and game_seeds are for the
+    sets whose tasks are played turn by turn.
     """
 
     n_train: int
@@ -54,8 +54,8 @@ class Preset:
     profiles: tuple[str, ...]
     sources: tuple[str, ...] = ()
     folds: int = 5
-    n_games: int = 128
-    game_subsets: int = 8
+    games: tuple[int, int] = (128, 8)
+    questions: tuple[int, int] = (256, 16)
     game_seeds: tuple[int, ...] = ()
     every: int = 1
 
@@ -64,7 +64,7 @@ _HEADLINE = tuple(range(100, 110))
 PRESETS = {
     "fast": Preset(
         64, _HEADLINE[:3], (0,), ("small", "null"), folds=2,
-        n_games=8, game_subsets=2, game_seeds=_HEADLINE[:2], every=12,
+        games=(8, 2), questions=(24, 3), game_seeds=_HEADLINE[:2], every=12,
     ),
     "full": Preset(
         256, _HEADLINE, (0, 1, 2), ("small", "large", "frontier", "null"),

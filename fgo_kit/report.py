@@ -171,11 +171,11 @@ def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086))
     tasks = int(reference["tasks"].max())
     line = (
         f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): "
-        f"{', '.join(_needed(effect, rate) for effect in effects)}. On {tasks} tasks they show gains from "
-        f"{_points(detectable_effect(tasks, rate) if rate < 1 else np.nan)} on"
+        f"{', '.join(_needed(effect, rate) for effect in effects)}. On {tasks} tasks they show "
+        f"{_gains(detectable_effect(tasks, rate) if rate < 1 else np.nan)}"
     )
     paired = [detectable_difference(Interval(*row)) for row in fgo[["gain", "gain_lo", "gain_hi"]].dropna().to_numpy()]
-    return f"{line}; the pairs of all seeds, as here, from {_points(max(paired))} on." if paired else f"{line}."
+    return f"{line}; the pairs of all seeds, as here, {_gains(max(paired))}." if paired else f"{line}."
 
 
 def _needed(effect: float, rate: float) -> str:
@@ -183,8 +183,8 @@ def _needed(effect: float, rate: float) -> str:
     return f"+{100 * effect:.1f} points: {needed}"
 
 
-def _points(effect: float) -> str:
-    return "no number of points" if np.isnan(effect) else f"{100 * effect:.1f} points"
+def _gains(effect: float) -> str:
+    return "no gain that is left" if np.isnan(effect) else f"gains from {100 * effect:.1f} points on"
 
 
 def holm_line(table: pd.DataFrame, level: float = 0.05) -> str:

@@ -30,12 +30,17 @@ def try_load(name: str, **options) -> tuple[Benchmark | None, str]:
         return None, str(error)
 
 
-def interactive(name: str, chosen: Preset) -> tuple[Benchmark | None, str, dict]:
-    """A set whose tasks are played turn by turn, at the size of a preset: (benchmark, reason, choices of `run`)."""
-    bench, reason = try_load(name, n_train=chosen.n_games)
+def interactive(name: str, chosen: Preset) -> tuple[Benchmark | None, str, tuple[int, ...], dict]:
+    """A set whose tasks are played turn by turn, at the size of a preset: (benchmark, reason, seeds, choices of `run`).
+
+    A game takes seconds, a question milliseconds: questions have more training tasks and all seeds.
+    """
+    games = name == "alfworld"
+    n_train, n_subsets = chosen.games if games else chosen.questions
+    bench, reason = try_load(name, n_train=n_train)
     if bench is not None and chosen.every > 1:
         bench = replace(bench, test=bench.test[1 :: chosen.every])
-    return bench, reason, {"n_subsets": chosen.game_subsets}
+    return bench, reason, chosen.game_seeds if games else chosen.seeds, {"n_subsets": n_subsets}
 
 
 def not_run(name: str, methods: Iterable[str], reason: str) -> pd.DataFrame:

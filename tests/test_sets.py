@@ -18,6 +18,7 @@ def test_what_cannot_be_loaded_comes_with_its_reason(monkeypatch):
     monkeypatch.setattr(alfworld_engine, "missing", lambda: "no compiler")
     assert sets.try_load("alfworld") == (None, "no compiler")
     assert sets.interactive("alfworld", fgo.preset("fast"))[:2] == (None, "no compiler")
+    assert sets.interactive("alfworld", fgo.preset("full"))[2:] == (fgo.preset("full").game_seeds, {"n_subsets": 8})
     table = sets.not_run("alfworld", ["base", "fgo"], "no compiler")
     assert table["status"].tolist() == ["not run: no compiler"] * 2 and set(table["benchmark"]) == {"ALFWorld-gen"}
 
@@ -74,8 +75,9 @@ def test_the_power_line_by_hand():
     table = measured().assign(score=[0.8, 0.83], tasks=134)
     line = power_line(table)
     assert "+1.6 points: 9,509" in line and "On 134 tasks they show gains from 11.7 points on" in line
-    assert "of all seeds, as here, from 2.9 points on" in line  # half of [1, 5] by 1 + .84 / 1.96
+    assert "of all seeds, as here, gains from 2.9 points on" in line  # half of [1, 5] by 1 + .84 / 1.96
     assert "+8.6 points: impossible, it would exceed 100 %" in power_line(table.assign(score=0.95))
+    assert "On 5 tasks they show no gain that is left" in power_line(table.assign(score=0.95, tasks=5))
     assert power_line(table[table["method"] == "fgo"]).startswith("No run of the reference")
 
 
