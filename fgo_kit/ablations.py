@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from .calllog import CallLog, Place
 from .llm import LLM
@@ -20,7 +21,7 @@ from .records import MergeNode, Module, Rule
 from .report import REFERENCE, _percent, score_matrix, summary
 from .rollout import Benchmark, Context, Settings, rollouts
 from .run import Run
-from .stats import RESAMPLES, Interval, paired_difference
+from .stats import Interval, paired_difference
 
 SUPPORT = ("1", "2-3", "4+", "unknown")
 """Classes of rules by the number of training tasks said to speak for them; unknown after a rewrite."""
@@ -215,25 +216,29 @@ def ablation(rows: pd.DataFrame, variants: Mapping[str, dict], reference: str = 
 
 
 def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[float] | None = None) -> Interval:
-    """Mean with a 95 % bootstrap interval that resamples seeds: values of one seed stay together.
+    """Mean with a 95 % interval over seeds: values of one seed stay together, as they share their luck.
 
-    weights: how much each value counts, e.g. rules written where values are shares kept. NaN values are
-    left out; without any left, all is NaN, and the interval is with values of fewer than two seeds.
+    Student's t for the ratio of seed totals (Cochran 1977, 6.3). weights: how much each value counts, e.g. rules
+    written where values are shares kept. NaN values are left out; without any left, all is NaN, and the
+    interval is with values of fewer than two seeds. Values within [0, 1] have an interval within it.
+
+    >>> over_seeds([0.5, 0.5, 1.0, 0.0], [1, 1, 2, 2]).value
+    0.5
     """
     frame = pd.DataFrame({"v": np.asarray(values, float), "s": np.asarray(seeds), "w": 1.0})
     frame = frame.assign(w=1.0 if weights is None else np.asarray(weights, float)).dropna()
     frame = frame[frame["w"] > 0]
     if frame.empty:
         return NAN
-    frame["v"] *= frame["w"]
-    sums = frame.groupby("s")[["v", "w"]].sum().to_numpy()
-    mean = float(sums[:, 0].sum() / sums[:, 1].sum())
-    if len(sums) < 2:
+    sums = frame.assign(v=frame["v"] * frame["w"]).groupby("s")[["v", "w"]].sum().to_numpy()
+    total, n = sums[:, 1].sum(), len(sums)
+    mean = float(sums[:, 0].sum() / total)
+    if n < 2:
         return Interval(mean, float("nan"), float("nan"))
-    chosen = np.random.default_rng(0).integers(len(sums), size=(RESAMPLES, len(sums)))
-    draws = sums[chosen].sum(axis=1)
-    lo, hi = np.percentile(draws[:, 0] / draws[:, 1], [2.5, 97.5])
-    return Interval(mean, float(lo), float(hi))
+    rest = sums[:, 0] - mean * sums[:, 1]
+    half = float(stdtrit(n - 1, 0.975) * np.sqrt(n / (n - 1) * (rest**2).sum()) / total)
+    bounds = (0.0, 1.0) if frame["v"].between(0, 1).all() else (-np.inf, np.inf)
+    return Interval(mean, *np.clip([mean - half, mean + half], *bounds).tolist())
 
 
 def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score") -> pd.DataFrame:
@@ -263,7 +268,7 @@ def token_table(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFram
 def kept_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row an LLM, method and class of support: rules that subsets wrote, in all runs, and the share kept.
 
-    share, lo, hi: of all rules of that class that subsets wrote, pooled over runs, with a bootstrap
+    share, lo, hi: of all rules of that class that subsets wrote, pooled over runs, with its
     interval over seeds. Classes nobody wrote a rule of are left out.
     """
     table = []

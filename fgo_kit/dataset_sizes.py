@@ -7,7 +7,7 @@ import pandas as pd
 
 from .ablations import over_seeds
 from .report import _percent, score_matrix, summary
-from .stats import RESAMPLES
+from .stats import RESAMPLES, paired_difference
 
 WINDOWS = (8_000, 32_000, 128_000, 1_000_000)
 """Context windows, in tokens, that prompts are set beside."""
@@ -23,8 +23,8 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
     """How even a method's gain over `reference` is over training-set sizes; one row an LLM and method.
 
     worst: the smallest mean gain of any size; spread: the largest minus the smallest; mean: over sizes.
-    Intervals (95 %) come from one bootstrap that resamples seeds and tasks alike at all sizes; the smallest
-    of noisy means is biased downwards and the spread upwards, for all methods. worst_more, spread_more: the
+    Intervals (95 %, approximate) come from one bootstrap that resamples seeds and tasks alike at all sizes; the
+    smallest of noisy means is biased downwards and the spread upwards, for all methods. worst_more, spread_more: the
     method's figure minus that of `beside`, from the same draws.
     """
     table = []
@@ -55,14 +55,20 @@ def _gain_cubes(rows: pd.DataFrame, reference: str) -> dict[str, np.ndarray]:
 
 
 def _drawn(cube: np.ndarray) -> dict[str, np.ndarray]:
-    """mean, worst and spread over sizes: first as measured, then of every bootstrap draw."""
-    rng = np.random.default_rng(0)
-    means = [np.nanmean(cube, axis=(1, 2))]
-    for _ in range(RESAMPLES):
-        seeds = rng.integers(cube.shape[1], size=cube.shape[1])
-        tasks = rng.integers(cube.shape[2], size=cube.shape[2])
-        means.append(np.nanmean(cube[:, seeds][:, :, tasks], axis=(1, 2)))
-    of_size = np.array(means)
+    """mean, worst and spread over sizes: first as measured, then of every bootstrap draw.
+
+    The draws are stretched about the measured means as those of `stats.mean_interval` are, by one factor.
+    """
+    rng, (_, seeds, tasks) = np.random.default_rng(0), cube.shape
+    of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES).astype(float)
+    of_task = rng.multinomial(tasks, np.full(tasks, 1 / tasks), RESAMPLES).astype(float)
+    known, filled = np.isfinite(cube), np.nan_to_num(cube)
+    total, cells = (((of_seed @ part) * of_task).sum(axis=2) for part in (filled, known.astype(float)))
+    measured, draws = np.nanmean(cube, axis=(1, 2)), (total / cells).T
+    mean = paired_difference([np.nanmean(cube, axis=0)], [np.zeros((seeds, tasks))], np.random.default_rng(0))
+    width = np.ptp(np.percentile(draws.mean(axis=1), [2.5, 97.5]))
+    stretch = (mean.hi - mean.lo) / width if width > 0 else 1.0
+    of_size = np.vstack([measured, measured + stretch * (draws - measured)])
     return {"mean": of_size.mean(axis=1), "worst": of_size.min(axis=1), "spread": np.ptp(of_size, axis=1)}
 
 
