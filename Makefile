@@ -102,7 +102,7 @@ reproduce: $(STAMP) engine  ## run every notebook and write the figures (PRESET=
 
 notebooks: $(STAMP)  ## run the notebooks in place, so that they are committed with fresh outputs
 	@FGO_HEADLESS=1 $(RUN) -m nbconvert --to notebook --execute --inplace \
-	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 lint: $(STAMP)  ## check the style of code and notebooks
 	$(PY) -m ruff check .

@@ -30,7 +30,7 @@ __all__ = [
     "read_trajectories", "report", "run", "strategies",
 ]  # fmt: skip
 
-BENCHMARKS = ("alfworld", "logisticsqa")
+BENCHMARKS = ("alfworld", "gaia", "logisticsqa")
 LAZY = {
     "report": ".report",  # matplotlib takes a second to import
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
@@ -59,7 +59,7 @@ def load_benchmark(
 ) -> Benchmark:
     """A benchmark with its three disjoint splits.
 
-    name: "logisticsqa" or "alfworld". path: your own copy of the data; without it the shipped, generated
+    name: "logisticsqa", "alfworld" or "gaia". path: your own copy of the data; without it the shipped, generated
     set. n_train takes so many training tasks, a larger number always including a smaller one's. The split
     seed has nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1,
     fold=0, test_split="valid_seen".

@@ -60,7 +60,8 @@ class LLM(Protocol):
 
     name: the spec it was loaded by, e.g. "openai:gpt-4o-mini". params: everything beside the messages
     that changes the answer. max_completion: upper bound of completion tokens of one call.
-    counter: how `count` counts before a call ("estimate", "tiktoken o200k_base").
+    counter: how `count` counts before a call ("estimate", "tiktoken o200k_base"). One with `native_tools` is
+    given the tools of a benchmark and answers with tool calls; without that it writes calls as text.
     """
 
     name: str
@@ -138,6 +139,7 @@ def load_llm(spec: str, base_url: str | None = None, api_key: str | None = None,
     base_url: an OpenAI- or Anthropic-compatible server; on this machine it needs no key.
     api_key: by default from OPENAI_API_KEY or ANTHROPIC_API_KEY; it appears in no log and no error.
     params: temperature, max_completion, context_window, timeout (seconds; openai and anthropic);
+    native_tools=False for a server without tool calls of its own, which are then written as text;
     source, the spec of the LLM to replay where a log holds several (replay).
     Raises ValueError for an unknown spec or parameter, AuthError without a key.
     """
@@ -156,7 +158,7 @@ def load_llm(spec: str, base_url: str | None = None, api_key: str | None = None,
         return ReplayLLM(model, **params)
     from . import providers
 
-    _allow(spec, params, ("temperature", "max_completion", "context_window", "timeout"))
+    _allow(spec, params, ("temperature", "max_completion", "context_window", "timeout", "native_tools"))
     variable = f"{provider.upper()}_API_KEY"
     base_url = base_url or os.environ.get(f"{provider.upper()}_BASE_URL") or None
     key = api_key or _key_for(base_url, variable)

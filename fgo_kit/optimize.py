@@ -231,20 +231,40 @@ def _check_ids(module: Module, proposal: Proposal, task_ids: Sequence[str]) -> N
 def rewritten(module: Module, text: str, prefix: str, origin: str) -> Module:
     """Rewrite mode: every line of the answer's module section becomes a rule of unknown lineage.
 
-    A line that stands word for word in the old module is still its rule; nothing else is known.
+    A line that stands word for word in the old module is still its rule; nothing else is known. Lines below a
+    component's name and a colon are rules of that component, lines before any are the first one's.
     """
     found = re.search(r"<module>\s*(.*?)\s*</module>", text, re.DOTALL)
     if not found:
         raise ValueError("the answer holds no <module> ... </module> section")
-    first, *others = module.components
-    known = {rule.text: rule for rule in first.rules}
-    lines = [re.sub(r"^\s*(?:[-*•]|\d+[.)]|\[[\w.-]+\])\s*", "", line).strip() for line in found[1].splitlines()]
-    lines = [re.sub(r"\s*\(support \d+[^)]*\)$", "", line) for line in lines]
-    written = [line[:RULE_LIMIT] for line in dict.fromkeys(lines) if len(line) >= 3]
-    rules = tuple(
-        known.get(line) or Rule(f"{prefix}.{number}", line, (), (), f"rewrite {origin}")
-        for number, line in enumerate(written, 1)
-    )
-    if first.rules and not rules:
+    written = _lines_by_component(module, found[1])
+    known = {rule.text: rule for rule in module.rules}
+    numbers = {line: number for number, line in enumerate((one for part in written.values() for one in part), 1)}
+    rules = {
+        name: tuple(
+            known.get(line) or Rule(f"{prefix}.{numbers[line]}", line, (), (), f"rewrite {origin}") for line in lines
+        )
+        for name, lines in written.items()
+    }
+    if module.rules and not any(rules.values()):
         raise ValueError("the rewritten module is empty")
-    return Module((replace(first, rules=rules), *others))
+    return module.with_rules(rules)
+
+
+def _lines_by_component(module: Module, text: str) -> dict[str, list[str]]:
+    """The rules of a rewritten module as plain lines, each line once, by the component they stand under."""
+    names = [component.name for component in module.components]
+    headings = {component.name: " ".join(component.preamble.split()) for component in module.components}
+    found: dict[str, list[str]] = {name: [] for name in names}
+    home, seen = names[0], set()
+    for raw in text.splitlines():
+        heading = re.match(r"[\W_]*(\w+?)[\W_]*:\s*(.*?)[\s*]*$", raw) if len(names) > 1 else None
+        if heading and heading[1] in names and (not heading[2] or headings[heading[1]].startswith(heading[2])):
+            home = heading[1]
+            continue
+        line = re.sub(r"^\s*(?:[-*•]|\d+[.)]|\[[\w.-]+\])\s*", "", raw).strip()
+        line = re.sub(r"\s*\(support \d+[^)]*\)$", "", line)[:RULE_LIMIT]
+        if len(line) >= 3 and line not in seen and line not in headings.values():
+            seen.add(line)
+            found[home].append(line)
+    return found

@@ -30,6 +30,7 @@ from .llm import (
     is_local,
 )  # fmt: skip
 from .tokens import count_messages, encoding_for
+from .toolcalls import Called, paired
 
 CONTEXT_WINDOW = 128_000  # tokens, for models whose window nobody here knows
 MAX_COMPLETION = 4096
@@ -57,6 +58,7 @@ class _Remote:
     def __init__(
         self, model: str, *, api_key: str, base_url: str | None = None, temperature: float | None = None,
         max_completion: int = MAX_COMPLETION, context_window: int | None = None, timeout: float = TIMEOUT,
+        native_tools: bool = True,
     ):  # fmt: skip
         self.model = model
         self.name = f"{self.provider}:{model}"
@@ -66,6 +68,9 @@ class _Remote:
             self.params["temperature"] = temperature
         if base_url:
             self.params["base_url"] = base_url
+        self.native_tools = native_tools
+        if not native_tools:
+            self.params["native_tools"] = False
         self.context_window = context_window or _known_window(self.provider, model) or CONTEXT_WINDOW
         self.counter, self._count = encoding_for(model)
         self._key = api_key
@@ -136,10 +141,11 @@ class OpenAILLM(_Remote):
             options["temperature"] = self.params["temperature"]
         if tools:
             options["tools"] = [{"type": "function", "function": dict(tool)} for tool in tools]
+        chat = _openai_chat(messages) if tools else list(messages)
         if schema:
             named = {"name": _schema_name(schema), "schema": schema, "strict": _is_strict(schema)}
             options["response_format"] = {"type": "json_schema", "json_schema": named}
-        answer = self._client.chat.completions.create(model=self.model, messages=list(messages), **options)
+        answer = self._client.chat.completions.create(model=self.model, messages=chat, **options)
         choice = answer.choices[0]
         calls = tuple(
             ToolCall(call.id, call.function.name, _clean(call.function.arguments))
@@ -195,6 +201,7 @@ class AnthropicLLM(_Remote):
         if is_local(self.params.get("base_url", "")):
             options["extra_headers"] = {"x-sample": str(sample)}  # our loopback server's stand-in for a seed
         chat = [m for m in messages if m["role"] != "system"]
+        chat = _anthropic_chat(chat) if tools else chat
         answer = self._client.messages.create(
             model=self.model, max_tokens=self.max_completion, messages=chat, **options
         )
@@ -217,6 +224,40 @@ class AnthropicLLM(_Remote):
         prompt = int(usage.input_tokens) + read + (usage.cache_creation_input_tokens or 0)
         thought = usage.output_tokens_details.thinking_tokens if usage.output_tokens_details else 0
         return Usage(prompt, int(usage.output_tokens), read, thought or 0)
+
+
+def _openai_chat(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """A dialogue with its calls written out as text -> OpenAI's tool calls and tool messages."""
+    chat: list[dict[str, Any]] = []
+    for part in paired(messages):
+        if not isinstance(part, Called):
+            chat.append(part)
+            continue
+        called = {"name": part.call.name, "arguments": part.call.arguments}
+        calls = [{"id": part.call.id, "type": "function", "function": called}]
+        chat.append({"role": "assistant", "content": part.words or None, "tool_calls": calls})
+        chat.append({"role": "tool", "tool_call_id": part.call.id, "content": part.result})
+    return chat
+
+
+def _anthropic_chat(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The same -> Anthropic's tool_use and tool_result blocks."""
+    chat: list[dict[str, Any]] = []
+    for part in paired(messages):
+        if not isinstance(part, Called):
+            chat.append(part)
+            continue
+        arguments, call = json.loads(part.call.arguments), part.call
+        words: list[dict[str, Any]] = [{"type": "text", "text": part.words}] if part.words else []
+        use = {"type": "tool_use", "id": call.id, "name": call.name, "input": _object(arguments)}
+        result = {"type": "tool_result", "tool_use_id": call.id, "content": part.result, "is_error": part.failed}
+        chat.append({"role": "assistant", "content": [*words, use]})
+        chat.append({"role": "user", "content": [result]})
+    return chat
+
+
+def _object(arguments: Any) -> dict:
+    return arguments if isinstance(arguments, dict) else {"arguments": arguments}
 
 
 def _translate(error: Exception, name: str) -> FGOError:

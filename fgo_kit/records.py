@@ -18,6 +18,9 @@ from pydantic import TypeAdapter
 
 _UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 
+NOT_SHOWN = "(private, not shown)"
+"""Stands in everything shown for what must not be passed on: a task whose meta data has private: "yes"."""
+
 _WRAPPED = "text-align:left;overflow-wrap:anywhere"
 
 
@@ -29,6 +32,11 @@ class Task:
     text: str
     answer: str = ""
     meta: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        hidden = self.meta.get("private") == "yes"
+        text, answer = (NOT_SHOWN, NOT_SHOWN) if hidden else (self.text, self.answer)
+        return f"Task(id={self.id!r}, text={text!r}, answer={answer!r}, meta={self.meta!r})"
 
 
 @dataclass(frozen=True)
@@ -62,19 +70,27 @@ class Trajectory:
 
     def __repr__(self) -> str:
         said = f"score {self.score:g}" if self.ok else brief(self.status)
-        answer = brief(self.answer)
+        answer = brief(concealed(self).answer)
         return f"Trajectory of {brief(self.task_id)}: answer {answer!r}, {said}, {len(self.steps)} steps"
 
     def _repr_html_(self) -> str:
+        shown = concealed(self)
         steps = "".join(
             folded(f"step {number}: {_bdi(brief(step.action))}", pre(step.observation) + pre(step.action))
-            for number, step in enumerate(self.steps, 1)
+            for number, step in enumerate(shown.steps, 1)
         )
         said = f"score {self.score:g}" if self.ok else _bdi(brief(self.status))
         info = "".join(f"; {_bdi(name)}: {_bdi(value)}" for name, value in self.info.items())
         cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
-        answer = f"answer <code>{_bdi(self.answer)}</code>"
+        answer = f"answer <code>{_bdi(shown.answer)}</code>"
         return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {said}{cited}{info}</p>{steps}"
+
+
+def concealed(trajectory: Trajectory) -> Trajectory:
+    """A trajectory as it may be shown: of a private task without what was read and written."""
+    if trajectory.info.get("private") != "yes":
+        return trajectory
+    return replace(trajectory, steps=(Step(NOT_SHOWN, NOT_SHOWN),) * len(trajectory.steps), answer=NOT_SHOWN)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from .calllog import CallLog, asked
 from .llm import ContextOverflow, Message, Reply, UnseenCall, as_reply
 from .tokens import count_messages, encoding_for
+
+PROVIDERS = ("openai", "anthropic")  # they have tool calls of their own, unless told otherwise
 
 
 class ReplayLLM:
@@ -25,6 +28,8 @@ class ReplayLLM:
         self.name = f"replay:{path}"
         self.params: dict[str, Any] = {"source": known["llm"], "source_params": known["params"]}
         self.simulated = bool(known["simulated"])
+        provider = known["llm"].partition(":")[0]
+        self.native_tools = provider in PROVIDERS and json.loads(known["params"]).get("native_tools", True)
         self.context_window, self.max_completion = known["context_window"], known["max_completion"]
         self._hash = known["hash"]
         exact = known["counter"].startswith("tiktoken")

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from . import prompts
+from . import prompts, toolcalls
 from .llm import BadRequest, ContextOverflow, FGOError
 from .meter import Meter, Place
 from .records import Feedback, Module, Step, Task, Trajectory
@@ -23,7 +23,8 @@ class EnvironmentFailed(FGOError):
 
 
 class Environment(Protocol):
-    """One task being played. One that has an `info: dict[str, str]` leaves it in the trajectory.
+    """One task being played. One that has an `info: dict[str, str]` leaves it in the trajectory; the `answer`
+    of one with tools, whose actions are whole replies, is what counts at the end.
 
     Raises EnvironmentFailed where it is this task that cannot be played; any other error ends the run.
     """
@@ -38,7 +39,11 @@ class Environment(Protocol):
 
 
 class Benchmark(Protocol):
-    """Tasks in three disjoint splits, how to play one, and how to score it."""
+    """Tasks in three disjoint splits, how to play one, and how to score it.
+
+    tools: {"name", "description", "parameters"} each; empty for a benchmark whose actions are plain answers. One
+    may have a `history_limit` in place of HISTORY_LIMIT.
+    """
 
     name: str
     fingerprint: str
@@ -105,7 +110,9 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
     wrong answer."""
     cite = ctx.settings.counts or ctx.settings.audit > 0
     known = {rule.id for rule in module.rules}
-    system, chat, steps, cited, left_out = prompts.act(module, cite), [], [], [], 0
+    tools = ctx.bench.tools
+    native = tools if getattr(ctx.meter.llm, "native_tools", False) else ()
+    system, chat, steps, cited, left_out = prompts.act(module, cite, tools), [], [], [], 0
     try:
         with closing(ctx.bench.start(task)) as environment:
             observation, done, answer = environment.observe(), False, ""
@@ -113,13 +120,14 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
                 chat.append({"role": "user", "content": observation})
                 left_out = _left_out(ctx, chat, left_out)
                 messages = [system, *prompts.shortened(chat, left_out)]
-                reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)))
-                answer, used = prompts.parse_action(reply.text)
+                reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)), tools=native)
+                said = toolcalls.reply_text(reply)
+                answer, used = prompts.parse_action(said)
                 cited += [rule_id for rule_id in used if rule_id in known]
-                steps.append(Step(observation, reply.text))
-                chat.append({"role": "assistant", "content": reply.text})
-                observation, done = environment.step(answer)
-            info = dict(getattr(environment, "info", {}))
+                steps.append(Step(observation, said))
+                chat.append({"role": "assistant", "content": said or "(empty)"})
+                observation, done = environment.step(said if tools else answer)
+            info, answer = dict(getattr(environment, "info", {})), getattr(environment, "answer", answer)
     except (BadRequest, ContextOverflow, EnvironmentFailed) as error:
         return Trajectory(task.id, tuple(steps), "", status=f"{type(error).__name__}: {error}")
     info |= {"turns left out": str(left_out)} if left_out else {}
@@ -131,9 +139,10 @@ def _left_out(ctx: Context, chat: list[dict[str, str]], left_out: int) -> int:
     """How many of the oldest turns are not shown. A quarter of the limit is freed at once, so that the
     prompt keeps its beginning, which providers cache, for many turns."""
     count, turns = ctx.meter.llm.count, len(chat) // 2
-    if turns <= 1 or count(prompts.shortened(chat, left_out)) <= HISTORY_LIMIT:
+    limit = getattr(ctx.bench, "history_limit", HISTORY_LIMIT)
+    if turns <= 1 or count(prompts.shortened(chat, left_out)) <= limit:
         return left_out
-    while left_out < turns - 1 and count(prompts.shortened(chat, left_out)) > 0.75 * HISTORY_LIMIT:
+    while left_out < turns - 1 and count(prompts.shortened(chat, left_out)) > 0.75 * limit:
         left_out += 1
     return left_out
 

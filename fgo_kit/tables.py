@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from .records import MergeNode, Module, Rule, Task
+from .records import NOT_SHOWN, MergeNode, Module, Rule, Task, concealed
 from .rollout import Judged
 
 RULE_COLUMNS = (
@@ -24,18 +24,19 @@ def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd
 
     phase, subset, epoch, node: where in the run. task, answer, expected, status; score, NaN when the call
     failed. cited: ids of the rules the agent says it used. feedback: the evaluator's text. steps: turns.
-    meta_*: the task's own meta data, e.g. its type.
+    meta_*: the task's own meta data, e.g. its type. Answers and feedback of private tasks are not shown.
     """
     known = {task.id: task for task in tasks}
     rows = []
     for j in record:
         task = known.get(j.trajectory.task_id, Task(j.trajectory.task_id, ""))
+        hidden, feedback = task.meta.get("private") == "yes", j.feedback.text if j.feedback else ""
         rows.append({
             "phase": j.place.phase, "subset": j.place.subset, "epoch": j.place.epoch, "node": j.place.node,
-            "task": task.id, "answer": j.trajectory.answer, "expected": task.answer,
+            "task": task.id, "answer": concealed(j.trajectory).answer, "expected": NOT_SHOWN if hidden else task.answer,
             "score": j.trajectory.score,
             "status": j.trajectory.status, "cited": list(j.trajectory.cited),
-            "feedback": j.feedback.text if j.feedback else "", "steps": len(j.trajectory.steps),
+            "feedback": NOT_SHOWN if hidden and feedback else feedback, "steps": len(j.trajectory.steps),
             **{f"meta_{key}": value for key, value in task.meta.items()},
         })  # fmt: skip
     return pd.DataFrame(rows)

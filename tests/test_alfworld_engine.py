@@ -226,6 +226,24 @@ def test_an_engine_that_does_not_start_ends_the_run(bench, monkeypatch, tmp_path
         Game(content(bench, bench.test[0]), Pool(1))
 
 
+def test_a_worker_killed_while_it_starts_is_replaced(bench, monkeypatch):
+    start, started = subprocess.Popen, []
+
+    def popen(*args, **options):
+        process = start(*args, **options)
+        started.append(process)
+        if len(started) == 1:
+            process.kill()
+        return process
+
+    monkeypatch.setattr(engine.subprocess, "Popen", popen)
+    own = Pool(1)
+    play = Game(content(bench, bench.test[0]), own)
+    assert len(started) == 2 and play.step("look") != ""
+    play.close()
+    own.close()
+
+
 def test_a_damaged_or_absent_cache_is_made_again(bench, tmp_path):
     game, states = content(bench, bench.test[1]), []
     for damage in (None, b"rubbish"):

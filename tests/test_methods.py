@@ -12,7 +12,10 @@ from fgo_kit.calllog import CallLog
 from fgo_kit.methods import METHODS
 from fgo_kit.prompts import quote
 from fgo_kit.records import Rule
+from fgo_kit.report import plot_merge_tree
 from fgo_kit.run import run
+from fgo_kit.widgets.session import run_by_hand
+from fgo_kit.widgets.steps import Decision
 
 ALL = ["base", "all_at_once", "bootstrapping", "fgo", "combee"]
 
@@ -168,6 +171,25 @@ def test_names_are_unique_over_passes(bench, choices):
     assert not any(name.startswith("m") for name in written)  # lineage goes back through the passes
     assert 0 < found.critical_path() <= found.calls()["seconds"].sum()
     repr(found.merge_tree), found.merge_tree._repr_html_()
+
+
+@pytest.mark.parametrize("choices", [{"passes": 2, "epochs": 1, "audit": 3}, {"method": "combee"}], ids=str)
+def test_the_last_pass_can_be_merged_by_hand(choices):
+    bench, log = small_bench(n_train=16, n_test=4), CallLog(None)
+    found = run(bench, "simulated:large", n_subsets=4, log=log, workers=1, **choices)
+    by_hand = run_by_hand([Decision("finish")], found, bench, "simulated:large")
+    assert by_hand.module == found.module and by_hand.scores == found.scores
+    assert by_hand.token_figures() == found.token_figures()  # earlier passes stand in its ledger, too
+    assert len(by_hand.merges()) == len(found.merges())
+    assert plot_merge_tree(found).get_title().endswith("(numbers: rules)")
+
+
+@pytest.mark.parametrize("choices", [
+    {"passes": 2, "merge": "sequential"}, {"merge": "vote"}, {"merge": "select"}, {"method": "combee"},
+], ids=str)  # fmt: skip
+def test_strategies_work_by_rewriting_too(choices):
+    found = run(small_bench(n_train=16, n_test=4), "simulated:large", n_subsets=3, edits=False, workers=1, **choices)
+    assert found.module.rules and len(found.scores) == 4 and len(found.rules())
 
 
 def test_uses_are_counted_anew_in_every_pass(bench):

@@ -50,12 +50,12 @@ def test_stop_ends_the_run_soon_keeps_what_was_paid_and_the_run_resumes(bench, t
     def before(messages):
         asked.append(1)
         if len(asked) > 20:
-            hold.wait(5)  # from here on answers take long
+            hold.wait(60)  # from here on answers take long
 
     monitor = fgo.start(bench, Wrapped(load("small"), before), log=path, workers=4)
     wait_until(lambda: len(asked) > 21)
     began = time.monotonic()
-    assert monitor.stop() and time.monotonic() - began < 2 and monitor.state == "stopped"
+    assert monitor.stop() and time.monotonic() - began < 20 and monitor.state == "stopped"
     with pytest.raises(Cancelled):
         monitor.result()
     hold.set()

@@ -421,6 +421,22 @@ def test_the_critical_path_of_a_chain_is_all_of_it_gates_included():
     assert logged(spans).critical_path() == pytest.approx(8 + 3 + 2 + 7 + 3)
 
 
+def test_passes_and_what_a_division_asks_come_one_after_another():
+    first = MergeNode("m1", module(), tuple(MergeNode(name, module()) for name in ("s1", "s2")), "merged")
+    second = MergeNode("m1p2", module(), tuple(MergeNode(name, module()) for name in ("s1p2", "s2p2")), "merged")
+    spans = {
+        Place("divide", subset="all", task="a"): (0, 4), Place("divide", subset="all", task="b"): (0, 3),
+        **subset_spans("s1", 3, 4), **subset_spans("s2", 1, 1), Place("merge", node="m1"): (0, 5),
+        **subset_spans("s1p2", 1, 1), **subset_spans("s2p2", 2, 3), Place("merge", node="m1p2"): (0, 2),
+        Place("gate", node="m1p2<s1p2", task="a"): (0, 1), Place("test", task="a"): (0, 7),
+    }  # fmt: skip
+    chain = {name: logged(subset_spans(name, *spans)).critical_path() for name, spans in (("s1", (3, 4)), ("s2p2", (2, 3)))}
+    expected = 4 + chain["s1"] + 5 + chain["s2p2"] + (2 + 1) + 7
+    found = logged(spans, merge_tree=second)
+    found = replace(found, state=replace(found.state, earlier=(first,)))
+    assert found.critical_path() == pytest.approx(expected)
+
+
 def test_turns_of_one_rollout_wait_for_each_other():
     spans = {Place("test", task="a", turn=turn): (turn, turn + 1) for turn in range(3)} | {
         Place("test", task="b"): (0, 2)

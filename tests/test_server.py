@@ -109,10 +109,10 @@ def test_tool_turns_become_text(echo):
     answer = ask_openai(echo, [
         {"role": "user", "content": [{"type": "text", "text": "find the mug"}]},
         {"role": "assistant", "content": None, "tool_calls": [
-            {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
+            {"id": "a", "type": "function", "function": {"name": "look", "arguments": '{"at":"mug"}'}}]},
         {"role": "tool", "tool_call_id": "a", "content": "a mug"}])
     assert json.loads(answer.choices[0].message.content)["messages"] == [
-        {"role": "user", "content": "find the mug"}, {"role": "assistant", "content": "look {}"},
+        {"role": "user", "content": "find the mug"}, {"role": "assistant", "content": 'TOOL: {"tool": "look", "arguments": {"at": "mug"}}'},
         {"role": "user", "content": "a mug"}]
 
 

@@ -55,8 +55,8 @@ def missing() -> str:
 
 
 class Worker:
-    """One engine process. Raises EngineError when it does not start; `ask` raises WorkerDied when no answer
-    comes within the wall limit, EnvironmentFailed when the engine cannot do what is asked."""
+    """One engine process. Raises WorkerDied when no answer comes within the wall limit, the first one included,
+    EngineError when the engine cannot be imported, EnvironmentFailed when it cannot do what is asked."""
 
     def __init__(self, cache_dir: Path | None = _CACHE, wall_limit: float = WALL_LIMIT):
         # Sets of strings are walked in an order that depends on the hash seed; alfworld makes the folder
@@ -73,9 +73,6 @@ class Worker:
             told = self._read()
             if "error" in told:
                 raise EngineError(f"the ALFWorld engine does not start: {told['error']}; run `make engine`")
-        except WorkerDied as died:
-            self.kill()
-            raise EngineError(f"the ALFWorld engine does not start: {died}; run `make engine`") from died
         except BaseException:
             self.kill()
             raise
@@ -132,11 +129,16 @@ class Pool:
             raise
 
     def ready(self) -> Worker:
-        """An idle worker or a new one, for whoever holds a place in the pool."""
+        """An idle worker or a new one, for whoever holds a place in the pool. EngineError when none starts."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return Worker(self.cache_dir, self.wall_limit)
+        for _ in range(REPLACEMENTS + 1):
+            try:
+                return Worker(self.cache_dir, self.wall_limit)
+            except WorkerDied as died:
+                reason = str(died)
+        raise EngineError(f"the ALFWorld engine does not start: {reason}; run `make engine`")
 
     def give_back(self, worker: Worker | None) -> None:
         """None, or a worker that has played its share, only frees the place."""

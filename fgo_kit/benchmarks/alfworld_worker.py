@@ -165,7 +165,7 @@ def engine_class(translations: Translations):
     from alfworld.agents.utils.misc import Demangler
     from mementos.core import _memento_cache
     from textworld.core import EnvInfos
-    from textworld.logic import Proposition, Type, Variable
+    from textworld.logic import Action, Placeholder, Proposition, Type, Variable
 
     class State(logic.PddlState):
         def __init__(self, library, problem, game_logic):
@@ -191,8 +191,30 @@ def engine_class(translations: Translations):
             )
             atoms = (logic.Atom * library.get_state_size())()
             library.get_state(atoms)
-            facts = [atom.get_fact(self.name2type) for atom in atoms]
+            true = [atom for atom in atoms if not atom.name.startswith("NegatedAtom")]
+            facts = [atom.get_fact(self.name2type) for atom in true]
             self.add_facts(fact for fact in facts if not fact.is_negation)
+            self._mappings = {}
+
+        def all_applicable_actions(self):
+            # As upstream, but an operator's arguments are looked up once a game.
+            count = self.downward_lib.get_applicable_operators_count()
+            operators = (logic.fast_downward.Operator * count)()
+            self.downward_lib.get_applicable_operators(operators)
+            self._operators, found = {op.id: op for op in operators}, {}
+            for operator in operators:
+                if (full := operator.name) not in found:
+                    name, *arguments = full.split()
+                    if full not in self._mappings:
+                        self._mappings[full] = {
+                            Placeholder(p.name.strip("?"), p.type_name): Variable(arg, p.type_name)
+                            for p, arg in zip(self._actions[name].parameters, arguments, strict=False)
+                        }
+                    action = found[full] = Action(name=name, preconditions=[], postconditions=[])
+                    action.id, action.mapping = operator.id, self._mappings[full]
+                    action.command_template = self._logic.actions[name].template
+                    action.feedback_rule = self._logic.actions[name].feedback_rule
+            return list(found.values())
 
     loaded: list[State] = []  # the state that `load` made, which `reset` would make again
 

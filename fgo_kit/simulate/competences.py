@@ -12,7 +12,7 @@ from html import unescape
 from typing import Any, Protocol
 
 from ..llm import BadRequest
-from . import alfworld, logisticsqa
+from . import alfworld, gaia, logisticsqa
 from .logisticsqa.learning import Known
 
 _SECTION = {
@@ -127,6 +127,32 @@ def _game_example(call: Call, task_id: str, score: str, body: str, position: flo
     return alfworld.Example(unescape(task_id), game, won, tuple(dict.fromkeys(faults)))
 
 
+def _tool_act(call: Call, rules):
+    case = gaia.read_chat(call.chat)
+    if case is None:
+        raise BadRequest("the simulated LLM finds no whole <question> ... </question> section in this prompt")
+    return gaia.act(rules, case, call.obeyed(len(rules)), call.lasting, "RULES:" in call.system)
+
+
+def _tool_judge(call: Call) -> str:
+    case, score = gaia.read_trajectory(call.user), _SCORE.search(call.user)
+    if case is None or score is None:
+        raise BadRequest("the simulated LLM finds no <trajectory> with a score, <question> and <turns> in this prompt")
+    return gaia.judge(case, gaia.expected_of(call.user), float(score[1]) >= 0.5, call.noticed(2), call.draw)
+
+
+def _tool_example(call: Call, task_id: str, score: str, body: str, position: float):
+    """Two hops to tie the expected answer to a treatment of what was read, one where feedback did."""
+    case = gaia.read_trajectory(body)
+    if case is None:
+        return None
+    named = gaia.told(unescape(find_section("feedback", body) or ""))
+    if call.draw("notice", task_id) >= call.noticed(1 if named else 2, position):
+        return None
+    treatments = frozenset(name for rule in named for name in rule.treatments)
+    return gaia.Example(unescape(task_id), gaia.review(case, gaia.expected_of(body)), float(score) >= 0.5, treatments)
+
+
 COMPETENCES = (
     Competence(
         logisticsqa.TAG, logisticsqa.KNOWLEDGE, _document_act, _document_judge, _document_example,
@@ -135,6 +161,9 @@ COMPETENCES = (
     Competence(
         alfworld.TAG, alfworld.KNOWLEDGE, _game_act, _game_judge, _game_example,
         alfworld.improve, alfworld.unite, alfworld.parse_rule,
+    ),
+    Competence(
+        gaia.TAG, gaia.KNOWLEDGE, _tool_act, _tool_judge, _tool_example, gaia.improve, gaia.unite, gaia.parse_rule,
     ),
 )  # fmt: skip
 

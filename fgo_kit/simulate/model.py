@@ -18,6 +18,7 @@ from html import unescape
 from ..llm import BadRequest, ContextOverflow, Reply, Usage
 from ..records import digest
 from ..tokens import count_messages, estimate
+from ..toolcalls import read_turn, split_reply
 from .competences import COMPETENCES, Competence, by_rules, by_tag, section
 from .limits import ASSUMPTIONS, Assumptions, Profile, assuming, constants_hash, noticing, obey, profile
 from .logisticsqa.learning import Known
@@ -49,7 +50,8 @@ class SimulatedLLM:
         return count_messages(messages)
 
     def complete(self, messages: list[dict], *, tools=(), response_schema=None, sample: int = 0) -> Reply:
-        """Answer a chat. Raises ContextOverflow beyond the window, BadRequest for a prompt it cannot read."""
+        """Answer a chat; with `tools` a call of one is a tool call, else a line of text. Raises ContextOverflow
+        beyond the window, BadRequest for a prompt it cannot read."""
         tokens = self.count(messages)
         if tokens + self.max_completion > self.context_window:
             raise ContextOverflow(
@@ -58,7 +60,8 @@ class SimulatedLLM:
             )
         with assuming(self.assumptions):
             text = _Call(self.limits, messages, tokens, sample).answer()
-        return Reply(text, Usage(tokens, estimate(text)))
+        usage, (words, calls) = Usage(tokens, estimate(text)), split_reply(text, len(messages)) if tools else (text, ())
+        return Reply(words, usage, "tool_calls" if calls else "stop", calls)
 
 
 def load(name: str = "small") -> SimulatedLLM:
@@ -124,28 +127,29 @@ class _Call:
         rules = [(rule.id, rule.text) for rule in _rules(self.system)]
         thought, answer, used = competence.act(self, rules)
         cited = f"RULES: {', '.join(used) or 'none'}\n" if "RULES:" in self.system else ""
-        return f"THOUGHT: {thought}\n{cited}ANSWER: {answer}"
+        with_tools = read_turn(answer).start < len(answer)  # a call, or a final answer that says so
+        return f"THOUGHT: {thought}\n{cited}{answer if with_tools else f'ANSWER: {answer}'}"
 
     def _propose(self, competence: Competence, module: str, trajectories: str) -> str:
         shown = _TRAJECTORY.findall(trajectories)
         noticed = [
             competence.example(self, *one, (number + 0.5) / len(shown)) for number, one in enumerate(shown)
         ]
-        known = _rules(module)
+        known, homes = _rules(module), _components(module)
         edits = self._written(competence.improve([one for one in noticed if one is not None], known, self.draw))
-        if not self._asked_for_json():
-            return self._rewrite(known, edits)
-        heading = _HEADING.search(module)
         for edit in edits:
-            if edit["op"] == "add" and heading:
-                edit["component"] = heading[1]
+            if edit["op"] == "add" and homes and edit.get("component") not in homes:
+                edit["component"] = next(iter(homes))
+        if not self._asked_for_json():
+            return self._rewrite(known, edits, homes)
         return json.dumps({"edits": edits}, ensure_ascii=False)
 
     def _merge(self, modules: str) -> str:
-        known = _rules(modules)
+        known, homes = _rules(modules), _components(modules)
         merged = self._written(by_rules(known).unite(known, self.draw))
         if not self._asked_for_json():
-            return _module_section([rule["text"] for rule in merged if self._survives(rule["text"])])
+            kept = [rule for rule in merged if self._survives(rule["text"])]
+            return _module_section(homes, [(_home(rule, homes), rule["text"]) for rule in kept])
         return json.dumps({"rules": merged}, ensure_ascii=False)
 
     def _written(self, items: list[dict]) -> list[dict]:
@@ -153,10 +157,12 @@ class _Call:
         chance = obey(self.limits, len(items))
         return [item for number, item in enumerate(items) if chance >= 1 or self.draw("write", number) < chance]
 
-    def _rewrite(self, known: list[Known], edits: list[dict]) -> str:
+    def _rewrite(self, known: list[Known], edits: list[dict], homes: dict[str, list[str]]) -> str:
         gone = {edit["id"] for edit in edits if edit["op"] != "add"}
-        old = [rule.text for rule in known if rule.id not in gone and self._survives(rule.text)]
-        return _module_section(old + [edit["text"] for edit in edits if edit["op"] != "drop"])
+        old = [rule for rule in known if rule.id not in gone and self._survives(rule.text)]
+        kept = [(_home({"id": rule.id}, homes), rule.text) for rule in old]
+        written = [(_home(edit, homes), edit["text"]) for edit in edits if edit["op"] != "drop"]
+        return _module_section(homes, kept + written)
 
     def _survives(self, text: str) -> bool:
         return self.draw("rewrite", text) < self.limits.rewrite
@@ -177,5 +183,29 @@ def _rules(text: str) -> list[Known]:
     ]
 
 
-def _module_section(lines: list[str]) -> str:
+def _components(text: str) -> dict[str, list[str]]:
+    """The ids of the rules below each component's heading; the same component of several modules is one."""
+    found: dict[str, list[str]] = {}
+    marks = list(_HEADING.finditer(text))
+    for mark, after in zip(marks, [*marks[1:], None], strict=True):
+        below = text[mark.end() : after.start() if after else None]
+        found.setdefault(mark[1], []).extend(rule[0] for rule in _RULE.findall(below))
+    return found
+
+
+def _home(item: dict, components: dict[str, list[str]]) -> str:
+    """The component of an edit or a merged rule: as it says, else that of the rule it comes from, else ""."""
+    source = item.get("id") or next(iter(item.get("from", ())), "")
+    return item.get("component") or next((name for name, ids in components.items() if source in ids), "")
+
+
+def _module_section(components: dict[str, list[str]], rules: list[tuple[str, str]]) -> str:
+    """A rewritten module: its rules, below the names of their components where there are several."""
+    lines = [text for _, text in rules]
+    if len(components) > 1:
+        first = next(iter(components))
+        placed = [(name if name in components else first, text) for name, text in rules]
+        lines = [
+            line for name in components for line in (f"{name}:", *(text for home, text in placed if home == name))
+        ]
     return "<module>\n" + "\n".join(lines) + "\n</module>"

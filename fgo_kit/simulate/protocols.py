@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fgo_kit.llm import Message, Reply
+from fgo_kit.toolcalls import call_text
 
 
 @dataclass(frozen=True)
@@ -68,19 +69,28 @@ def _block(block: dict) -> str:
     if kind == "tool_result":
         return _text(block.get("content"))
     if kind == "tool_use":
-        return f"{_get(block, 'name', str)} {json.dumps(block.get('input'))}"
+        return call_text(_get(block, "name", str), block.get("input"))
     raise BadBody(f"content block of type {kind!r} is not supported; use text, tool_use or tool_result")
 
 
+def _call(function: dict) -> str:
+    arguments = _get(function, "arguments", str, "{}")
+    try:
+        return call_text(_get(function, "name", str), json.loads(arguments))
+    except ValueError:  # models write arguments that are not JSON
+        return call_text(_get(function, "name", str), arguments)
+
+
 def _messages(data: dict, roles: dict[str, str]) -> list[Message]:
-    """The messages as text. Tool calls become text of the assistant, their results text of the user."""
+    """The messages as text. Tool calls become a line of the assistant (see `fgo_kit.toolcalls`), their results
+    text of the user."""
     found = []
     for message in _get(data, "messages", list):
         role = _get(message, "role", str)
         if role not in roles:
             raise BadBody(f"role {role!r} is not supported; use one of {', '.join(roles)}")
         calls = [_get(call, "function", dict) for call in _get(message, "tool_calls", list, [])]
-        lines = [_text(message.get("content")), *(f"{c.get('name')} {c.get('arguments')}" for c in calls)]
+        lines = [_text(message.get("content")), *(_call(call) for call in calls)]
         found.append({"role": roles[role], "content": "\n".join(line for line in lines if line)})
     if not found:
         raise BadBody("messages: expected at least one")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
-from ..records import Task, showable
+from ..records import NOT_SHOWN, Task, concealed, showable
 from ..rollout import Judged
 from ..run import Run
 
@@ -112,8 +112,12 @@ def outcome_of(judged: Judged) -> str:
 
 
 def row_of(number: int, run: int, judged: Judged, task: Task, first: dict[str, Row]) -> Row:
-    """A row; `first` holds the first row of every task of the benchmark seen so far, and takes this one."""
+    """A row; `first` holds the first row of every task of the benchmark seen so far, and takes this one. A private
+    task's row holds nothing of what was read and written."""
     outcome = outcome_of(judged)
+    if task.meta.get("private") == "yes":
+        task, feedback = replace(task, answer=NOT_SHOWN), judged.feedback and replace(judged.feedback, text=NOT_SHOWN)
+        judged = replace(judged, trajectory=concealed(judged.trajectory), feedback=feedback)
     before = first.get(task.id)
     if before is None:
         first[task.id] = row = Row(number, run, judged, task, outcome, "", number)

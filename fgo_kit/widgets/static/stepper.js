@@ -117,7 +117,8 @@ function render({ model, el }) {
   }
 
   function status(view) {
-    const saved = view.path ? (view.saved ? `saved ${view.saved}` : "opened as saved") : "not saved (save=False)";
+    const kept = view.saved ? `saved ${view.saved}` : view.total ? "opened as saved" : "each decision is saved at once";
+    const saved = view.path ? kept : "not saved (save=False)";
     return h("div", { class: "fgo-status" },
       text(view.title), view.simulated && h("span", { class: "fgo-chip" }, "simulated LLM"),
       h("span", {}, view.done ? "one module left: done" : `${view.open} modules open`),

@@ -1,0 +1,154 @@
+"""Tool calls as text, and what of them goes over the wire where a provider has calls of its own.
+
+A rollout, its log and its replay hold text alone: an agent's turn ends in `TOOL: {...}` or `FINAL ANSWER: ...`,
+a tool's output is a `<tool_result>` section of the user. `native` and `as_text` turn that into tool calls and
+back, so a model with native calls and one without see and leave the same dialogue.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .llm import Reply, ToolCall
+from .records import storable
+
+_CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?:[^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
+_FINAL = re.compile(r"^[^\w\n]*FINAL[ _]ANSWER[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
+_RESULT = re.compile(r"<(tool_result|tool_error)\b[^>\n]*>\n?(.*?)\n?</\1>", re.DOTALL)
+_MARKUP = "*`_ \t\r\n"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What an agent's reply does: call a tool, or answer; neither where both are empty.
+
+    tool, arguments: the call. answer: the final answer, None without one. problem: why a call cannot be
+    read. start: where in the reply it begins.
+    """
+
+    tool: str = ""
+    arguments: Any = None
+    answer: str | None = None
+    problem: str = ""
+    start: int = 0
+
+
+def read_turn(reply: str) -> Turn:
+    """The first call or final answer in a reply: what follows a call was written without its result.
+
+    >>> read_turn('THOUGHT: x\\nTOOL: {"tool": "search", "arguments": {"query": "a"}}').arguments
+    {'query': 'a'}
+    """
+    call, final = _CALL.search(reply), _FINAL.search(reply)
+    if call and (final is None or call.start() < final.start()):
+        return _call_at(reply, call)
+    if final is None:
+        return Turn(start=len(reply))
+    answer = final_answer(reply)
+    return Turn(answer=answer, start=final.start())
+
+
+def final_answer(reply: str) -> str | None:
+    """What follows the last `FINAL ANSWER:`, on its line or else the next one with text; None without.
+
+    >>> final_answer("so\\n**FINAL ANSWER:** 42")
+    '42'
+    """
+    found = list(_FINAL.finditer(reply))
+    if not found:
+        return None
+    same = found[-1][1].strip(_MARKUP)
+    below = (line.strip(_MARKUP) for line in reply[found[-1].end() :].splitlines())
+    return same or next((line for line in below if line), "")
+
+
+def _call_at(reply: str, mark: re.Match) -> Turn:
+    start = mark.start()
+    try:
+        # models break lines inside strings, which strict JSON does not have
+        found, _ = json.JSONDecoder(strict=False).raw_decode(reply, mark.end())
+    except (ValueError, RecursionError) as error:
+        return Turn(problem=f"what follows TOOL: is not JSON ({error})"[:200], start=start)
+    name = found.get("tool", found.get("name")) if isinstance(found, dict) else None
+    if not isinstance(name, str):
+        return Turn(problem='what follows TOOL: has no "tool" with the name of a tool', start=start)
+    arguments = found.get("arguments", {})
+    return Turn(tool=name, arguments=_parsed(arguments) if isinstance(arguments, str) else arguments, start=start)
+
+
+def _parsed(arguments: str) -> Any:
+    try:
+        return json.loads(arguments, strict=False)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def call_text(tool: str, arguments: Any) -> str:
+    """The line that calls a tool.
+
+    >>> call_text("search", {"query": "a"})
+    'TOOL: {"tool": "search", "arguments": {"query": "a"}}'
+    """
+    return "TOOL: " + storable(json.dumps({"tool": tool, "arguments": arguments}, ensure_ascii=False))
+
+
+def reply_text(reply: Reply) -> str:
+    """A reply as one text: its first native call is written as a TOOL line after its words."""
+    if not reply.tool_calls:
+        return reply.text
+    call = reply.tool_calls[0]
+    words = reply.text[: read_turn(reply.text).start].rstrip()  # a call written out as well counts once
+    return f"{words}\n{call_text(call.name, _parsed(call.arguments))}".lstrip("\n")
+
+
+def split_reply(text: str, number: int) -> tuple[str, tuple[ToolCall, ...]]:
+    """(words, tool calls) of a reply written as text: the reverse of `reply_text`."""
+    turn = read_turn(text)
+    if not turn.tool:
+        return text, ()
+    call = ToolCall(f"call_{number}", turn.tool, json.dumps(turn.arguments, ensure_ascii=False))
+    return text[: turn.start].rstrip(), (call,)
+
+
+def is_result(content: str) -> bool:
+    """Whether a message is a tool's output."""
+    return _RESULT.match(content) is not None
+
+
+def bare_result(observation: str) -> str | None:
+    """The text of a tool's output, "tool error: ..." for an error, None for another observation."""
+    found = _RESULT.match(observation)
+    if found is None:
+        return None
+    after = observation[found.end() :].strip()
+    said = f"tool error: {found[2]}" if found[1] == "tool_error" else found[2]
+    return f"{said}\n{after}" if after else said
+
+
+@dataclass(frozen=True)
+class Called:
+    """A call and its result, as two messages of a dialogue say it."""
+
+    words: str
+    call: ToolCall
+    result: str
+    failed: bool
+
+
+def paired(messages: Sequence[dict[str, str]]) -> Iterable[dict[str, str] | Called]:
+    """The messages, with each call and the result that follows it as one `Called`."""
+    at = 0
+    while at < len(messages):
+        message, after = messages[at], messages[at + 1] if at + 1 < len(messages) else None
+        at += 1
+        if message["role"] == "assistant" and after and after["role"] == "user" and is_result(after["content"]):
+            words, calls = split_reply(message["content"], at)
+            if calls:
+                at += 1
+                yield Called(words, calls[0], after["content"], after["content"].startswith("<tool_error"))
+                continue
+        yield message
