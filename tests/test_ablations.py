@@ -87,7 +87,8 @@ def test_rules_live_on_as_themselves_or_in_rules_that_name_them():
     three, four = Rule("s2.1", "three", ("t3",)), Rule("s3.1", "four", tuple("abcd"))
     five = Rule("s3.2", "five")
     united = Rule("m1.1", "one or three", ("t1", "t3"), parents=("s1.1", "s2.1"))
-    m1 = MergeNode("m1", module(united), (leaf("s1", one, two), leaf("s2", three)), "merged")
+    reworded = Rule("m1.2", "two, reworded", ("t1", "t2"), parents=("s1.2",))  # and dropped by the next merge
+    m1 = MergeNode("m1", module(united, reworded), (leaf("s1", one, two), leaf("s2", three)), "merged")
     again = Rule("m2.1", "all", ("t1", "t3", *"abcd"), parents=("m1.1", "s3.1"))
     root = MergeNode("m2", module(again), (m1, leaf("s3", four, five)), "merged")
     counts = ablations.kept_by_support(root)
