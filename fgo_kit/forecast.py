@@ -20,26 +20,30 @@ LONGER = 3
 
 @dataclass(frozen=True)
 class Part:
-    """Runs of a notebook with one real model that no notebook before it has in its log."""
+    """Runs of a notebook with one real model that no notebook before it has in its log.
+
+    times: what they take beside a run of the main comparison; gates at every merge take a multiple.
+    """
 
     notebook: str
     runs: int
     n_train: int
     benchmark: str = "LogisticsQA-gen"
+    times: float = 1.0
 
 
 PARTS = {
     "fast": (
         Part("00_quickstart", 18, 64), Part("01_main_results", 18, 64), Part("01_main_results", 10, 8, "ALFWorld-gen"),
-        Part("01_main_results", 15, 24, "GAIA-like"), Part("02_division_strategies", 75, 64),
-        Part("03_merge_ablations", 87, 64), Part("04_dataset_size", 84, 30), Part("05_token_reduction", 26, 64),
+        Part("01_main_results", 15, 24, "GAIA-like"), Part("02_division_strategies", 52, 64),
+        Part("03_merge_ablations", 60, 64, times=2.7), Part("04_dataset_size", 42, 35), Part("05_token_reduction", 26, 64),
         Part("06_step_through_merges", 2, 64), Part("07_explore_trajectories", 4, 64),
     ),
     "full": (
         Part("00_quickstart", 18, 64), Part("01_main_results", 180, 256),
         Part("01_main_results", 25, 128, "ALFWorld-gen"), Part("01_main_results", 50, 256, "GAIA-like"),
-        Part("02_division_strategies", 410, 256), Part("02_division_strategies", 24, 32, "ALFWorld-gen"),
-        Part("02_division_strategies", 24, 32, "GAIA-like"), Part("03_merge_ablations", 770, 128),
+        Part("02_division_strategies", 360, 256), Part("02_division_strategies", 24, 32, "ALFWorld-gen"),
+        Part("02_division_strategies", 24, 32, "GAIA-like"), Part("03_merge_ablations", 770, 128, times=2.7),
         Part("03_merge_ablations", 24, 32, "ALFWorld-gen"), Part("03_merge_ablations", 24, 32, "GAIA-like"),
         Part("04_dataset_size", 420, 84), Part("05_token_reduction", 65, 256), Part("06_step_through_merges", 2, 128),
         Part("07_explore_trajectories", 11, 256),
@@ -65,7 +69,7 @@ def estimate(bench: Benchmark, model: str, name: str = "fast") -> dict:
             continue
         size, train, test = measured[part.benchmark]
         share = 1 if part.benchmark == "LogisticsQA-gen" else 1 / preset(name).every
-        lines.append({"notebook": part.notebook} | dict(part.runs * (train * part.n_train / size + test * share)))
+        lines.append({"notebook": part.notebook} | dict(part.runs * (part.times * train * part.n_train / size + test * share)))
     by_notebook = pd.DataFrame(lines).groupby("notebook", sort=False).sum()
     total = by_notebook.sum()
     prompt, completion, calls = int(total["prompt"]), int(LONGER * total["completion"]), int(total["calls"])

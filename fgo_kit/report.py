@@ -106,7 +106,7 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     if method != reference and reference in scores and own.size and scores[reference].size:
         mine, other = own.align(scores[reference], join="inner")
         paired = paired_difference([mine.to_numpy()], [other.to_numpy()], rng)
-        gain = (paired.value, paired.lo, paired.hi)
+        gain = (paired.value, max(paired.lo, -1.0), min(paired.hi, 1.0))  # few seeds reach beyond what scores can
     line |= dict(zip(("gain", "gain_lo", "gain_hi"), gain, strict=True))
     means = [*TOKENS, "calls", "rules", "dropped", "usd"]
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in means}

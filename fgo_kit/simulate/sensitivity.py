@@ -97,7 +97,8 @@ def gains(rows: pd.DataFrame, references: Sequence[str] = METHODS[:2], by: Seque
         for reference in references:
             gain = _paired(part, "fgo", reference)
             verdict = "wins" if gain.lo > 0 else "loses" if gain.hi < 0 else "ties"
-            line = {"reference": reference, "gain": gain.value, "lo": gain.lo, "hi": gain.hi, "verdict": verdict}
+            line = {"reference": reference, "gain": gain.value, "lo": max(gain.lo, -1.0), "hi": min(gain.hi, 1.0)}
+            line["verdict"] = verdict
             table.append(dict(zip(by, key, strict=True)) | line)
     return pd.DataFrame(table)
 
