@@ -36,8 +36,9 @@ PARTS = {
     "fast": (
         Part("00_quickstart", 18, 64), Part("01_main_results", 18, 64), Part("01_main_results", 10, 8, "ALFWorld-gen"),
         Part("01_main_results", 15, 24, "GAIA-like"), Part("02_division_strategies", 52, 64),
-        Part("03_merge_ablations", 60, 64, times=2.7), Part("04_dataset_size", 42, 35), Part("05_token_reduction", 26, 64),
-        Part("06_step_through_merges", 2, 64), Part("07_explore_trajectories", 4, 64),
+        Part("03_merge_ablations", 60, 64, times=2.7), Part("04_dataset_size", 42, 35),
+        Part("05_token_reduction", 26, 64), Part("06_step_through_merges", 2, 64),
+        Part("07_explore_trajectories", 4, 64),
     ),
     "full": (
         Part("00_quickstart", 18, 64), Part("01_main_results", 180, 256),
@@ -69,7 +70,8 @@ def estimate(bench: Benchmark, model: str, name: str = "fast") -> dict:
             continue
         size, train, test = measured[part.benchmark]
         share = 1 if part.benchmark == "LogisticsQA-gen" else 1 / preset(name).every
-        lines.append({"notebook": part.notebook} | dict(part.runs * (part.times * train * part.n_train / size + test * share)))
+        learning = part.times * part.n_train / size * train
+        lines.append({"notebook": part.notebook} | dict(part.runs * (learning + share * test)))
     by_notebook = pd.DataFrame(lines).groupby("notebook", sort=False).sum()
     total = by_notebook.sum()
     prompt, completion, calls = int(total["prompt"]), int(LONGER * total["completion"]), int(total["calls"])
