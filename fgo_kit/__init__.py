@@ -12,7 +12,8 @@ from typing import Any
 
 from .calllog import CallLog
 from .divide import division
-from .grid import VARIANTS, compare, estimate, preset
+from .forecast import estimate
+from .grid import VARIANTS, compare, preset
 from .listing import strategies
 from .llm import load_llm
 from .merge import merge_tree, merging, pooled

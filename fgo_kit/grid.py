@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from tqdm.auto import tqdm
 
 from .calllog import CallLog
 from .divide import DIVISIONS
-from .llm import LLM, FGOError, Usage, load_llm, price
+from .llm import LLM, FGOError, load_llm
 from .merge import MERGES
 from .methods import METHODS
 from .provenance import manifest
 from .records import digest
 from .rollout import Benchmark, Settings
-from .run import _check, _config, _log_path, described, run
+from .run import Run, _check, _config, _log_path, described, run
 
 PAPER = {"gate": "none", "counts": False, "audit": 0}
 VARIANTS: dict[str, dict] = {
@@ -51,7 +51,11 @@ rollouts as two epochs, and all rules kept but for those that an audit after eac
 
 @dataclass(frozen=True)
 class Preset:
-    """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100."""
+    """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100.
+
+    games and questions (training tasks, subsets), every (one test task in so many) and game_seeds are for the
+    sets whose tasks are played turn by turn.
+    """
 
     n_train: int
     seeds: tuple[int, ...]
@@ -59,14 +63,22 @@ class Preset:
     profiles: tuple[str, ...]
     sources: tuple[str, ...] = ()
     folds: int = 5
+    games: tuple[int, int] = (128, 8)
+    questions: tuple[int, int] = (256, 16)
+    game_seeds: tuple[int, ...] = ()
+    every: int = 1
 
 
 _HEADLINE = tuple(range(100, 110))
 PRESETS = {
-    "fast": Preset(64, _HEADLINE[:3], (0,), ("small", "null"), folds=2),
+    "fast": Preset(
+        64, _HEADLINE[:3], (0,), ("small", "null"), folds=2,
+        games=(8, 2), questions=(24, 3), game_seeds=_HEADLINE[:2], every=12,
+    ),
     "full": Preset(
         256, _HEADLINE, (0, 1, 2), ("small", "large", "frontier", "null"),
         ("small-ruler", "large-ruler", "frontier-ruler", "small-helmet", "large-helmet", "frontier-helmet"),
+        game_seeds=_HEADLINE[:5],
     ),
 }  # fmt: skip
 
@@ -76,6 +88,9 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise ValueError(f"PRESET={name!r} is unknown; use one of {sorted(PRESETS)}")
     return PRESETS[name]
+
+
+After = Callable[[Run, Benchmark, LLM], dict]
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,13 @@ class _Job:
     choices: dict
     log: str | None = None
     workers: int = 1
+    after: After | None = None
+
+    @property
+    def row_id(self) -> str:
+        """What its row is kept under: the run, and what else was asked of it."""
+        asked = self.after and f"{self.after.__module__}.{self.after.__qualname__}"
+        return digest([self.run_id, asked]) if asked else self.run_id
 
 
 def compare(
@@ -102,6 +124,7 @@ def compare(
     executor: Executor | None = None,
     workers: int = 8,
     progress: bool | None = None,
+    after: After | None = None,
     **choices,
 ) -> pd.DataFrame:
     """Every benchmark x LLM x method x seed, one row a run (see `Run.row`); a failed run has its error as status.
@@ -109,16 +132,19 @@ def compare(
     methods: names, or labels with the choices of `run` that differ, e.g. {"gated": {"gate": "hard"}}.
     choices: further choices of `run` for all rows, budgets included (they hold for every run on its own).
     executor: where runs go; by default processes for simulated LLMs, this process and threads for others.
+    after: `f(run, bench, llm)` gives further columns of a run's row, as a dict of what JSON can hold; it is called
+    where the run was made, so that what the columns come from need not be kept.
     Rows are in the order of the arguments, whatever ran first.
     """
     rows_log = CallLog(_rows_path(log, llm))
-    jobs = list(_jobs(_many(bench), _many(llm), _labelled(methods), list(seeds), choices, rows_log, workers))
-    rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.run_id)) is not None}
+    grid = _jobs(_many(bench), _many(llm), _labelled(methods), list(seeds), choices, rows_log, workers)
+    jobs = [replace(job, after=after) for job in grid]
+    rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = [job for job in jobs if job.run_id not in rows]
     for job, row in _carry_out(todo, executor, rows_log, _bar(len(todo), progress)):
         if job.llm.simulated and row["status"] == "ok":
-            rows_log.begin(job.run_id, _job_config(job), manifest())
-            rows_log.finish(job.run_id, "ok", {"row": row})
+            rows_log.begin(job.row_id, _job_config(job), manifest())
+            rows_log.finish(job.row_id, "ok", {"row": row})
         rows[job.run_id] = row
     return pd.DataFrame([rows[job.run_id] | {"method": job.label} for job in jobs])
 
@@ -208,7 +234,7 @@ def _movable(job: _Job) -> bool:
     """Simulated, and made of parts that another process can import."""
     names = {"method": METHODS, "divide": DIVISIONS, "merge": MERGES}
     used = [table.get(job.choices.get(kind)) for kind, table in names.items()]
-    parts = [type(job.bench), type(job.llm), *(f for f in used if f is not None)]
+    parts = [type(job.bench), type(job.llm), *(f for f in (*used, job.after) if f is not None)]
     return job.llm.simulated and all(part.__module__.split(".")[0] == "fgo_kit" for part in parts)
 
 
@@ -218,7 +244,8 @@ def _with_own_log(job: _Job) -> _Job:
 
 def _row(job: _Job) -> dict:
     try:
-        return run(job.bench, job.llm, seed=job.seed, log=job.log, workers=job.workers, **job.choices).row()
+        done = run(job.bench, job.llm, seed=job.seed, log=job.log, workers=job.workers, **job.choices)
+        return done.row() | (job.after(done, job.bench, job.llm) if job.after else {})
     except FGOError as error:  # a recorded status, never a wrong answer
         nan = float("nan")
         empty = {"score": nan, "lo": nan, "hi": nan, "scores": {}, "seconds": 0.0, "error": str(error)}
@@ -230,21 +257,3 @@ def _bar(total: int, progress: bool | None) -> tqdm:
         notebook = "ipykernel" in sys.modules and not os.environ.get("FGO_HEADLESS")
         progress = total > 1 and (notebook or sys.stderr.isatty())
     return tqdm(total=total, desc="runs", unit="run", leave=False, disable=not progress)
-
-
-def estimate(bench: Benchmark, model: str, name: str = "fast") -> dict:
-    """What the shipped comparison would take with a real model: calls, tokens, USD (None where unpriced).
-
-    Measured by running the comparison on `bench` with the simulated LLM and one seed, and multiplying; a
-    real model's answers are usually longer, so completion tokens are counted three times.
-    """
-    chosen = preset(name)
-    seed = chosen.seeds[0]
-    tables = [run(bench, "simulated", seed=seed, workers=1, **choices).tokens() for choices in VARIANTS.values()]
-    times = len(chosen.seeds) * len(chosen.worlds)
-    ledger = pd.concat(tables)[["calls", "prompt", "completion"]].sum() * times
-    usage = Usage(int(ledger["prompt"]), int(3 * ledger["completion"]))
-    return {
-        "calls": int(ledger["calls"]), "prompt_tokens": usage.prompt, "completion_tokens": usage.completion,
-        "usd": price(model, usage), "note": f"{len(VARIANTS)} methods x {times} runs; cached calls are not paid again",
-    }  # fmt: skip

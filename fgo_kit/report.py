@@ -1,39 +1,49 @@
-"""Tables with intervals, figures, and their files: `summary`, `plot_*`, `save`.
+"""Tables with intervals and what they show: `summary`, `by_group`, `findings`, `paper_table`.
 
-Colours belong to methods and are the same everywhere (Okabe and Ito's colour-blind-safe set). Whatever
-rests on the simulated LLM says so.
+Figures and files are in `figures`; its public names are here as well. Whatever rests on the simulated LLM
+says so.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
-from pathlib import Path
+from statistics import NormalDist
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from .provenance import ROOT, manifest
-from .records import MergeNode
-from .run import Run
-from .stats import mean_interval, paired_difference, tasks_needed
+from .figures import (
+    COLOURS,
+    TOKENS,
+    colour_of,
+    note_simulated,
+    plot_call_tokens,
+    plot_merge_tree,
+    plot_methods,
+    plot_scores,
+    plot_sets,
+    save,
+)
+from .provenance import ROOT
+from .stats import (
+    Interval,
+    detectable_difference,
+    detectable_effect,
+    holm,
+    mean_interval,
+    paired_difference,
+    tasks_needed,
+)
 
-FIGURES = ROOT / "paper_figures"
+__all__ = [
+    "COLOURS", "by_group", "colour_of", "findings", "holm_line", "note_simulated", "paper_table", "plot_call_tokens",
+    "plot_merge_tree", "plot_methods", "plot_scores", "plot_sets", "power_line", "save", "score_matrix", "show",
+    "show_groups", "summary", "to_markdown",
+]  # fmt: skip
+
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
 REFERENCE = "all_at_once"
-TOKENS = {
-    "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
-    "tokens_all_in": "all in",
-}  # fmt: skip
-COLOURS = {
-    "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
-    "fgo + counts + audit": "#CC79A7", "fgo+": "#D55E00", "combee": "#56B4E9", "gepa": "#000000",
-    "always_none": "#666666", "most_frequent_reference": "#666666",
-}  # fmt: skip
 
 
 def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
@@ -47,7 +57,7 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
-        scores = {method: _matrix(runs) for method, runs in part.groupby("method", sort=False)}
+        scores = {method: score_matrix(runs) for method, runs in part.groupby("method", sort=False)}
         for method, runs in part.groupby("method", sort=False):
             table.append({"benchmark": benchmark, "llm": llm, "method": method} | _summarised(runs, scores, reference))
     return pd.DataFrame(table)
@@ -96,23 +106,26 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     if method != reference and reference in scores and own.size and scores[reference].size:
         mine, other = own.align(scores[reference], join="inner")
         paired = paired_difference([mine.to_numpy()], [other.to_numpy()], rng)
-        gain = (paired.value, paired.lo, paired.hi)
+        gain = (paired.value, max(paired.lo, -1.0), min(paired.hi, 1.0))  # few seeds reach beyond what scores can
     line |= dict(zip(("gain", "gain_lo", "gain_hi"), gain, strict=True))
     means = [*TOKENS, "calls", "rules", "dropped", "usd"]
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in means}
 
 
-def _matrix(runs: pd.DataFrame) -> pd.DataFrame:
-    """Scores as seeds x tasks, over all worlds or folds; a failed run leaves NaN."""
+def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
+    """Test scores of one method's runs as seeds x tasks, over all worlds or folds; a failed run leaves NaN."""
     by_seed: dict[int, dict[str, float]] = {}
     for seed, scores in zip(runs["seed"], runs["scores"], strict=True):
         by_seed.setdefault(seed, {}).update(scores)
     return pd.DataFrame.from_dict(by_seed, orient="index").dropna(how="all").astype(float)
 
 
-def show(table: pd.DataFrame) -> pd.DataFrame:
-    """A summary for reading: percentages with intervals, tokens in thousands; columns that say nothing are left out."""
-    gain = f"gain over {REFERENCE}"
+def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
+    """A summary for reading: percentages with intervals, tokens in thousands; columns that say nothing are left out.
+
+    reference: the method that the summary's gains are over.
+    """
+    gain = f"gain over {reference}"
     shown = table[["benchmark", "llm", "method"]].rename(columns={"llm": "LLM"})
     shown["score, %"] = [_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
     shown[gain] = [_percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
@@ -145,12 +158,49 @@ def _percent(value: float, lo: float, hi: float, sign: str = "") -> str:
 
 
 def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086)) -> str:
-    """How many test tasks two single runs would need to show the paper's smallest and largest gains."""
-    rate = float(table.loc[table["method"] == REFERENCE, "score"].mean())
+    """What the paper's smallest and largest gains would need to show, and what this table could have shown.
+
+    At 80 % power and the 5 % level: test tasks for two single runs; the smallest gain two single runs on these
+    tasks show; and the smallest true difference of fgo to the reference that the table's paired interval, over
+    all its seeds, would have shown.
+    """
+    reference, fgo = table[table["method"] == REFERENCE], table[table["method"] == "fgo"]
+    rate = float(reference["score"].mean())
     if np.isnan(rate):
         return "No run of the reference method: nothing to compute the needed test tasks from."
-    needed = ", ".join(f"+{100 * effect:.1f} points: {tasks_needed(effect, rate):,}" for effect in effects)
-    return f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): {needed}."
+    tasks = int(reference["tasks"].max())
+    line = (
+        f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): "
+        f"{', '.join(_needed(effect, rate) for effect in effects)}. On {tasks} tasks they show "
+        f"{_gains(detectable_effect(tasks, rate) if rate < 1 else np.nan)}"
+    )
+    paired = [detectable_difference(Interval(*row)) for row in fgo[["gain", "gain_lo", "gain_hi"]].dropna().to_numpy()]
+    return f"{line}; the pairs of all seeds, as here, {_gains(max(paired))}." if paired else f"{line}."
+
+
+def _needed(effect: float, rate: float) -> str:
+    needed = f"{tasks_needed(effect, rate):,}" if rate + effect <= 1 else "impossible, it would exceed 100 %"
+    return f"+{100 * effect:.1f} points: {needed}"
+
+
+def _gains(effect: float) -> str:
+    return "no gain that is left" if np.isnan(effect) else f"gains from {100 * effect:.1f} points on"
+
+
+def holm_line(table: pd.DataFrame, level: float = 0.05) -> str:
+    """Which gains of a summary stay significant when all of them are looked at together (Holm's correction).
+
+    The p-values are those of the gains' own intervals, read as normal.
+    """
+    known = table.dropna(subset=["gain", "gain_lo", "gain_hi"])
+    known = known[known["gain_hi"] > known["gain_lo"]]
+    if known.empty:
+        return "No gain with an interval: nothing to correct."
+    errors = (known["gain_hi"] - known["gain_lo"]) / (2 * 1.959964)
+    p_values = [2 * NormalDist().cdf(-abs(z)) for z in known["gain"] / errors]
+    kept = known[holm(p_values) <= level]
+    names = [f"{r.method} {100 * r.gain:+.1f} ({r.benchmark}, {r.llm})" for r in kept.itertuples()]
+    return f"{len(kept)} of {len(known)} gains stay significant after Holm's correction: {'; '.join(names) or 'none'}."
 
 
 def findings(table: pd.DataFrame) -> str:
@@ -169,159 +219,50 @@ def findings(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def paper_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The paper's reported figures beside what was measured for `fgo` here, with a verdict."""
+def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The paper's reported figures beside what was measured for `fgo`: a row a claim, set and LLM.
+
+    table: a summary. not_run: reasons, by set. verdict: "simulated, not evidence"; "not comparable" for sets of
+    our own, or other than the paper's; for a real model on ALFWorld or GAIA itself "agrees" (the interval holds
+    the paper's figure, and the sign is its), "same direction" or "differs"; "not run" with the reason. Which
+    average the paper's token figure is we do not know, so that can at most be "same direction".
+    """
     with PAPER_VALUES.open(newline="", encoding="utf-8") as file:
         claims = list(csv.DictReader(file))
     rows = []
     for claim in claims:
+        said = {"claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim")}
         for _, fgo in table[table["method"] == "fgo"].iterrows():
-            rows.append({
-                "claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim"),
-                "measured": _measured(claim["what"], fgo, table), "benchmark": fgo["benchmark"], "llm": fgo["llm"],
-                "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}",
-                "verdict": "simulated, not evidence" if fgo["simulated"] else "own data: not comparable",
-            })  # fmt: skip
-    return pd.DataFrame(rows)
+            same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"])
+            rows.append(said | _beside(claim, fgo, table[same & (table["method"] == REFERENCE)]))
+        for name, reason in (not_run or {}).items():
+            rows.append(said | {"set": name, "verdict": f"not run: {reason}"})
+    columns = ["claim", "paper", "set", "measured", "interval", "tasks x seeds", "model", "verdict"]
+    return pd.DataFrame(rows, columns=columns).fillna("")
 
 
-def _measured(claim: str, fgo: pd.Series, table: pd.DataFrame) -> str:
-    same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"]) & (table["method"] == REFERENCE)
-    reference = table[same]
-    if "token" in claim and len(reference):
-        saved = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"].iloc[0]
+def _beside(claim: Mapping[str, str], fgo: pd.Series, reference: pd.DataFrame) -> dict:
+    line = {"set": fgo["benchmark"], "model": fgo["llm"], "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}"}
+    value = lo = hi = np.nan
+    if "token" in claim["what"] and len(reference):
+        value = lo = hi = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"].iloc[0]
         in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"].iloc[0] - 1
-        return f"{100 * saved:.1f} % lower a call; in total {100 * in_all:+.1f} %"
-    if claim.startswith("gain over"):
-        return f"{_percent(fgo['gain'], fgo['gain_lo'], fgo['gain_hi'], sign='+')} points over {REFERENCE}"
-    return "not run"
+        line["measured"] = f"{100 * value:.1f} % lower a call; in total {100 * in_all:+.1f} %"
+    elif claim["what"].startswith("gain over"):
+        value, lo, hi = fgo[["gain", "gain_lo", "gain_hi"]]
+        line["measured"] = "" if np.isnan(value) else f"{100 * value:+.1f} points over {REFERENCE}"
+        line["interval"] = "" if np.isnan(lo) else f"[{100 * lo:+.1f}, {100 * hi:+.1f}]"
+    return line | {"verdict": _verdict(claim["value"], value, (lo, hi), fgo)}
 
 
-# -- figures
-
-
-def plot_methods(table: pd.DataFrame) -> Figure:
-    """Scores with intervals, a panel for every LLM, beside the prompt tokens of an optimiser call."""
-    llms = list(dict.fromkeys(table["llm"]))
-    figure, axes = plt.subplots(
-        1, len(llms) + 1, figsize=(2.3 * (len(llms) + 1) + 1, 2.6), sharey=True, layout="constrained"
-    )
-    for ax, llm in zip(axes, llms, strict=False):
-        plot_scores(table[table["llm"] == llm], ax=ax)
-    plot_call_tokens(table[table["llm"] == llms[0]], ax=axes[-1])
-    figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))
-    _note_simulated(figure, "".join(sorted(set(table["constants"]))))
-    return figure
-
-
-def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """One LLM's methods as points with 95 % intervals; the title names the highest mean."""
-    ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
-    for row in table.to_dict("records"):
-        x, low, high = 100 * row["score"], 100 * row["lo"], 100 * row["hi"]
-        colour = COLOURS.get(row["method"], "#000000")
-        ax.errorbar([x], [row["method"]], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
-    best = table.loc[table["score"].idxmax()] if table["score"].notna().any() else None
-    llm = table["llm"].iloc[0]
-    ax.set_title(f"{llm}\nhighest mean: {best['method']}" if best is not None else llm, fontsize=8)
-    ax.set_xlabel("test score, %", fontsize=8)
-    _tidy(ax)
-    return ax
-
-
-def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Mean prompt tokens of an optimiser or merger call, with the largest one marked."""
-    ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
-    for row in table.dropna(subset=["tokens_call_mean"]).to_dict("records"):
-        colour = COLOURS.get(row["method"], "#000000")
-        ax.barh(row["method"], row["tokens_call_mean"] / 1000, color=colour)
-        ax.plot(row["tokens_call_max"] / 1000, row["method"], "|", color="black", markersize=9)
-    ax.set_title("prompt tokens of an\noptimiser call (| largest)", fontsize=8)
-    ax.set_xlabel("thousand tokens", fontsize=8)
-    _tidy(ax)
-    return ax
-
-
-def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
-    """The tree of merges: every node with its number of rules; refused and failed merges in red."""
-    if run.merge_tree is None:
-        raise ValueError(f"run {run.id} ({run.config['method']}) has no merge tree; only fgo merges")
-    leaves = [node for node in run.merge_tree.walk() if not node.children]
-    ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * len(leaves)), 3.0), layout="constrained")[1]
-    places: dict[str, tuple[float, int]] = {}
-    columns = iter(range(len(leaves)))
-    _place(run.merge_tree, columns, places)
-    for node in run.merge_tree.walk():
-        x, y = places[node.id]
-        for child in node.children:
-            ax.plot([x, places[child.id][0]], [y, places[child.id][1]], color="#999999", zorder=1)
-        refused = node.decision not in ("leaf", "merged")
-        face = "#D55E00" if refused else ("#56B4E9" if node.children else "#F0E442")
-        ax.annotate(
-            f"{node.id}\n{len(node.module.rules)}", (x, y), ha="center", va="center", fontsize=7,
-            bbox={"boxstyle": "round", "facecolor": face, "edgecolor": "none"},
-        )  # fmt: skip
-    merges = sum(1 for node in run.merge_tree.walk() if node.children)
-    ax.set_title(f"{len(leaves)} modules in {merges} merges (numbers: rules)", fontsize=9)
-    ax.set_xlim(-0.7, len(leaves) - 0.3)
-    ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
-    ax.axis("off")
-    _note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
-    return ax
-
-
-def _place(node: MergeNode, columns, places: dict[str, tuple[float, int]]) -> tuple[float, int]:
-    if not node.children:
-        places[node.id] = (float(next(columns)), 0)
-    else:
-        spots = [_place(child, columns, places) for child in node.children]
-        places[node.id] = (float(np.mean([x for x, _ in spots])), 1 + max(y for _, y in spots))
-    return places[node.id]
-
-
-def _tidy(ax: Axes) -> None:
-    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.tick_params(labelsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
-    if not ax.yaxis_inverted():
-        ax.invert_yaxis()
-
-
-def _note_simulated(figure: Figure, constants: str) -> None:
-    """`constants` is the hash of the simulated LLM's constants, "" for a real one."""
-    if constants:
-        text = f"simulated LLM (constants {constants}): no evidence about any named model"
-        figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=5.5, color="#666666")
-
-
-# -- files
-
-
-def save(
-    name: str, table: pd.DataFrame, rows: pd.DataFrame | None, figure: Figure | None = None, preset: str = "fast"
-) -> Path:
-    """Write NAME.csv, NAME.json (provenance) and, with a figure, NAME.png and NAME.pdf; returns the CSV's path.
-
-    rows: the runs behind the table, None for one that rests on no runs. preset "full" writes to
-    paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures: times and
-    machine stand in the JSON alone.
-    """
-    folder = FIGURES if preset == "full" else FIGURES / "fast"
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
-    if figure is not None:
-        figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
-        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    provenance = {"preset": preset, **({} if rows is None else _runs_behind(rows)), "manifest": manifest()}
-    (folder / f"{name}.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
-    return folder / f"{name}.csv"
-
-
-def _runs_behind(rows: pd.DataFrame) -> dict:
-    return {
-        "simulated": bool(rows["simulated"].all()), "llms": sorted(set(rows["llm"])),
-        "seeds": sorted({int(seed) for seed in rows["seed"]}), "runs": sorted(set(rows["run_id"])),
-        "data": sorted(set(rows["data"])), "simulator_constants": sorted(set(rows["constants"])),
-        "run_seconds": round(float(rows["seconds"].sum()), 1),
-    }  # fmt: skip
+def _verdict(paper: str, value: float, interval: tuple[float, float], fgo: pd.Series) -> str:
+    if np.isnan(value):
+        return "not run"
+    if fgo["simulated"]:
+        return "simulated, not evidence"
+    if fgo["benchmark"] not in ("ALFWorld", "GAIA"):  # the paper's LogisticsQA is not public
+        return "not comparable"
+    reported = float(paper) / 100
+    if value > 0 and interval[0] <= reported <= interval[1]:
+        return "agrees"
+    return "same direction" if value > 0 else "differs"

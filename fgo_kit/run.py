@@ -137,9 +137,14 @@ class Run:
         span = calls["end"].max() - calls["start"].min() if len(calls) else 0.0
         return float(calls["seconds"].sum() / span) if span > 0 else float("nan")
 
-    def critical_path(self) -> float:
-        """Seconds the run would take with unlimited workers: its longest chain of calls that wait for each other."""
-        calls = self.calls()
+    def critical_path(self, unit: str = "seconds") -> float:
+        """Seconds the run would take with unlimited workers: its longest chain of calls that wait for each other.
+
+        With unit="calls" the length of that chain in calls, were all calls equally long.
+        """
+        if unit not in ("seconds", "calls"):
+            raise ValueError(f"unit={unit!r} is unknown; use 'seconds' or 'calls'")
+        calls = self.calls() if unit == "seconds" else self.calls().assign(seconds=1.0)
         turns = calls.groupby(["phase", "subset", "epoch", "node", "task"])["seconds"].sum()
         stage = turns.groupby(["phase", "subset", "epoch", "node"]).max()
         chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from fgo_kit import report
+from fgo_kit import figures, report
 
 
 def rows(**more):
@@ -46,7 +46,7 @@ def test_failed_runs_leave_empty_cells():
 
 
 def test_a_table_without_runs_is_saved_with_its_origin(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "FIGURES", tmp_path)
+    monkeypatch.setattr(figures, "FIGURES", tmp_path)
     path = report.save("sums", pd.DataFrame({"x": [1.0]}), None, preset="full")
     assert path.read_text() == "x\n1.0000\n"
     assert set(json.loads((tmp_path / "sums.json").read_text())) == {"preset", "manifest"}

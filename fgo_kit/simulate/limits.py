@@ -11,6 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -30,8 +33,8 @@ from fgo_kit.simulate.fits import (
     rewrite_retention,
 )
 
-__all__ = ["ASSUMPTIONS", "Assumptions", "Hill", "Profile", "constants_hash", "fit_table", "noticing", "obey",
-           "plot_fits", "profile", "profile_names", "weight"]
+__all__ = ["ASSUMPTIONS", "Assumptions", "Hill", "Profile", "assumed", "assuming", "constants_hash", "fit_table",
+           "noticing", "obey", "plot_fits", "profile", "profile_names", "weight"]
 
 SOURCES = tuple(NOTICE_CURVES)
 UNLIMITED = 10**9  # tokens: the context window of the profile without limits
@@ -81,6 +84,20 @@ class Assumptions:
 
 
 ASSUMPTIONS = Assumptions()
+"""The frozen ones. What is in force while a call is answered is `assumed()`."""
+
+_IN_FORCE: ContextVar[Assumptions] = ContextVar("assumptions in force", default=ASSUMPTIONS)
+assumed = _IN_FORCE.get
+
+
+@contextmanager
+def assuming(assumptions: Assumptions) -> Iterator[None]:
+    """Answer calls under other assumptions, in this thread and inside the `with` block alone."""
+    token = _IN_FORCE.set(assumptions)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)
 
 
 def profile_names() -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from ..records import digest
 from ..tokens import count_messages, estimate
 from ..toolcalls import read_turn, split_reply
 from .competences import COMPETENCES, Competence, by_rules, by_tag, section
-from .limits import Profile, constants_hash, noticing, obey, profile
+from .limits import ASSUMPTIONS, Assumptions, Profile, assuming, constants_hash, noticing, obey, profile
 from .logisticsqa.learning import Known
 
 _TRAJECTORY = re.compile(r'<trajectory task="([^"]*)" score="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
@@ -40,6 +40,7 @@ class SimulatedLLM:
     max_completion: int = 4_096
     simulated: bool = True
     counter: str = "estimate"
+    assumptions: Assumptions = ASSUMPTIONS
 
     @property
     def context_window(self) -> int:
@@ -57,7 +58,8 @@ class SimulatedLLM:
                 f"{tokens} prompt tokens and {self.max_completion} for the answer exceed the "
                 f"{self.context_window} token window of {self.name}"
             )
-        text = _Call(self.limits, messages, tokens, sample).answer()
+        with assuming(self.assumptions):
+            text = _Call(self.limits, messages, tokens, sample).answer()
         usage, (words, calls) = Usage(tokens, estimate(text)), split_reply(text, len(messages)) if tools else (text, ())
         return Reply(words, usage, "tool_calls" if calls else "stop", calls)
 

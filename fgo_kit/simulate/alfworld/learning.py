@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..limits import ASSUMPTIONS
+from ..limits import assumed
 from .language import PLAIN, Rule, parse_rule, render
 from .player import Draw
 from .reading import VERBS, Game, kind
@@ -87,7 +87,7 @@ def improve(examples: Sequence[Example], known: Sequence, draw: Draw) -> list[di
 
 
 def _comes_to_mind(rule: Rule, support: Sequence[str], draw: Draw) -> bool:
-    return draw("think", render(rule)) < 1 - (1 - ASSUMPTIONS.induce) ** len(support)
+    return draw("think", render(rule)) < 1 - (1 - assumed().induce) ** len(support)
 
 
 def _habits(evidence: _Evidence, present: dict, draw: Draw) -> list[dict]:

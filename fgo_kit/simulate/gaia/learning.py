@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..limits import ASSUMPTIONS
+from ..limits import assumed
 from .language import TOOL_NOTES, Rule, parse_rule, render
 from .reviewing import Review, rules_of
 
@@ -72,11 +72,11 @@ class _Evidence:
         """Log-odds for a rule: what it mends (and, at a discount, what was right so), less harm and length."""
         odds = 0.0
         for at, share in self.weights(name).items():
-            odds += ASSUMPTIONS.code_odds * share * (ASSUMPTIONS.agreement if self.examples[at].right else 1.0)
-        odds += ASSUMPTIONS.trust if any(name in one.named for one in self.examples) else 0.0
-        odds -= ASSUMPTIONS.wrong_odds * len(self.spoilt(name, unless))
+            odds += assumed().code_odds * share * (assumed().agreement if self.examples[at].right else 1.0)
+        odds += assumed().trust if any(name in one.named for one in self.examples) else 0.0
+        odds -= assumed().wrong_odds * len(self.spoilt(name, unless))
         odds -= sum(DOUBT / (1 + bool(one.review.hints)) for one in self.examples if name in one.review.doubts)
-        return odds - ASSUMPTIONS.length_cost * (1 + ("=" in name)) - ASSUMPTIONS.word_cost / 2 * unless
+        return odds - assumed().length_cost * (1 + ("=" in name)) - assumed().word_cost / 2 * unless
 
     def spoilt(self, name: str, unless: bool) -> list[int]:
         return [at for at, one in enumerate(self.examples)
@@ -127,7 +127,7 @@ def _mended(shown, rule: Rule, evidence: _Evidence) -> dict | None:
     names = [name for name in sorted(rule.treatments) if not name.endswith("?")]
     spoilt = sorted({at for name in names for at in evidence.spoilt(name, rule.unless)})
     helped = {at for name in names for at in evidence.weights(name)}
-    if len(spoilt) <= len(helped) + ASSUMPTIONS.patience and not _harmful([shown]):
+    if len(spoilt) <= len(helped) + assumed().patience and not _harmful([shown]):
         healed = {at for name in names for at in evidence.spoilt(name, True)}
         if not spoilt or rule.unless or len(healed) == len(spoilt):
             return None
@@ -145,7 +145,7 @@ def _induced(evidence: _Evidence, present: set[str], draw: Draw):
     pool = []
     for name in sorted(names - present):
         speaks = sum(evidence.weights(name).values())
-        if draw("think", name) < 1 - (1 - ASSUMPTIONS.induce) ** speaks:
+        if draw("think", name) < 1 - (1 - assumed().induce) ** speaks:
             pool.append(name)
     while pool:
         scored = [(evidence.value(name, unless) + 0.5 * draw("tie", name), name, unless)
@@ -200,7 +200,7 @@ def _generalise(groups: dict, draw: Draw) -> None:
     marks = {mark for _, rule in named for mark in rule.marks}
     if "\0skip" in groups and named:
         groups["\0skip"] += groups.pop("\0skip=")
-    elif len(marks) >= KNOWN_MARKS and draw("generalise", *sorted(marks)) < ASSUMPTIONS.generalise:
+    elif len(marks) >= KNOWN_MARKS and draw("generalise", *sorted(marks)) < assumed().generalise:
         groups["\0skip"] = [(shown, replace(rule, marks=())) for shown, rule in groups.pop("\0skip=")]
 
 

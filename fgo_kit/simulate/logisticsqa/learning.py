@@ -16,7 +16,7 @@ from functools import lru_cache
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ...tokens import estimate
-from ..limits import ASSUMPTIONS
+from ..limits import assumed
 from .language import Rule, parse_rule, render
 from .reading import normal, read, words_of
 from .skills import Draw
@@ -113,7 +113,7 @@ def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple
             present += [rule] if rule else []
             continue
         right, wrong = evidence.judge(rule)
-        harm = wrong.bit_count() > right.bit_count() + ASSUMPTIONS.patience or shown.wrong > shown.right
+        harm = wrong.bit_count() > right.bit_count() + assumed().patience or shown.wrong > shown.right
         if not harm:
             present.append(rule)
             continue
@@ -135,7 +135,7 @@ def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypo
         if _value(hypothesis, evidence.failed) > 0
         and hypothesis.rule not in present
         and draw("think", render(hypothesis.rule))
-        < 1 - (1 - ASSUMPTIONS.induce) ** hypothesis.right.bit_count()
+        < 1 - (1 - assumed().induce) ** hypothesis.right.bit_count()
     ]
     ties = {
         hypothesis.rule: 0.5 * draw("tie", render(hypothesis.rule)) + _trusted(evidence, hypothesis.rule)
@@ -159,26 +159,27 @@ def _trusted(evidence: _Evidence, rule: Rule) -> float:
     """What feedback adds to a rule on the very label it named, or on the last word of it."""
     label = dict(rule.pick or ()).get("label", "")
     named = label and any(marked == label or marked.endswith(f" {label}") for marked in evidence.marked)
-    return ASSUMPTIONS.trust if named else 0.0
+    return assumed().trust if named else 0.0
 
 
 def _value(hypothesis: _Hypothesis, left: int) -> float:
     """Log-odds from the failures it mends (and, at a discount, what was right), less harm and length."""
     mends = (hypothesis.right & left).bit_count()
     agrees = hypothesis.right.bit_count() - mends
-    odds = ASSUMPTIONS.none_odds if hypothesis.rule.pick is None else ASSUMPTIONS.code_odds
+    prior = assumed()
+    odds = prior.none_odds if hypothesis.rule.pick is None else prior.code_odds
     return (
-        odds * (mends + ASSUMPTIONS.agreement * agrees)
-        - ASSUMPTIONS.wrong_odds * hypothesis.wrong.bit_count()
-        - _length(hypothesis.rule)
+        odds * (mends + prior.agreement * agrees)
+        - prior.wrong_odds * hypothesis.wrong.bit_count()
+        - _length(hypothesis.rule, prior.word_cost, prior.length_cost)
     )
 
 
 @lru_cache(maxsize=262_144)
-def _length(rule: Rule) -> float:
+def _length(rule: Rule, word_cost: float, length_cost: float) -> float:
     """Description length: a condition is one of many words, a property one of few."""
     properties = sum(estimate(value) if kind == "label" else 1 for kind, value in rule.pick or ())
-    return ASSUMPTIONS.word_cost * len(rule.when) + ASSUMPTIONS.length_cost * (properties + bool(rule.several))
+    return word_cost * len(rule.when) + length_cost * (properties + bool(rule.several))
 
 
 def _otherwise_pays(evidence: _Evidence, chosen: list[_Hypothesis], left: int) -> bool:
@@ -267,7 +268,7 @@ def _generalised(groups: dict, draw: Draw) -> dict:
             by_action.setdefault(Rule((), key.pick), []).append(key)
     out = dict(groups)
     for general, cases in by_action.items():
-        if len(cases) > 1 and draw("generalise", render(general)) < ASSUMPTIONS.generalise:
+        if len(cases) > 1 and draw("generalise", render(general)) < assumed().generalise:
             out[general] = out.get(general, []) + [shown for case in cases for shown in out.pop(case)]
     return out
 

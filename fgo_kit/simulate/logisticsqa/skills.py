@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
-from ..limits import ASSUMPTIONS
+from ..limits import assumed
 from .language import parse_rule
 from .reading import Code, Reading, normal, read
 
@@ -60,15 +60,16 @@ def act(rules: Sequence[tuple[str, str]], document: str, obey: float, draw: Draw
 
 def guess(document: str, draw: Draw) -> tuple[str, str]:
     """(thought, answer) of a reader with common knowledge and no rules; None is among its answers."""
-    weights, reasons = _weights(document)
+    prior = assumed()
+    weights, reasons = _weights(document, prior.naive_none, prior.naive_sharpness)
     totals = list(accumulate(weights.values()))
     answer = list(weights)[bisect(totals, draw("guess") * totals[-1])]
     return reasons[answer], answer
 
 
 @lru_cache(maxsize=8_192)
-def _weights(document: str) -> tuple[dict[str, float], dict[str, str]]:
-    weights: dict[str, float] = {"None": ASSUMPTIONS.naive_none**ASSUMPTIONS.naive_sharpness}
+def _weights(document: str, none: float, sharpness: float) -> tuple[dict[str, float], dict[str, str]]:
+    weights: dict[str, float] = {"None": none**sharpness}
     reasons = {"None": "Nothing here looks like a transport reference."}
     best: dict[str, float] = {}
     for code in read(document).codes:
@@ -76,7 +77,7 @@ def _weights(document: str) -> tuple[dict[str, float], dict[str, str]]:
         key = normal(code.text)
         if weight > best.get(key, 0):
             best[key] = weight
-            weights[code.text] = weight**ASSUMPTIONS.naive_sharpness
+            weights[code.text] = weight**sharpness
             reasons[code.text] = f"It {_where(code)}, which looks like a transport reference."
     return weights, reasons
 

@@ -1,0 +1,218 @@
+"""How methods fare with few and with many training tasks: gains, their consistency, prompts, what is dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .ablations import over_seeds
+from .report import _percent, score_matrix, summary
+from .stats import RESAMPLES, paired_difference
+
+WINDOWS = (8_000, 32_000, 128_000, 1_000_000)
+"""Context windows, in tokens, that prompts are set beside."""
+
+
+def by_size(rows: pd.DataFrame, reference: str = "base") -> pd.DataFrame:
+    """`report.summary` for every number of training tasks; gains are over `reference` at that size."""
+    sizes = sorted(set(rows["n_train"]))
+    return pd.concat([summary(rows[rows["n_train"] == size], reference) for size in sizes], ignore_index=True)
+
+
+def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo") -> pd.DataFrame:
+    """How even a method's gain over `reference` is over training-set sizes; one row an LLM and method.
+
+    worst: the smallest mean gain of any size; spread: the largest minus the smallest; mean: over sizes.
+    Intervals (95 %, approximate) come from one bootstrap that resamples seeds and tasks alike at all sizes; the
+    smallest of noisy means is biased downwards and the spread upwards, for all methods. worst_more, spread_more: the
+    method's figure minus that of `beside`, from the same draws.
+    """
+    table = []
+    for llm, part in rows.groupby("llm", sort=False):
+        gains = _gain_cubes(part, reference)
+        draws = {method: _drawn(cube) for method, cube in gains.items()}
+        for method, drawn in draws.items():
+            line = {"llm": llm, "method": method, "sizes": gains[method].shape[0]}
+            line |= {"constants": part["constants"].iloc[0]}
+            for name in ("mean", "worst", "spread"):
+                line |= _interval_of(name, drawn[name])
+                if name != "mean" and beside in draws and method != beside:
+                    line |= _interval_of(f"{name}_more", drawn[name] - draws[beside][name])
+            table.append(line)
+    return pd.DataFrame(table)
+
+
+def _gain_cubes(rows: pd.DataFrame, reference: str) -> dict[str, np.ndarray]:
+    """Gains as sizes x seeds x tasks for every method; all methods and sizes on the same seeds and tasks."""
+    parts = rows.groupby(["n_train", "method"], sort=False)
+    frames = {key: score_matrix(runs) for key, runs in parts}
+    seeds = sorted(set.intersection(*(set(frame.index) for frame in frames.values())))
+    tasks = sorted(set.intersection(*(set(frame.columns) for frame in frames.values())))
+    found = {key: frame.loc[seeds, tasks].to_numpy() for key, frame in frames.items()}
+    sizes = sorted({size for size, _ in found})
+    methods = [m for m in dict.fromkeys(rows["method"]) if m != reference and all((s, m) in found for s in sizes)]
+    return {m: np.stack([found[(s, m)] - found[(s, reference)] for s in sizes]) for m in methods}
+
+
+def _drawn(cube: np.ndarray) -> dict[str, np.ndarray]:
+    """mean, worst and spread over sizes: first as measured, then of every bootstrap draw.
+
+    The draws are stretched about the measured means as those of `stats.mean_interval` are, by one factor.
+    """
+    rng, (_, seeds, tasks) = np.random.default_rng(0), cube.shape
+    of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES).astype(float)
+    of_task = rng.multinomial(tasks, np.full(tasks, 1 / tasks), RESAMPLES).astype(float)
+    known, filled = np.isfinite(cube), np.nan_to_num(cube)
+    total, cells = (((of_seed @ part) * of_task).sum(axis=2) for part in (filled, known.astype(float)))
+    measured, draws = np.nanmean(cube, axis=(1, 2)), (total / cells).T
+    mean = paired_difference([np.nanmean(cube, axis=0)], [np.zeros((seeds, tasks))], np.random.default_rng(0))
+    width = np.ptp(np.percentile(draws.mean(axis=1), [2.5, 97.5]))
+    stretch = (mean.hi - mean.lo) / width if width > 0 else 1.0
+    of_size = np.vstack([measured, measured + stretch * (draws - measured)])
+    return {"mean": of_size.mean(axis=1), "worst": of_size.min(axis=1), "spread": np.ptp(of_size, axis=1)}
+
+
+def _interval_of(name: str, drawn: np.ndarray) -> dict[str, float]:
+    lo, hi = np.nanpercentile(drawn[1:], [2.5, 97.5])
+    return {name: float(drawn[0]), f"{name}_lo": float(lo), f"{name}_hi": float(hi)}
+
+
+def consistency_lines(table: pd.DataFrame, beside: str = "fgo") -> str:
+    """What a `consistency` table says of `beside`: a line an LLM."""
+    lines = []
+    for llm, part in table.groupby("llm", sort=False):
+        own = part[part["method"] == beside].iloc[0]
+        others = part[part["method"] != beside]
+        evenest, safest = part.loc[part["spread"].idxmin(), "method"], part.loc[part["worst"].idxmax(), "method"]
+        more_even = list(others.loc[others["spread_more_hi"] < 0, "method"])
+        less_even = list(others.loc[others["spread_more_lo"] > 0, "method"])
+        safer = list(others.loc[others["worst_more_lo"] > 0, "method"])
+        lines.append(
+            f"{llm}: smallest spread {evenest}, best worst size {safest}; {beside}: spread "
+            f"{_percent(own['spread'], own['spread_lo'], own['spread_hi'])}, worst size "
+            f"{_percent(own['worst'], own['worst_lo'], own['worst_hi'], '+')}; more even than {beside} beyond noise: "
+            f"{', '.join(more_even) or 'none'}; less even: {', '.join(less_even) or 'none'}; "
+            f"better at their worst size: {', '.join(safer) or 'none'}"
+        )
+    return "\n".join(lines)
+
+
+def size_lines(table: pd.DataFrame, method: str = "fgo") -> str:
+    """At which sizes `method` gains over the reference of a `by_size` table, and who has the highest mean where."""
+    lines = []
+    for llm, part in table.groupby("llm", sort=False):
+        own = part[part["method"] == method]
+        clear = [str(n) for n in own.loc[own["gain_lo"] > 0, "n_train"]]
+        best = part.loc[part.groupby("n_train")["score"].idxmax()]
+        tops = ", ".join(f"{row.n_train}: {row.method}" for row in best.itertuples())
+        lines.append(f"{llm}: {method} gains beyond noise at {', '.join(clear) or 'no size'}; highest mean at {tops}")
+    return "\n".join(lines)
+
+
+def size_title(table: pd.DataFrame, method: str = "fgo") -> str:
+    """For every LLM of a `by_size` table, at how many sizes `method` has the highest mean, as a figure's title."""
+    told = []
+    for llm, part in table.groupby("llm", sort=False):
+        best = part.loc[part.groupby("n_train")["score"].idxmax(), "method"]
+        told.append(f"{(best == method).sum()} of {len(best)} sizes ({llm.removeprefix('simulated:')})")
+    return f"{method} has the highest mean at {', '.join(told)}"
+
+
+def consistency_figures(table: pd.DataFrame) -> pd.DataFrame:
+    """A `consistency` table with one row a figure, in points, for `ablation_figures.plot_grid`."""
+    titles = {"worst": "gain at the worst size", "spread": "spread over sizes"}
+    parts = [
+        table[["llm", "method", "constants"]].assign(
+            figure=title, points=100 * table[name], lo=100 * table[f"{name}_lo"], hi=100 * table[f"{name}_hi"]
+        )
+        for name, title in titles.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def consistency_title(table: pd.DataFrame) -> str:
+    """Which method is most even, and which best at its worst size, for every LLM of a `consistency` table."""
+    told = []
+    for llm, part in table.groupby("llm", sort=False):
+        even, safe = part.loc[part["spread"].idxmin(), "method"], part.loc[part["worst"].idxmax(), "method"]
+        told.append(f"{llm.removeprefix('simulated:')}: {even} most even, {safe} best at its worst")
+    return "; ".join(told)
+
+
+def paper_row(table: pd.DataFrame, simulated: bool, method: str = "fgo") -> pd.DataFrame:
+    """The paper's claim on training-set sizes beside a `consistency` table, a row an LLM, with a verdict."""
+    rows = []
+    for llm, part in table.groupby("llm", sort=False):
+        own, count = part[part["method"] == method].iloc[0], len(part)
+        ranks = [int((part["spread"] < own["spread"]).sum()) + 1, int((part["worst"] > own["worst"]).sum()) + 1]
+        rows.append({
+            "claim": "gain at all training-set sizes", "paper": "most consistent", "llm": llm,
+            "measured": f"{method} is number {ranks[0]} of {count} by spread, number {ranks[1]} by its worst size",
+            "spread, points": _percent(own["spread"], own["spread_lo"], own["spread_hi"]),
+            "worst size, points": _percent(own["worst"], own["worst_lo"], own["worst_hi"], "+"),
+            "verdict": "simulated, not evidence" if simulated else "not comparable",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+# -- prompts
+
+
+def largest_prompts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Largest optimiser or merger prompt of a run, in thousand tokens, by LLM, method and size; mean over runs.
+
+    The interval resamples seeds. dropped: trajectories left out of prompts, a run.
+    """
+    table = []
+    for (llm, method, size), runs in rows.groupby(["llm", "method", "n_train"], sort=False):
+        found = over_seeds(runs["tokens_call_max"] / 1000, runs["seed"])
+        line = {"llm": llm, "method": method, "n_train": size, "constants": runs["constants"].iloc[0]}
+        line |= {"value": found.value, "lo": found.lo, "hi": found.hi, "dropped": float(runs["dropped"].mean())}
+        table.append(line)
+    return pd.DataFrame(table).dropna(subset=["value"])
+
+
+def prompt_title(table: pd.DataFrame, method: str = "fgo", reference: str = "all_at_once") -> str:
+    """How the largest prompts of two methods grow from the smallest to the largest size, as a figure's title."""
+    ends = [table["n_train"].min(), table["n_train"].max()]
+    told = []
+    for name in (reference, method):
+        of = table[table["method"] == name].set_index("n_train")["value"]
+        told.append(f"{name} from {of[ends[0]]:.1f}k to {of[ends[1]]:.1f}k")
+    return f"Largest prompt, {ends[0]} to {ends[1]} tasks: {', '.join(told)}"
+
+
+def window_lines(table: pd.DataFrame, windows: tuple[int, ...] = WINDOWS) -> str:
+    """At what number of training tasks each method's largest prompt would fill a window, a line a method.
+
+    Beyond the largest size only where prompts grow about as the set does: a straight line through the last two
+    sizes, and said to be an extrapolation.
+    """
+    lines = []
+    for method, part in table.groupby("method", sort=False):
+        part = part.sort_values("n_train")
+        (x1, y1), (x2, y2) = part[["n_train", "value"]].to_numpy()[-2:]
+        slope = (y2 - y1) / (x2 - x1)
+        over = {w: part.loc[part["value"] > w / 1000, "n_train"] for w in windows}
+        told = [f"{_short(w)} window full by {sizes.min()} tasks" for w, sizes in over.items() if len(sizes)]
+        if slope * x2 > 0.6 * y2:  # grows at least as the power .6 of the set
+            rest = {w: x2 + (w / 1000 - y2) / slope for w, sizes in over.items() if not len(sizes)}
+            told += [f"{_short(w)} at about {float(f'{n:.2g}'):,.0f} tasks (extrapolated)" for w, n in rest.items()]
+        elif not len(over[windows[-1]]):
+            told += [f"{y2:.1f}k at {x2:.0f} tasks, growing more slowly than the set"]
+        lines.append(f"{method}: {'; '.join(told)}")
+    return "\n".join(lines)
+
+
+def _short(window: int) -> str:
+    return f"{window // 1000}k" if window < 1_000_000 else f"{window / 1_000_000:g}M"
+
+
+def dropped_title(dropped: pd.DataFrame) -> str:
+    """Who drops most of its trajectories, from a table of LLM and method by size, as a figure's title."""
+    most = dropped.max(axis=1)
+    if not most.max() > 0:
+        return "nothing is dropped at any size"
+    llm, method = most.idxmax()
+    size = dropped.loc[(llm, method)].idxmax()
+    return f"{method} drops {most.max():.0f} trajectories a run at {size} tasks ({llm.removeprefix('simulated:')})"

@@ -1,0 +1,312 @@
+"""What a result of the simulated LLM rests on: every constant varied, maps of where FGO wins, held-out checks.
+
+`FACTORS` lists the constants with the values tried. The tables take rows of `grid.compare` on the LLMs that
+`sensitivity_llms` and `map_llms` give; the figures show paired gains with intervals.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from ..figures import note_simulated
+from ..report import score_matrix
+from ..stats import Interval, paired_difference
+from .fits import CURVES, NOTICE_CURVES, SIZES
+from .limits import noticing, obey, profile
+from .model import SimulatedLLM, load
+from .varied import constant_of, varied
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A constant, the values tried beside its own, and where it comes from. `times`: values are multiples."""
+
+    constant: str
+    values: tuple[float, ...]
+    meaning: str
+    kind: str = "assumption"
+    times: bool = False
+
+
+FACTORS = (
+    Factor("notice_x50", (0.25, 4), "tokens at which half is noticed (NoLiMa)", "limit", True),
+    Factor("notice_k", (0.5, 1.2), "how steeply noticing falls (0.53 to 1.15 among the published fits)", "limit"),
+    Factor("obey_n50", (0.25, 4), "rules at which half are obeyed or written (IFScale)", "limit", True),
+    Factor("obey_k", (0.8, 1.8), "how steeply obeying falls (1.2 to 1.8 among the published fits)", "limit"),
+    Factor("context_window", (16_000, 32_000), "tokens that fit a prompt", "limit"),
+    Factor("hop_scale", (0.5, 2), "times the two-hop factor, which one model was measured for"),
+    Factor("position_scale", (0, 4), "times the position effect, which models of 2023 were measured for"),
+    Factor("induce", (0.35, 0.95), "chance that a rule comes to mind, for every noticed trajectory that supports it"),
+    Factor("code_odds", (1, 4), "log-odds for a rule from a code it gets right"),
+    Factor("none_odds", (0.32, 1.28), "log-odds for a rule from a None it gets right"),
+    Factor("wrong_odds", (1.32, 5.28), "log-odds against a rule from a trajectory it gets wrong: harm of a wrong rule"),
+    Factor("agreement", (0, 1), "weight of a trajectory that was right already, beside one that is mended"),
+    Factor("word_cost", (1.5, 6), "log-odds against a condition"),
+    Factor("length_cost", (0, 0.7), "log-odds against every property of a pick"),
+    Factor("trust", (0, 3), "log-odds for a label that feedback named"),
+    Factor("patience", (0, 3), "by how many a rule may be more often wrong than right"),
+    Factor("generalise", (0, 1), "chance that a merger gives up conditions"),
+    Factor("naive_none", (0.5, 2), "pull of None on a reader without rules"),
+    Factor("naive_sharpness", (2, 8), "how firmly such a reader prefers the more appealing answer"),
+)  # fmt: skip
+NOT_VARIED = (
+    ("judge without gold (tpr, fpr)", "not in force: on these sets the evaluator is shown the expected answer"),
+    ("rewrite", "in force with edits=False alone, varied there"),
+    ("correlation of misses", "not a constant: whether a trajectory is noticed is drawn anew for every call"),
+    ("errors in uniting duplicates", "not a constant: the merger unites rules that say the same without errors"),
+)
+METHODS = ("all_at_once", "bootstrapping", "fgo")
+VERDICTS = {"wins": "#009E73", "ties": "#DDDDDD", "loses": "#D55E00"}
+
+
+def factor_table(name: str = "small") -> pd.DataFrame:
+    """Every constant that is varied: kind, its frozen value, the values tried, meaning."""
+    llm = load(name)
+    rows = [(f.constant, f.kind, constant_of(llm, f.constant), _values(llm, f), f.meaning) for f in FACTORS]
+    return pd.DataFrame(rows, columns=["constant", "kind", "frozen", "tried", "meaning"])
+
+
+def _values(llm: SimulatedLLM, factor: Factor) -> list[float]:
+    frozen = constant_of(llm, factor.constant) if factor.times else 1
+    return [value * frozen for value in factor.values]
+
+
+def sensitivity_llms(name: str = "small") -> dict[tuple[str, float], SimulatedLLM]:
+    """The frozen LLM under ("frozen", nan), and one for every constant and value tried, by both."""
+    llm = load(name)
+    changed = {(f.constant, v): varied(name, **{f.constant: v}) for f in FACTORS for v in _values(llm, f)}
+    return {("frozen", float("nan")): llm, **changed}
+
+
+def gains(rows: pd.DataFrame, references: Sequence[str] = METHODS[:2], by: Sequence[str] = ("llm",)) -> pd.DataFrame:
+    """Paired gains of fgo over every reference: one row a group (`by`) and reference, with the verdict.
+
+    gain, lo, hi: difference of mean test scores, with an interval that resamples tasks and seeds. verdict: "wins" or
+    "loses" where the 95 % interval leaves out zero, else "ties".
+    """
+    table = []
+    for key, part in rows.groupby(list(by), sort=False):
+        for reference in references:
+            gain = _paired(part, "fgo", reference)
+            verdict = "wins" if gain.lo > 0 else "loses" if gain.hi < 0 else "ties"
+            line = {"reference": reference, "gain": gain.value, "lo": max(gain.lo, -1.0), "hi": min(gain.hi, 1.0)}
+            line["verdict"] = verdict
+            table.append(dict(zip(by, key, strict=True)) | line)
+    return pd.DataFrame(table)
+
+
+def _paired(rows: pd.DataFrame, method: str, reference: str) -> Interval:
+    """The difference of two methods on the tasks and seeds that both have."""
+    mine, other = (score_matrix(rows[rows["method"] == name]) for name in (method, reference))
+    mine, other = mine.align(other, join="inner")
+    return paired_difference([mine.to_numpy()], [other.to_numpy()], np.random.default_rng(0))
+
+
+def sensitivity(rows: pd.DataFrame, name: str = "small") -> pd.DataFrame:
+    """`gains` for every constant and value tried on `sensitivity_llms(name)`: columns constant, value first."""
+    of_llm = {llm.name: key for key, llm in sensitivity_llms(name).items()}
+    table = gains(rows[rows["llm"].isin(of_llm)])
+    table.insert(0, "constant", [of_llm[llm][0] for llm in table["llm"]])
+    table.insert(1, "value", [of_llm[llm][1] for llm in table["llm"]])
+    return table
+
+
+def sensitivity_findings(table: pd.DataFrame) -> str:
+    """How many constants change the verdict of FGO against each reference, and which move the gain most."""
+    lines = []
+    for reference, part in table.groupby("reference", sort=False):
+        frozen, others = part[part["constant"] == "frozen"].iloc[0], part[part["constant"] != "frozen"]
+        turned = others[others["verdict"] != frozen["verdict"]]
+        names = ", ".join(f"{r.constant} = {r.value:g} ({r.verdict})" for r in turned.itertuples()) or "none"
+        moved = (others["gain"] - frozen["gain"]).abs()
+        most = others.loc[moved.idxmax()]
+        lines.append(
+            f"Against {reference} fgo {frozen['verdict']} as frozen ({100 * frozen['gain']:+.1f} points). "
+            f"Changed verdicts: {names}. Most moves it: {most['constant']} = {most['value']:g} "
+            f"({100 * most['gain']:+.1f})."
+        )
+    return "\n".join(lines)
+
+
+def plot_sensitivity(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
+    """Gains of fgo by constant and value, a panel a reference; the band is the frozen LLM's interval.
+
+    constants: hashes of the simulators behind it, for the note.
+    """
+    names = [factor.constant for factor in FACTORS if factor.constant in set(table["constant"])]
+    references = list(dict.fromkeys(table["reference"]))
+    figure, axes = plt.subplots(1, len(references), figsize=(7.2, 0.27 * len(names) + 1.2), sharey=True,
+                                layout="constrained", squeeze=False)  # fmt: skip
+    for ax, reference in zip(axes[0], references, strict=True):
+        part = table[table["reference"] == reference]
+        frozen = part[part["constant"] == "frozen"].iloc[0]
+        ax.axvspan(100 * frozen["lo"], 100 * frozen["hi"], color="#DDDDDD", zorder=0, linewidth=0)
+        ax.axvline(100 * frozen["gain"], color="#666666", linewidth=0.8)
+        ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
+        for place, name in enumerate(names):
+            _plot_levels(ax, place, part[part["constant"] == name].sort_values("value"))
+        ax.set_yticks(range(len(names)), names, fontsize=7)
+        counts = part[part["constant"] != "frozen"]["verdict"].value_counts()
+        told = ", ".join(f"{verdict} {counts.get(verdict, 0)}" for verdict in VERDICTS)
+        ax.set_title(f"fgo against {reference}:\n{told} of {len(part) - 1}", fontsize=8)
+        ax.set_xlabel("gain, points", fontsize=8)
+        ax.tick_params(labelsize=7)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="x", color="#EEEEEE", linewidth=0.6)
+    axes[0][0].invert_yaxis()
+    note_simulated(figure, constants)
+    return figure
+
+
+def _plot_levels(ax, place: int, levels: pd.DataFrame) -> None:
+    """The lower value hollow and above, the higher one filled and below."""
+    for number, row in enumerate(levels.itertuples()):
+        y, face = place - 0.16 + 0.32 * number, ("white", "#009E73")[min(number, 1)]
+        ax.plot([100 * row.lo, 100 * row.hi], [y, y], color="#009E73", linewidth=1)
+        ax.plot([100 * row.gain], [y], "o", markersize=3.5, markeredgecolor="#009E73", markerfacecolor=face)
+
+
+def map_llms(name: str, x50s: Sequence[float], **others: float) -> dict[float, SimulatedLLM]:
+    """LLMs by the x50 of their noticing curve, all with the other changes given (see `varied`)."""
+    return {x50: varied(name, notice_x50=x50, **others) for x50 in x50s}
+
+
+def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence[str]) -> Figure:
+    """Where fgo wins, ties and loses: a row of panels a map, a panel a reference.
+
+    maps: (gains table with a column x50, name of the column for the other axis, its label).
+    """
+    references = list(dict.fromkeys(maps[0][0]["reference"]))
+    figure, axes = plt.subplots(len(maps), len(references), figsize=(3.6 * len(references), 2.3 * len(maps) + 0.5),
+                                layout="constrained", squeeze=False)  # fmt: skip
+    for line, (table, column, label) in zip(axes, maps, strict=True):
+        for ax, reference in zip(line, references, strict=True):
+            _plot_map(ax, table[table["reference"] == reference], column, label)
+            ax.set_title(f"fgo against {reference}: {_share(table, reference)}", fontsize=8)
+    figure.legend(handles=[Patch(color=colour, label=verdict) for verdict, colour in VERDICTS.items()],
+                  loc="outside upper center", ncols=3, fontsize=8, frameon=False)  # fmt: skip
+    note_simulated(figure, constants)
+    return figure
+
+
+def _share(table: pd.DataFrame, reference: str) -> str:
+    verdicts = table.loc[table["reference"] == reference, "verdict"]
+    return f"wins {int((verdicts == 'wins').sum())} of {len(verdicts)}"
+
+
+def _plot_map(ax, table: pd.DataFrame, column: str, label: str) -> None:
+    columns, lines = sorted(set(table["x50"])), sorted(set(table[column]))
+    for row in table.to_dict("records"):
+        x, y = columns.index(row["x50"]), lines.index(row[column])
+        ax.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=VERDICTS[row["verdict"]], edgecolor="white"))
+        colour = "black" if row["verdict"] == "ties" else "white"
+        ax.text(x, y, f"{100 * row['gain']:+.0f}", ha="center", va="center", fontsize=7, color=colour)
+    ax.set_xlim(-0.5, len(columns) - 0.5)
+    ax.set_ylim(-0.5, len(lines) - 0.5)
+    ax.set_xticks(range(len(columns)), [_tokens(x) for x in columns], fontsize=7)
+    ax.set_yticks(range(len(lines)), [f"{y:g}" for y in lines], fontsize=7)
+    ax.set_xlabel("tokens at which half is noticed", fontsize=8)
+    ax.set_ylabel(label, fontsize=8)
+    ax.spines[:].set_visible(False)
+
+
+def _tokens(x: float) -> str:
+    return "no limit" if np.isinf(x) else f"{x / 1000:.3g}k"
+
+
+# -- the model card and the checks that were not used in fitting
+
+
+def limits_table() -> pd.DataFrame:
+    """The limits of every profile, with the ranges in which they go beyond published data."""
+    rows = []
+    for name in (*SIZES, "null"):
+        one = profile(name)
+        rows.append({
+            "profile": name, "noticing x50": one.notice.x50, "k": one.notice.k, "two-hop factor": one.hop,
+            "obeying n50": one.obey.x50, "obeying k": one.obey.k, "position a, b": one.position[:2],
+            "judge tpr, fpr": (one.tpr, one.fpr), "rewriting keeps": one.rewrite, "window": one.context_window,
+            "extrapolated": "; ".join(one.extrapolated),
+        })  # fmt: skip
+    return pd.DataFrame(rows).set_index("profile")
+
+
+def published(curve: str) -> dict[tuple[str, str], float]:
+    """Figures of `published_curves.csv` as published, by (model, x); ValueError where there are none."""
+    with CURVES.open(newline="", encoding="utf-8") as file:
+        found = {(row["model"], row["x"]): float(row["y"]) for row in csv.DictReader(file) if row["curve"] == curve}
+    if not found:
+        raise ValueError(f"{CURVES.name} has no rows for curve={curve!r}; restore the file")
+    return found
+
+
+def summhay_check(size: str = "large", short: int = 15_000, long: int = 100_000) -> pd.DataFrame:
+    """SummHay: what is left of a score when the whole haystack is given instead of the relevant documents.
+
+    Beside it the share of noticing that is left from `short` to `long` tokens, by noticing source: one hop
+    for coverage, two for citation (which ties a finding to its document). Nothing was fitted to these.
+    """
+    rows = []
+    for curve, hops in (("summhay_coverage", 1), ("summhay_citation", 2)):
+        scores = published(curve)
+        left = scores["GPT-4o", "full_haystack"] / scores["GPT-4o", "oracle_docs"]
+        line = {"measure": curve, "published, GPT-4o": left}
+        for source in NOTICE_CURVES:
+            one = profile(f"{size}-{source}")
+            line[f"{size}-{source}"] = noticing(one, long, 0.5, hops) / noticing(one, short, 0.5, hops)
+        rows.append(line)
+    return pd.DataFrame(rows)
+
+
+TRACE2SKILL = {"one at a time, in sequence": "Seq-B=1", "four at a time, in sequence": "Seq-B=4",
+               "in parallel, merged": "Parallel hierarchical merge", "nothing learnt": "No skill"}  # fmt: skip
+
+
+def trace2skill_methods(n_train: int) -> dict[str, dict]:
+    """The rows of Trace2Skill's comparison as choices of `run`: one trajectory a call, four, or one and merges."""
+    return {
+        "one at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train, "epochs": 1},
+        "four at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train // 4, "epochs": 1},
+        "in parallel, merged": {"method": "fgo", "n_subsets": n_train, "epochs": 1},
+        "nothing learnt": {"method": "base"},
+    }
+
+
+def trace2skill_check(table: pd.DataFrame) -> pd.DataFrame:
+    """A `report.summary` of those rows beside the published scores (another model and task: compare signs)."""
+    scores = {model.partition(" | ")[2]: y for (model, _), y in published("trace2skill_vrf").items()}
+    shown = pd.DataFrame({"published, Qwen3.5-122B": {row: scores[name] for row, name in TRACE2SKILL.items()}})
+    for llm, part in table.groupby("llm", sort=False):
+        of_llm = part.set_index("method")
+        shown[f"{llm}, %"] = 100 * of_llm["score"]
+        shown[f"{llm}, points over sequence"] = 100 * of_llm["gain"]
+    return shown
+
+
+def trace2skill_findings(table: pd.DataFrame) -> str:
+    """For each LLM, whether merging in parallel beats four at a time here, as it did there."""
+    scores = published("trace2skill_vrf")
+    by_row = {model.partition(" | ")[2]: y for (model, _), y in scores.items()}
+    there = by_row[TRACE2SKILL["in parallel, merged"]] - by_row[TRACE2SKILL["four at a time, in sequence"]]
+    lines = []
+    for llm, part in table.groupby("llm", sort=False):
+        gain, lo, hi = 100 * part.set_index("method").loc["in parallel, merged", ["gain", "gain_lo", "gain_hi"]]
+        sign = "the same" if lo > 0 else "the opposite" if hi < 0 else "not to be told"
+        lines.append(
+            f"{llm}: parallel with merges over four at a time {gain:+.1f} [{lo:+.1f}, {hi:+.1f}] points; "
+            f"published {there:+.1f}: the sign is {sign}"
+        )
+    return "\n".join(lines)
+
+
+def overload(names: Sequence[str] = SIZES, counts: Sequence[int] = (10, 50, 100, 250, 500)) -> pd.DataFrame:
+    """The share of n rules that is obeyed, or of n items that is written, by profile."""
+    return pd.DataFrame({name: {n: obey(profile(name), n) for n in counts} for name in names}).rename_axis("rules")

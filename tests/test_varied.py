@@ -1,0 +1,124 @@
+"""The simulated LLM with other constants: the change acts, bears its name, and touches nothing else."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import small_bench
+
+from fgo_kit import prompts
+from fgo_kit.llm import ContextOverflow
+from fgo_kit.run import run
+from fgo_kit.simulate import limits, sensitivity
+from fgo_kit.simulate.model import frozen_hash, load
+from fgo_kit.simulate.varied import WORDS, paraphrased, reworded, shuffled, varied
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return small_bench(n_train=24, n_test=24)
+
+
+def answers(bench, llm, **choices):
+    done = run(bench, llm, seed=1, workers=1, **choices)
+    return [done.trajectory(task.id).answer for task in bench.test]
+
+
+def test_without_changes_it_is_the_frozen_llm():
+    assert varied("large") == load("large")
+    assert varied("small", induce=limits.ASSUMPTIONS.induce, notice_x50=3050.0) == load("small")
+
+
+def test_a_change_is_in_name_params_and_run_id(bench):
+    changed, frozen = varied("small", induce=0.35), load("small")
+    assert changed.name == "simulated:small induce=0.35" and changed.params["changed"] == "induce=0.35"
+    assert changed.params["constants"] != frozen.params["constants"] == frozen_hash()
+    assert varied("large", induce=0.35).params["constants"] != changed.params["constants"]
+    assert run(bench, changed, method="base").id != run(bench, frozen, method="base").id
+    assert pickle.loads(pickle.dumps(changed)) == changed
+
+
+def test_an_unknown_constant_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'inducing' is unknown; use one of notice_x50.*induce"):
+        varied("small", inducing=1)
+
+
+def test_every_assumption_is_varied_and_every_factor_is_a_constant():
+    names = {factor.constant for factor in sensitivity.FACTORS}
+    assert {field.name for field in fields(limits.Assumptions)} <= names
+    assert len(sensitivity.sensitivity_llms()) == 1 + 2 * len(sensitivity.FACTORS)  # none falls on its own value
+
+
+def test_the_change_acts_and_leaks_into_no_other_call(bench):
+    none = varied("small", naive_none=100.0)
+    before = answers(bench, "simulated", method="base")
+    assert set(before) != {"None"} == set(answers(bench, none, method="base"))
+    with ThreadPoolExecutor(2) as pool:  # at the same time, and after each other in one thread
+        found = list(pool.map(lambda llm: answers(bench, llm, method="base"), [none, load("small")] * 3))
+    assert found == [["None"] * len(before), before] * 3
+    assert limits.assumed() is limits.ASSUMPTIONS
+
+
+@pytest.mark.parametrize("change", [{"wrong_odds": 0.1}, {"code_odds": 0.4}, {"length_cost": 5.0}])
+def test_the_learner_reads_the_assumptions_in_force(bench, change):
+    learnt = [str(run(bench, llm, method="all_at_once", workers=1).module) for llm in
+              (load("null"), varied("null", **change), load("null"))]  # fmt: skip
+    assert learnt[0] == learnt[2] != learnt[1]
+
+
+def test_nothing_comes_to_mind_when_nothing_is_induced(bench):
+    learnt = run(bench, varied("null", induce=0.0), method="all_at_once", workers=1).module
+    assert len(learnt.rules) <= 1 < len(run(bench, "simulated:null", method="all_at_once", workers=1).module.rules)
+
+
+def test_limits_change():
+    small, wide = load("small").limits, varied("small", notice_x50=float("inf"), obey_n50=10.0).limits
+    assert limits.noticing(wide, 100_000, 0.5) > 0.95 > limits.noticing(small, 100_000, 0.5)
+    assert limits.obey(wide, 10) == 0.5
+    assert varied("small", position_scale=0.0).limits.position[:2] == (0.0, 0.0)
+    assert varied("small", hop_scale=2.0).limits.hop == pytest.approx(2 * small.hop)
+    with pytest.raises(ContextOverflow, match="5000 token window"):
+        varied("small", context_window=5_000).complete([{"role": "user", "content": "word " * 2_000}])
+
+
+def test_other_words_are_used_for_every_prompt_and_in_instructions_alone(bench):
+    for ours in WORDS:
+        assert any(ours in template for template in prompts.TEMPLATES.values()), f"no template says {ours!r}"
+    sent = [{"role": role, "content": "ANSWER: the answer alone"} for role in ("system", "user")]
+    assert [m["content"] for m in reworded(sent)] == ["ANSWER: just the answer", "ANSWER: the answer alone"]
+    other = run(bench, paraphrased("null"), method="all_at_once", workers=1)
+    assert other.config["llm"] == "simulated:null paraphrased" and len(other.module.rules) > 1
+
+
+def test_shuffled_answers_are_the_same_answers_with_other_documents(bench):
+    dealt = shuffled(bench, 3)
+    assert sorted(t.answer for t in dealt.train) == sorted(t.answer for t in bench.train)
+    assert [t.text for t in dealt.train] == [t.text for t in bench.train]
+    assert dealt.train != bench.train and (dealt.test, dealt.gate) == (bench.test, bench.gate)
+    assert dealt.name.endswith("shuffled") and shuffled(bench, 3) == dealt != shuffled(bench, 4)
+
+
+def rows(fgo: float, reference: float) -> pd.DataFrame:
+    def one(method, mean, seed):
+        scores = (np.arange(200) < 200 * mean).astype(float)
+        return {"llm": "l", "method": method, "seed": seed, "scores": dict(enumerate(scores))}
+
+    return pd.DataFrame([one(m, s, seed) for seed in (0, 1) for m, s in (("fgo", fgo), ("all_at_once", reference))])
+
+
+@pytest.mark.parametrize("fgo, verdict", [(0.7, "wins"), (0.5, "ties"), (0.3, "loses")])
+def test_gains_are_paired_and_have_a_verdict(fgo, verdict):
+    line = sensitivity.gains(rows(fgo, 0.5), ["all_at_once"]).iloc[0]
+    assert line["gain"] == pytest.approx(fgo - 0.5) and line["verdict"] == verdict
+    assert line["lo"] <= line["gain"] <= line["hi"]
+
+
+def test_held_out_figures_are_the_published_ones():
+    check = sensitivity.summhay_check().set_index("measure")
+    assert check.loc["summhay_coverage", "published, GPT-4o"] == pytest.approx(66.1 / 76.6)
+    assert (check.drop(columns="published, GPT-4o") <= 1).all(axis=None)
+    with pytest.raises(ValueError, match="no rows for curve='nobody'"):
+        sensitivity.published("nobody")
