@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from .ablations import differences, said
-from .report import _percent, score_matrix
+from .ablations import _within, differences, percent, said
+from .report import score_matrix
 from .stats import RESAMPLES, Interval, paired_difference
 
 LEVEL = 0.95
@@ -34,7 +34,7 @@ def ranking(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
     for verdict, words in (("better", "better than"), ("worse", "worse than"), ("unclear", "not told from")):
         found = table[table["verdict"] == verdict]
         named = [
-            row.method if verdict == "unclear" else f"{row.method} ({_percent(row.difference, row.lo, row.hi, '+')})"
+            row.method if verdict == "unclear" else f"{row.method} ({percent(row.difference, row.lo, row.hi, '+')})"
             for row in found.itertuples()
         ]
         parts += [f"{words} {reference}: {', '.join(named)}"] if named else []
@@ -57,7 +57,7 @@ def optimum(rows: pd.DataFrame, labels: Sequence[str]) -> str:
     if at in (0, len(labels) - 1):
         return f"no interior optimum: on the seeds to choose by, the mean is highest at an end, {labels[at]}"
     ends = differences(rows, [(labels[at], labels[0]), (labels[at], labels[-1])], seeds=second)
-    told = [f"{_percent(row.difference, row.lo, row.hi, '+')} points to {row.other}" for row in ends.itertuples()]
+    told = [f"{percent(row.difference, row.lo, row.hi, '+')} points to {row.other}" for row in ends.itertuples()]
     clear = (ends["verdict"] == "better").all()
     start = "an interior optimum" if clear else "highest inside, but not told from both ends"
     return f"{start}: {labels[at]}, on fresh seeds {' and '.join(told)}"
@@ -118,7 +118,7 @@ def _mean_difference(scores: Mapping[str, pd.DataFrame], pairs: list[tuple[str, 
     cube = np.stack([frame.reindex(index=seeds, columns=tasks).to_numpy(float) for frame in stacked])
     known = np.isfinite(cube).sum(axis=0)
     mean = np.where(known > 0, np.nansum(cube, axis=0) / np.maximum(known, 1), np.nan)
-    return paired_difference([mean], [np.zeros_like(mean)], np.random.default_rng(0), level)
+    return _within(paired_difference([mean], [np.zeros_like(mean)], np.random.default_rng(0), level))
 
 
 def effect_lines(table: pd.DataFrame) -> str:
@@ -127,7 +127,7 @@ def effect_lines(table: pd.DataFrame) -> str:
     lines = []
     for row in sorted(table.itertuples(), key=lambda row: order[row.verdict]):
         words = {"better": "scores above", "worse": "scores below", "unclear": "cannot be told from"}[row.verdict]
-        by = _percent(row.difference, row.lo, row.hi, "+")
+        by = percent(row.difference, row.lo, row.hi, "+")
         lines.append(f"{row.factor}: {row.level} {words} {row.beside} ({by} points, mean of {row.pairs} settings)")
     return "\n".join(lines)
 
@@ -138,9 +138,10 @@ def effect_title(table: pd.DataFrame, factor: str) -> str:
     if part.empty:
         return ""
     above, below = (list(part.loc[part["verdict"] == verdict, "level"]) for verdict in ("better", "worse"))
-    said_of = [f"{words} {part['beside'].iloc[0]}: {', '.join(found)}"
-               for words, found in (("above", above), ("below", below)) if found]  # fmt: skip
-    return "; ".join(said_of) or f"no other {NOUNS.get(factor, factor)} can be told from {part['beside'].iloc[0]}"
+    noun, reference = NOUNS.get(factor, factor), part["beside"].iloc[0]
+    sides = (("above", above), ("below", below))
+    told = "; ".join(f"{words} {reference}: {', '.join(found)}" for words, found in sides if found)
+    return f"{noun} {told}" if told else f"no other {noun} can be told from {reference}"
 
 
 def standing(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
@@ -152,8 +153,8 @@ def standing(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
     best, worst = table.loc[table["difference"].idxmax()], table.loc[table["difference"].idxmin()]
     return (
         f"{above} of {len(table)} settings score above {reference} beyond noise, {below} below; "
-        f"highest {best['method']} ({_percent(best['difference'], best['lo'], best['hi'], '+')} points), "
-        f"lowest {worst['method']} ({_percent(worst['difference'], worst['lo'], worst['hi'], '+')} points)"
+        f"highest {best['method']} ({percent(best['difference'], best['lo'], best['hi'], '+')} points), "
+        f"lowest {worst['method']} ({percent(worst['difference'], worst['lo'], worst['hi'], '+')} points)"
     )
 
 
@@ -169,8 +170,8 @@ def related(rows: pd.DataFrame, variants: Mapping[str, dict], within: str, colum
     groups = [[label for label in group if all(label in w for w in wide.values())] for group in groups.values()]
     groups = [group for group in groups if len(group) > 2]
     seeds, rng = wide["score"].index, np.random.default_rng(0)
-    if not groups or len(seeds) < 2:
-        return f"not asked: {column} and score need three settings and two seeds"
+    if not groups or len(seeds) < 5:
+        return f"not asked: the relation of {column} and score needs three settings and five seeds"
 
     def mean(chosen) -> float:
         a, b = (wide[name].loc[chosen].mean() for name in (column, "score"))
@@ -220,7 +221,7 @@ def gate_lines(table: pd.DataFrame) -> str:
             lines.append(f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, not judged")
             continue
         right, gate_gap, test_gap = (
-            _percent(row[name], row[f"{name}_lo"], row[f"{name}_hi"], sign)
+            percent(row[name], row[f"{name}_lo"], row[f"{name}_hi"], sign)
             for name, sign in (("right", ""), ("on_gate", "+"), ("on_test", "+"))
         )
         clear = "more often rightly than not" if row["right_lo"] > 0.5 else "not told from a coin"
@@ -236,7 +237,7 @@ def gate_lines(table: pd.DataFrame) -> str:
 def gate_title(table: pd.DataFrame) -> str:
     """A `gate_table` as a figure's title: how many refusals of every kind of gate the test split bears out."""
     refused = table[(table["candidates"] == "refused") & table["right"].notna()]
-    told = [f"{_percent(row.right, row.right_lo, row.right_hi)} % of the {row.gate} gate's refusals"
+    told = [f"{percent(row.right, row.right_lo, row.right_hi)} % of the {row.gate} gate's refusals"
             for row in refused.itertuples()]  # fmt: skip
     return f"Right by the test split: {' and '.join(told)}" if told else "No refusal to judge"
 

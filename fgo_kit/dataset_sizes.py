@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .ablations import over_seeds
-from .report import _percent, score_matrix, summary
+from .ablations import over_seeds, percent
+from .report import score_matrix, summary
 from .stats import RESAMPLES, paired_difference
 
 WINDOWS = (8_000, 32_000, 128_000, 1_000_000)
@@ -89,8 +89,8 @@ def consistency_lines(table: pd.DataFrame, beside: str = "fgo") -> str:
         safer = list(others.loc[others["worst_more_lo"] > 0, "method"])
         lines.append(
             f"{llm}: smallest spread {evenest}, best worst size {safest}; {beside}: spread "
-            f"{_percent(own['spread'], own['spread_lo'], own['spread_hi'])}, worst size "
-            f"{_percent(own['worst'], own['worst_lo'], own['worst_hi'], '+')}; more even than {beside} beyond noise: "
+            f"{percent(own['spread'], own['spread_lo'], own['spread_hi'])}, worst size "
+            f"{percent(own['worst'], own['worst_lo'], own['worst_hi'], '+')}; more even than {beside} beyond noise: "
             f"{', '.join(more_even) or 'none'}; less even: {', '.join(less_even) or 'none'}; "
             f"better at their worst size: {', '.join(safer) or 'none'}"
         )
@@ -148,8 +148,8 @@ def paper_row(table: pd.DataFrame, simulated: bool, method: str = "fgo") -> pd.D
         rows.append({
             "claim": "gain at all training-set sizes", "paper": "most consistent", "llm": llm,
             "measured": f"{method} is number {ranks[0]} of {count} by spread, number {ranks[1]} by its worst size",
-            "spread, points": _percent(own["spread"], own["spread_lo"], own["spread_hi"]),
-            "worst size, points": _percent(own["worst"], own["worst_lo"], own["worst_hi"], "+"),
+            "spread, points": percent(own["spread"], own["spread_lo"], own["spread_hi"]),
+            "worst size, points": percent(own["worst"], own["worst_lo"], own["worst_hi"], "+"),
             "verdict": "simulated, not evidence" if simulated else "not comparable",
         })  # fmt: skip
     return pd.DataFrame(rows)

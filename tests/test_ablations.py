@@ -181,6 +181,8 @@ def test_differences_hold_together():
     alone = ablations.differences(rows, [("a", "b")])
     assert table["lo"][0] < alone["lo"][0]  # wider, because two intervals must hold
     assert ablations.differences(rows, [("b", "a")], seeds=[0, 1, 2, 3])["verdict"].tolist() == ["worse"]
+    few = ablations.differences(rows, [("b", "a")] * 9, seeds=[0, 1])  # no score differs by more than 100 points
+    assert few["lo"].min() >= -1 and few["hi"].max() <= 1
 
 
 # -- sentences
@@ -196,11 +198,11 @@ def test_main_effects_pair_settings_that_differ_in_one_factor():
     variants, rows = effect_rows()
     table = findings.effects(rows, variants).set_index("factor")
     assert table["verdict"].to_dict() == {"divide": "better", "gate": "unclear"} and set(table["pairs"]) == {2}
-    assert findings.effect_title(table.reset_index(), "divide") == "above random: similar"
+    assert findings.effect_title(table.reset_index(), "divide") == "division strategy above random: similar"
     assert findings.effect_title(table.reset_index(), "gate") == "no other gate can be told from no gate"
     assert findings.effect_lines(table.reset_index()).splitlines()[0].startswith("divide: similar scores above random")
     flipped = findings.effects(rows, dict(reversed(variants.items())))  # the same, seen from the other level
-    assert findings.effect_title(flipped, "divide") == "below similar: random"
+    assert findings.effect_title(flipped, "divide") == "division strategy below similar: random"
 
 
 def test_an_effect_without_its_counterpart_is_left_out():
