@@ -292,7 +292,7 @@ def test_nothing_is_learnt_from_shuffled_answers(profile):
 
 
 def test_something_is_learnt_from_true_answers():
-    bench, seeds = small_bench(n_train=96, n_test=96), range(3)
+    bench, seeds = small_bench(n_train=96, n_test=96), range(6)
     bars = [scores(bench, "simulated:null", seeds, method) for method in ("base", "always_none")]
     for method in METHODS:
         assert (
