@@ -118,7 +118,7 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
             observation, done, answer = environment.observe(), False, ""
             while not done and len(steps) < MAX_TURNS:
                 chat.append({"role": "user", "content": observation})
-                left_out = _left_out(ctx, chat, left_out)
+                left_out = _left_out(ctx, system, chat, left_out)
                 messages = [system, *prompts.shortened(chat, left_out)]
                 reply = ctx.meter.ask(messages, replace(place, task=task.id, turn=len(steps)), tools=native)
                 said = toolcalls.reply_text(reply)
@@ -135,14 +135,17 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
     return replace(trajectory, score=ctx.bench.score(task, trajectory))
 
 
-def _left_out(ctx: Context, chat: list[dict[str, str]], left_out: int) -> int:
+def _left_out(ctx: Context, system: dict[str, str], chat: list[dict[str, str]], left_out: int) -> int:
     """How many of the oldest turns are not shown. A quarter of the limit is freed at once, so that the
     prompt keeps its beginning, which providers cache, for many turns."""
-    count, turns = ctx.meter.llm.count, len(chat) // 2
-    limit = getattr(ctx.bench, "history_limit", HISTORY_LIMIT)
-    if turns <= 1 or count(prompts.shortened(chat, left_out)) <= limit:
+    llm, turns = ctx.meter.llm, len(chat) // 2
+    if turns <= 1:
         return left_out
-    while left_out < turns - 1 and count(prompts.shortened(chat, left_out)) > 0.75 * limit:
+    room = llm.context_window - llm.max_completion - llm.count([system])
+    limit = min(getattr(ctx.bench, "history_limit", HISTORY_LIMIT), room)
+    if llm.count(prompts.shortened(chat, left_out)) <= limit:
+        return left_out
+    while left_out < turns - 1 and llm.count(prompts.shortened(chat, left_out)) > 0.75 * limit:
         left_out += 1
     return left_out
 

@@ -17,7 +17,7 @@ import fgo_kit as fgo
 from fgo_kit.benchmarks import gaia, gaia_load, sandbox
 from fgo_kit.benchmarks.gaia_files import MAX_BYTES, FileProblem, names_in, read_text
 from fgo_kit.benchmarks.gaia_tools import PAGE, TOOLS, Desk, ToolProblem, calculate, call
-from fgo_kit.records import NOT_SHOWN, Task, Trajectory
+from fgo_kit.records import NOT_SHOWN, Task
 from fgo_kit.toolcalls import call_text
 from fgo_kit.widgets.browser import static_page
 from fgo_kit.widgets.table import Table
@@ -70,19 +70,33 @@ def test_smaller_training_sets_are_subsets_and_levels_can_be_chosen(official):
     assert gaia.load(official, split_seed=1).fingerprint != gaia.load(official).fingerprint
 
 
-def test_hidden_answers_are_test_tasks_without_a_score(tmp_path):
-    changed = rows()
-    for row in changed[3:]:
-        row["Final answer"] = "?"
-    bench = gaia.load(write_jsonl(tmp_path, changed))
-    hidden = [task for task in bench.test if task.answer == "?"]
-    assert len(hidden) == 3 and "3 with hidden answers" in bench.told
-    assert math.isnan(bench.score(hidden[0], Trajectory(hidden[0].id, (), "?")))
-    assert bench.breakdown(bench.test, [math.nan] * len(bench.test))["overall"] != 0
-    for row in changed:
-        row["Final answer"] = "?"
+def test_gaias_test_split_gives_test_tasks_without_scores(tmp_path):
+    hidden = [row | {"task_id": f"h{n}", "Final answer": "?"} for n, row in enumerate(rows())]
+    write_jsonl(tmp_path / "2023" / "test", hidden)
     with pytest.raises(ValueError, match=r"0 tasks with answers are too few.*2023/test are hidden"):
-        gaia.load(write_jsonl(tmp_path / "all", changed))
+        gaia.load(tmp_path / "2023" / "test")
+    write_jsonl(tmp_path / "2023" / "validation")
+    bench = gaia.load(tmp_path / "2023" / "test")
+    assert {task.id for task in bench.test} == {f"h{n}" for n in range(6)} and "6 with hidden answers" in bench.told
+    assert {task.id for task in (*bench.train, *bench.gate)} == {row["task_id"] for row in rows()}
+    assert (len(bench.train), len(bench.gate)) == (5, 1)
+    assert {task.answer for task in gaia.load(tmp_path, show=True).test}.isdisjoint("?")  # the validation split alone
+    run = fgo.run(bench, ScriptedLLM(lambda messages: "FINAL ANSWER: 5"), method="base", log=tmp_path / "log.sqlite")
+    assert math.isnan(run.score) and math.isnan(bench.breakdown(bench.test, list(run.scores.values()))["overall"])
+    played = [run.trajectory(task.id) for task in bench.test]
+    lines = [json.loads(line) for line in gaia.submission(played).splitlines()]
+    assert lines[0] == {"task_id": bench.test[0].id, "model_answer": "5", "reasoning_trace": "FINAL ANSWER: 5"}
+    assert gaia.answer_forms(played) == {"given": 6}
+
+
+def test_a_file_that_changes_is_read_again_and_one_that_vanishes_is_a_tool_error(tmp_path):
+    desk = Desk({"a.txt": tmp_path / "a.txt"})
+    for text in ("one", "other"):
+        (tmp_path / "a.txt").write_text(text)
+        assert call(desk, "read_file", {"name": "a.txt"}) == text
+    (tmp_path / "a.txt").unlink()
+    with pytest.raises(ToolProblem, match="has vanished"):
+        call(desk, "read_file", {"name": "a.txt"})
 
 
 def damaged(change):

@@ -205,6 +205,14 @@ def test_long_dialogues_lose_their_oldest_turns(bench, first):
     assert all("<question>" in asked[1]["content"] for asked in llm.asked)
 
 
+def test_a_small_window_is_kept_to(bench, first):
+    llm = answering(call_text("run_python", {"code": "print('word ' * 300)"}))
+    llm.context_window = 3_000
+    trajectory = play(llm, bench, first)
+    assert trajectory.ok and int(trajectory.info["turns left out"]) > 5
+    assert max(llm.count(asked) for asked in llm.asked) + llm.max_completion <= llm.context_window
+
+
 def test_evaluator_and_optimiser_see_calls_and_bounded_results(bench, first):
     trajectory = play(Policy(), bench, first)
     shown = prompts.evaluate(first, trajectory)[1]["content"]

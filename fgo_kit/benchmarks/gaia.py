@@ -7,9 +7,11 @@ gated and never shipped.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +26,7 @@ from fgo_kit.prompts import quote, section
 from fgo_kit.records import Component, Module, Task, Trajectory, digest, storable
 from fgo_kit.toolcalls import Turn, read_turn
 
-__all__ = ["GAIA", "MAX_TURNS", "Solving", "load", "score"]
+__all__ = ["GAIA", "MAX_TURNS", "Solving", "answer_forms", "load", "score", "submission"]
 
 MAX_TURNS = 20
 ENV_VAR = "FGO_GAIA"
@@ -180,8 +182,9 @@ def load(
     path: None for GAIA-like (256 train, 64 gate, 128 test tasks, half of them of families that training does not
     show); a folder with metadata.jsonl or metadata.parquet and the files beside it, or one that holds
     2023/validation; True for the folder named by FGO_GAIA. The variable never takes over by itself.
-    A folder's tasks are split 50/15/35 % by split_seed, each level alike. A task whose answer is hidden ("?")
-    is a test task without a score.
+    A folder's tasks are split 50/15/35 % by split_seed, each level alike. The folder of GAIA's test split, whose
+    answers are hidden ("?"), gives test tasks without scores, for `submission`; training and gate tasks are then
+    those of the validation folder beside it.
     n_train: that many training tasks; for one split_seed smaller sets are subsets of larger ones.
     web: your own search, called with the agent's query, or with a URL it wants to open; returns text. Without
     it the agent searches only the pages that come with a task. It is asked from several threads.
@@ -219,6 +222,24 @@ def _told(tasks: list[Task], files: dict[str, Files]) -> str:
     return f"found {by_level}, {attached} with files" + (f", {hidden} with hidden answers" if hidden else "")
 
 
+def answer_forms(trajectories: Iterable[Trajectory]) -> Counter:
+    """How the answers came: "given", "reminded" (given after a reminder), "absent" (a whole reply was taken for
+    it) or "turns ran out"."""
+    return Counter(one.info["final answer"] for one in trajectories if one.ok)
+
+
+def submission(trajectories: Iterable[Trajectory]) -> str:
+    """The lines that GAIA's leaderboard takes: task_id, model_answer and reasoning_trace as JSON.
+
+    The trace holds what the agent wrote. Do not commit it.
+    """
+    rows = (
+        {"task_id": one.task_id, "model_answer": one.answer, "reasoning_trace": "\n".join(s.action for s in one.steps)}
+        for one in trajectories
+    )
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def _own(path: str | Path | bool) -> Loaded:
     if path is True:
         if not os.environ.get(ENV_VAR):
@@ -231,7 +252,13 @@ def _own(path: str | Path | bool) -> Loaded:
     if not folder.is_dir():
         raise FileNotFoundError(f"path={str(folder)!r} is not a folder; give the folder of your copy of GAIA")
     inner = (folder / "2023" / "validation", folder / "validation")
-    return read_folder(next((one for one in inner if one.is_dir()), folder))
+    folder = next((one for one in inner if one.is_dir()), folder)
+    tasks, files = read_folder(folder)
+    beside = folder.resolve().parent / "validation"
+    if all(task.answer == HIDDEN for task in tasks) and beside.is_dir() and beside != folder.resolve():
+        more, more_files = read_folder(beside)
+        return more + tasks, more_files | files
+    return tasks, files
 
 
 def _given(tasks: list[Task]) -> tuple[list[Task], ...]:
@@ -239,12 +266,14 @@ def _given(tasks: list[Task]) -> tuple[list[Task], ...]:
 
 
 def _dealt(tasks: list[Task], split_seed: int) -> tuple[list[Task], ...]:
-    """Half for training, 15 % for the gate, the rest for the test, each level alike; hidden answers are test."""
+    """Half for training, 15 % for the gate, the rest for the test, each level alike. Where answers are hidden those
+    tasks are the test split, and the others are dealt between training and gate."""
     rng, parts = np.random.default_rng([split_seed, 2]), ([], [], [])
     known = [task for task in tasks if task.answer != HIDDEN]
+    shares = SHARES if len(known) == len(tasks) else (0.8, 0.2, 0.0)
     shuffled = [known[at] for at in rng.permutation(len(known))]
     for number, task in enumerate(sorted(shuffled, key=lambda task: task.meta["level"]), 1):
-        lacking = [share * number - len(part) for part, share in zip(parts, SHARES, strict=True)]
+        lacking = [share * number - len(part) for part, share in zip(parts, shares, strict=True)]
         parts[int(np.argmax(lacking))].append(task)
     parts[2].extend(task for task in tasks if task.answer == HIDDEN)
     if not parts[0] or not parts[2]:

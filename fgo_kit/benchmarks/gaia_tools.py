@@ -85,6 +85,8 @@ def call(desk: Desk, name: str, arguments: object) -> str:
         return cut(_FUNCTIONS[name](desk, **checked), page)
     except (FileProblem, sandbox.SandboxUnavailable) as error:
         raise ToolProblem(str(error)) from None
+    except FileNotFoundError as error:
+        raise ToolProblem(f"the file {error.filename} has vanished since the tasks were loaded") from None
 
 
 def _checked(tool: dict, arguments: object) -> dict:
@@ -133,22 +135,32 @@ def cut(text: str, page: int = 1) -> str:
 
 
 def _read_file(desk: Desk, name: str) -> str:
-    return _cached_text(tuple(sorted(desk.files.items())), name)
+    return _cached_text(_state(desk.files), name)
+
+
+def _state(files: Files) -> tuple:
+    """The files as a key of caches: one that has changed is read again."""
+    known = ((name, path, path.stat()) for name, path in sorted(files.items()))
+    return tuple((name, path, stat.st_mtime_ns, stat.st_size) for name, path, stat in known)
+
+
+def _files(state: tuple) -> Files:
+    return {name: path for name, path, *_ in state}
 
 
 @lru_cache(maxsize=512)
-def _cached_text(files: tuple, name: str) -> str:
-    return read_text(dict(files), name)
+def _cached_text(state: tuple, name: str) -> str:
+    return read_text(_files(state), name)
 
 
 def _run_python(desk: Desk, code: str) -> str:
-    return _cached_run(tuple(sorted(desk.files.items())), code, desk.unsafe)
+    return _cached_run(_state(desk.files), code, desk.unsafe)
 
 
 @lru_cache(maxsize=4096)
-def _cached_run(files: tuple, code: str, unsafe: bool) -> str:
+def _cached_run(state: tuple, code: str, unsafe: bool) -> str:
     """A program that ended well is run once: grids of runs ask for the same ones again and again."""
-    done = sandbox.run(code, dict(files), unsafe)
+    done = sandbox.run(code, _files(state), unsafe)
     if done.problem:
         output = done.output if len(done.output) <= PAGE else f"...{done.output[-PAGE:]}"
         raise ToolProblem(f"{done.problem}\n{output}".strip())
@@ -226,8 +238,8 @@ def _pages(files: Files) -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _collection(files: tuple) -> dict[str, str]:
-    known = dict(files)
+def _collection(state: tuple) -> dict[str, str]:
+    known = _files(state)
     return {page: _plain(read_text(known, name)) for page, name in _pages(known).items()}
 
 
@@ -241,7 +253,7 @@ def _plain(text: str) -> str:
 
 def _search(desk: Desk, query: str) -> str:
     """Pages by how rare the query's words in them are; a word of the title counts three times."""
-    pages = _collection(tuple(sorted(desk.files.items())))
+    pages = _collection(_state(desk.files))
     if not pages and desk.web is not None:
         return _asked_web(desk.web, query)
     if not pages:
@@ -288,7 +300,7 @@ def _excerpt(text: str, words: list[str]) -> str:
 def _open_page(desk: Desk, name: str) -> str:
     if desk.web is not None and re.match(r"https?://", name.strip()):
         return _asked_web(desk.web, name.strip())
-    pages = _collection(tuple(sorted(desk.files.items())))
+    pages = _collection(_state(desk.files))
     wanted = re.split(r"(?:^|/)pages/", name.strip())[-1]
     found = [one for one in pages if one == wanted] or [
         one for one in pages if one.rpartition(".")[0].casefold() == wanted.casefold()

@@ -16,7 +16,7 @@ It sees the text of its prompt and nothing else, and reads questions, files and 
 from .figures import SYNONYMS
 from .frames import TREATMENTS
 from .language import PLAIN, parse_rule, told
-from .learning import BLAME, HINT, KNOWN_MARKS, MARKS, NAMED, Example, improve, unite
+from .learning import BLAME, DOUBT, KNOWN_MARKS, MARKS, Example, improve, unite
 from .reading import expected_of, read_chat, read_trajectory
 from .reviewing import MOST_MARKS, MOST_TRIES, judge, review
 from .rows import DEAD
@@ -27,7 +27,7 @@ TAG = "question"
 """The section tag by which a prompt is recognised as belonging here."""
 KNOWLEDGE = (
     vars(HABITS), sorted(DEAD), UNITS, SYNONYMS, TREATMENTS, PLAIN,
-    (BLAME, FEW_FILES, HINT, KNOWN_MARKS, LAST_TURN, MANY, MARKS, NAMED, MOST_MARKS, MOST_TRIES),
+    (BLAME, DOUBT, FEW_FILES, KNOWN_MARKS, LAST_TURN, MANY, MARKS, MOST_MARKS, MOST_TRIES),
 )  # fmt: skip
 """All that is assumed or known without being read, for the hash of frozen constants."""
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..limits import ASSUMPTIONS
-from .language import Rule, parse_rule, render
+from .language import TOOL_NOTES, Rule, parse_rule, render
 from .reviewing import Review, rules_of
 
 Draw = Callable[..., float]
 BLAME = (2, 2)
 """A rule is blamed for wrong answers when wrong > a * right + b: an answer can be wrong for many reasons."""
-HINT, NAMED = 0.3, 0.5
-"""Weight of a file or tool that was not used, and of one that feedback names, beside a treatment that was seen to
-give the right answer."""
+DOUBT = 0.7
+"""Log-odds against a treatment from each trajectory whose answer it changes and which stays unexplained; half of it
+where something was not read."""
 KNOWN_MARKS = 3
 """So many different marks under one rule suggest the common sense behind them."""
 MARKS = 8
@@ -47,14 +47,23 @@ class _Evidence:
             told = [found for found in sets if found & one.named]
             self.left.append(told or sets)
         self.open = [not one.right and not sets for one, sets in zip(examples, self.left, strict=True)]
+        self.contrast = {kind: self._contrast(kind) for kind in TOOL_NOTES}
+
+    def _contrast(self, kind: str) -> float:
+        """By how much more often those who read on in this way were right than those who did not; at least 0."""
+        did = [one.right for one in self.examples if kind in one.review.used]
+        did_not = [one.right for one in self.examples if kind in one.review.hints]
+        if not did or not did_not:
+            return 0.0
+        return max(0.0, sum(did) / len(did) - sum(did_not) / len(did_not))
 
     def weights(self, name: str) -> dict[int, float]:
         """By trajectory: how far it speaks for a treatment."""
         found = {}
         for at, (one, sets) in enumerate(zip(self.examples, self.left, strict=True)):
             share = sum(name in treatments for treatments in sets) / len(sets) if sets else 0.0
-            if self.open[at]:
-                share = NAMED if name in one.named else HINT if name in one.review.hints else 0.0
+            if self.open[at] and name in one.review.hints:
+                share = self.contrast[name]
             if share:
                 found[at] = share
         return found
@@ -66,6 +75,7 @@ class _Evidence:
             odds += ASSUMPTIONS.code_odds * share * (ASSUMPTIONS.agreement if self.examples[at].right else 1.0)
         odds += ASSUMPTIONS.trust if any(name in one.named for one in self.examples) else 0.0
         odds -= ASSUMPTIONS.wrong_odds * len(self.spoilt(name, unless))
+        odds -= sum(DOUBT / (1 + bool(one.review.hints)) for one in self.examples if name in one.review.doubts)
         return odds - ASSUMPTIONS.length_cost * (1 + ("=" in name)) - ASSUMPTIONS.word_cost / 2 * unless
 
     def spoilt(self, name: str, unless: bool) -> list[int]:
@@ -131,7 +141,7 @@ def _mended(shown, rule: Rule, evidence: _Evidence) -> dict | None:
 def _induced(evidence: _Evidence, present: set[str], draw: Draw):
     """Greedy covering; a rule comes to mind the likelier the more trajectories speak for it."""
     names = {name for sets in evidence.left for one in sets for name in one}
-    names |= {name for one in evidence.examples for name in (*one.review.hints, *one.named) if not name.endswith("?")}
+    names |= {name for one in evidence.examples for name in one.review.hints}
     pool = []
     for name in sorted(names - present):
         speaks = sum(evidence.weights(name).values())
@@ -210,4 +220,4 @@ def _harmful(found: Sequence) -> bool:
     return wrong > BLAME[0] * right + BLAME[1]
 
 
-__all__ = ["BLAME", "HINT", "NAMED", "Example", "improve", "unite"]
+__all__ = ["BLAME", "DOUBT", "Example", "improve", "unite"]

@@ -22,6 +22,7 @@ def trail_of(query: Query, seen: World) -> list[str]:
     by_name = {file.rsplit("/", 1)[-1]: file for file in seen.order}
     starts = [file for file in seen.order if mentioned(titles[file], query.text)]
     trail = starts[:1]
+    asked = query.words - set(words(titles[starts[0]])) if starts else query.words
     while trail and trail[-1] in titles and len(trail) < 8:
         sentences = [
             part for where, line in seen.lines if where == trail[-1] for part in re.split(r"(?<=[.!?])\s", line)
@@ -29,7 +30,7 @@ def trail_of(query: Query, seen: World) -> list[str]:
         targets = [
             by_name.get(name.rsplit("/", 1)[-1], name)
             for part in sentences
-            if _speaks(part, query)
+            if _speaks(part, asked)
             for _, name in _LINK.findall(part)
         ]
         after = next((name for name in targets if name not in trail), None)
@@ -39,9 +40,9 @@ def trail_of(query: Query, seen: World) -> list[str]:
     return trail
 
 
-def _speaks(sentence: str, query: Query) -> bool:
+def _speaks(sentence: str, asked_words: frozenset[str]) -> bool:
     for word in re.findall(r"[a-z]{4,}", sentence.casefold()):
-        for asked in query.words:
+        for asked in asked_words:
             if (
                 word == asked
                 or (word[:5] == asked[:5] and len(asked) > 4)

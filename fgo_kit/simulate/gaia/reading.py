@@ -18,7 +18,7 @@ _ACTION = re.compile(r"^(?:THOUGHT: [^\n]*\n)?> (?=TOOL\b|FINAL ANSWER\b)", re.M
 _SAID = re.compile(r"^[^\w\n]*(TOOL|FINAL[ _]ANSWER)[^\w\n{]*?:\s*(.*)", re.MULTILINE | re.DOTALL)
 _SHORTENED = re.compile(r"(?:\n\[cut: [\d,]+ more characters[^\]]*\]|\.\.\.)? \[(\d+) more characters\]\s*\Z")
 _CUT = re.compile(r"\n?\[cut: [\d,]+ more characters[^\]]*\]\s*\Z")
-_FILE_NAME = re.compile(r"\b[\w-]+(?:[./][\w-]+)*\.(?:csv|tsv|xlsx|json|jsonl|txt|md|pdf|xml|zip|py|log|html)\b")
+_FILE_NAME = re.compile(r"\b[\w-]+(?:[./][\w-]+)*\.(?:csv|tsv|xlsx|json\w?|txt|md|pdf|xml|zip|py|log|html)\b")
 
 
 @dataclass(frozen=True)

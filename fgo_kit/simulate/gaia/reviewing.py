@@ -30,26 +30,31 @@ _NOTES = re.compile(r"(?:note|readme|legend|rule|protocol|correct|change|errat|i
 class Review:
     """What a trajectory shows. alternatives: smallest sets of treatments that give the right answer; breaks:
     treatments that would spoil it; heeded: those of them that would not if they yielded to the question and notes;
-    hints: tools and files that were not used."""
+    doubts: treatments that change the answer, where none makes it right; hints, used: ways of reading on that there
+    were and that were not used, and those that were."""
 
     alternatives: tuple[frozenset[str], ...] = ()
     breaks: frozenset[str] = frozenset()
     heeded: frozenset[str] = frozenset()
+    doubts: frozenset[str] = frozenset()
     hints: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=8_192)
 def review(case: Case, expected: str) -> Review:
     """Compute the case again, in the ways that lead to the expected answer."""
     query, sources = understand(case.question), case.sources()
-    hints = _unused(case)
+    hints, used = _unused(case), _used(case)
     given = case.answer or ""
     if query.op == "run":
         ran = any(event.tool == "run_python" and same(_last(event.output), expected) for event in case.events)
-        return Review((frozenset({"run"}),) if ran or not same(given, expected) else (), hints=hints)
+        tried = any(event.tool == "run_python" for event in case.events)
+        explained = (frozenset({"run"}),) if ran else ()
+        return Review(explained, used=("run",)) if tried else Review(explained, hints=("run",))
     form = _form(given, expected)
     if form:
-        return Review((frozenset({form}),), hints=hints)
+        return Review((frozenset({form}),), hints=hints, used=used)
     tried: dict[frozenset, bool] = {}
 
     def right(on: frozenset) -> bool:
@@ -65,15 +70,17 @@ def review(case: Case, expected: str) -> Review:
     alive = [name for name in others if answer(case.question, sources, FORMS | {name}) != plain]
     found = [frozenset()] if right(frozenset()) else _smallest(alive, others, right, tried)
     if found == [frozenset()] and given and not same(given, expected):
-        slip = _nearly(given, expected) and not any(event.tool in ("calculator", "run_python") for event in case.events)
-        found = [frozenset({"precise"})] if slip else found
+        meant = any(same(given, answer(case.question, sources, FORMS | {name}) or "") for name in alive)
+        tools = any(event.tool in ("calculator", "run_python") for event in case.events)
+        found = [frozenset({"precise"})] if _nearly(given, expected) and not meant and not tools else found
     if not found:
-        return Review(hints=hints)
+        whole = all(event.whole for event in case.events)
+        return Review(doubts=frozenset(alive) if whole else frozenset(), hints=hints, used=used)
     base = found[0] - {"precise"}
     breaks = frozenset(name for name in alive if name not in base and not right(base | {name})
                        and not any(name in one for one in found))  # fmt: skip
     heeded = frozenset(name for name in breaks if right(base | {name, f"{name.partition('=')[0]}?"}))
-    return Review(tuple(one for one in found if one), breaks, heeded, hints)
+    return Review(tuple(one for one in found if one), breaks, heeded, frozenset(), hints, used)
 
 
 def _smallest(alive: list[str], others: list[str], right: Callable, tried: dict) -> list[frozenset]:
@@ -144,6 +151,19 @@ def _unused(case: Case) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _used(case: Case) -> tuple[str, ...]:
+    """Kinds of rules that say to read as was read here."""
+    read, found, hints = case.read(), [], _unused(case)
+    names = [name for name in case.listed() if not name.endswith((".zip", ".py"))]
+    if "notes" not in hints and any(_NOTES.search(name.rsplit("/", 1)[-1]) for name in read):
+        found.append("notes")
+    if sum(event.tool == "open_page" for event in case.events) > 2:
+        found.append("pages")
+    if "all" not in hints and (len(names) > 2 or any(event.page > 1 for event in case.events)):
+        found.append("all")
+    return tuple(found)
+
+
 def rules_of(treatments: frozenset[str]) -> list[Rule]:
     """The rules that switch treatments on."""
     return [Rule("skip", (name[5:],)) if name.startswith("skip=") else Rule(name) for name in sorted(treatments)]
@@ -159,9 +179,9 @@ def judge(case: Case, expected: str, won: bool, noticed: float, draw: Callable[.
     seen = review(case, expected)
     if seen.alternatives:
         chosen = seen.alternatives[int(draw("which") * len(seen.alternatives))]
-        return " ".join([verdict, "It would have been right so:", *map(render, rules_of(chosen))])
+        return " ".join([verdict, "Under these rules it would have been right.", *map(render, rules_of(chosen))])
     if seen.hints:
-        return " ".join([verdict, "More should have been read:", *(render(Rule(kind)) for kind in seen.hints)])
+        return " ".join([verdict, "More should have been read.", *(render(Rule(kind)) for kind in seen.hints)])
     return f"{verdict} What was read does not tell why."
 
 

@@ -113,7 +113,7 @@ def marks_in(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
             if len(cells) >= 4 and 2 <= len(kinds) <= 4:
                 for kind in kinds:
                     share = cells.count(kind) / len(cells)
-                    if kind.isalpha() and len(kind) > 2 and share <= 0.5:
+                    if kind.replace(" ", "").isalpha() and len(kind) > 2 and share <= 0.5:
                         times[kind] = max(times.get(kind, 0.0), share)
     return tuple(sorted(times, key=lambda kind: (times[kind], kind)))
 
