@@ -330,7 +330,7 @@ def test_intervals_fit_the_kind_of_score():
     assert right_or_wrong.score == pytest.approx(2 / 3)
     assert right_or_wrong.ci == pytest.approx((0.2077, 0.9385), abs=1e-4)  # Wilson, 2 of 3
     assert graded.score == pytest.approx(0.5833, abs=1e-4)
-    assert 0.25 <= graded.ci[0] < graded.score < graded.ci[1] <= 1.0
+    assert 0 <= graded.ci[0] < graded.score < graded.ci[1] <= 1.0
 
 
 # -- ledgers
