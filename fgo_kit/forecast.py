@@ -37,7 +37,7 @@ PARTS = {
         Part("00_quickstart", 18, 64), Part("01_main_results", 18, 64), Part("01_main_results", 10, 8, "ALFWorld-gen"),
         Part("01_main_results", 15, 24, "GAIA-like"), Part("02_division_strategies", 52, 64),
         Part("03_merge_ablations", 60, 64, times=2.7), Part("04_dataset_size", 42, 35),
-        Part("05_token_reduction", 26, 64), Part("06_step_through_merges", 2, 64),
+        Part("05_token_reduction", 39, 64), Part("06_step_through_merges", 2, 64),
         Part("07_explore_trajectories", 4, 64),
     ),
     "full": (
@@ -46,7 +46,7 @@ PARTS = {
         Part("02_division_strategies", 360, 256), Part("02_division_strategies", 24, 32, "ALFWorld-gen"),
         Part("02_division_strategies", 24, 32, "GAIA-like"), Part("03_merge_ablations", 770, 128, times=2.7),
         Part("03_merge_ablations", 24, 32, "ALFWorld-gen"), Part("03_merge_ablations", 24, 32, "GAIA-like"),
-        Part("04_dataset_size", 420, 84), Part("05_token_reduction", 65, 256), Part("06_step_through_merges", 2, 128),
+        Part("04_dataset_size", 420, 84), Part("05_token_reduction", 130, 256), Part("06_step_through_merges", 2, 128),
         Part("07_explore_trajectories", 11, 256),
     ),
 }  # fmt: skip
