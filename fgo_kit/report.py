@@ -37,9 +37,9 @@ from .stats import (
 )
 
 __all__ = [
-    "COLOURS", "by_group", "colour_of", "findings", "holm_line", "note_simulated", "paper_table", "plot_call_tokens",
-    "plot_merge_tree", "plot_methods", "plot_scores", "plot_sets", "power_line", "save", "score_matrix", "show",
-    "show_groups", "summary", "to_markdown",
+    "COLOURS", "by_group", "colour_of", "findings", "holm_line", "note_simulated", "paper_table", "percent",
+    "plot_call_tokens", "plot_merge_tree", "plot_methods", "plot_scores", "plot_sets", "power_line", "save",
+    "score_matrix", "show", "show_groups", "summary", "to_markdown",
 ]  # fmt: skip
 
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
@@ -81,7 +81,7 @@ def by_group(rows: pd.DataFrame, groups: Mapping[str, str], reference: str = REF
 
 def show_groups(table: pd.DataFrame) -> pd.DataFrame:
     """A `by_group` table for reading: a row a method, a column a group, percentages with intervals."""
-    cells = table.assign(cell=[_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()])
+    cells = table.assign(cell=[percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()])
     wide = cells.pivot(index=["llm", "method"], columns="group", values="cell")
     tasks = table.drop_duplicates("group").set_index("group")["tasks"]
     order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
@@ -127,8 +127,8 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """
     gain = f"gain over {reference}"
     shown = table[["benchmark", "llm", "method"]].rename(columns={"llm": "LLM"})
-    shown["score, %"] = [_percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
-    shown[gain] = [_percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
+    shown["score, %"] = [percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
+    shown[gain] = [percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
     for name, title in TOKENS.items():
         shown[title] = [f"{value / 1000:,.1f}" if value > 0 else "" for value in table[name]]
     shown["rules"] = [f"{value:.1f}" if value > 0 else "" for value in table["rules"]]
@@ -145,15 +145,22 @@ def to_markdown(table: pd.DataFrame) -> str:
     lines = [["method", *(f"{llm}, %" for llm in llms), *TOKENS.values()], ["---"] * (1 + len(llms) + len(TOKENS))]
     for method in methods:
         rows = table[table["method"] == method].set_index("llm")
-        scores = [_percent(*rows.loc[llm, ["score", "lo", "hi"]]) for llm in llms]
+        scores = [percent(*rows.loc[llm, ["score", "lo", "hi"]]) for llm in llms]
         tokens = [f"{rows[name].iloc[0] / 1000:,.1f}" if rows[name].iloc[0] > 0 else "" for name in TOKENS]
         lines.append([method, *scores, *tokens])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _percent(value: float, lo: float, hi: float, sign: str = "") -> str:
+def percent(value: float, lo: float, hi: float, sign: str = "") -> str:
+    """A share with its interval in per cent; says so where there is none, e.g. of values of one seed.
+
+    >>> percent(0.5, 0.25, 0.75), percent(0.5, float("nan"), float("nan"))
+    ('50.0 [25.0, 75.0]', '50.0 [no interval]')
+    """
     if np.isnan(value):
         return ""
+    if np.isnan(lo):
+        return f"{100 * value:{sign}.1f} [no interval]"
     return f"{100 * value:{sign}.1f} [{100 * lo:{sign}.1f}, {100 * hi:{sign}.1f}]"
 
 
@@ -213,8 +220,8 @@ def findings(table: pd.DataFrame) -> str:
         best, gain = part.loc[part["score"].idxmax()], fgo[["gain", "gain_lo", "gain_hi"]].iloc[0]
         verdict = "beats" if gain["gain_lo"] > 0 else "loses to" if gain["gain_hi"] < 0 else "cannot be told from"
         lines.append(
-            f"{benchmark}, {llm}: fgo {verdict} {REFERENCE} ({_percent(*gain, sign='+')} points); "
-            f"highest mean: {best['method']}, {_percent(*best[['score', 'lo', 'hi']])} %"
+            f"{benchmark}, {llm}: fgo {verdict} {REFERENCE} ({percent(*gain, sign='+')} points); "
+            f"highest mean: {best['method']}, {percent(*best[['score', 'lo', 'hi']])} %"
         )
     return "\n".join(lines)
 

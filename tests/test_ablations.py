@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 from helpers import ScriptedLLM, TinyBench, module, small_bench, tasks
 
-from fgo_kit import ablation_figures as plots
-from fgo_kit import ablation_findings as findings
-from fgo_kit import ablations, dataset_sizes, grid
+from fgo_kit import grid
+from fgo_kit.experiments import ablations, dataset_sizes, findings, plots
 from fgo_kit.grid import compare
 from fgo_kit.llm import load_llm
 from fgo_kit.records import MergeNode, Rule

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from helpers import small_bench
 
-from fgo_kit import costs, prompts
+from fgo_kit import prompts
+from fgo_kit.experiments import costs
 from fgo_kit.figures import colour_of
 from fgo_kit.grid import compare
 from fgo_kit.llm import Usage, price

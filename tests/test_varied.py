@@ -10,9 +10,10 @@ import pytest
 from helpers import small_bench
 
 from fgo_kit import prompts
+from fgo_kit.experiments import sensitivity
 from fgo_kit.llm import ContextOverflow
 from fgo_kit.run import run
-from fgo_kit.simulate import limits, sensitivity
+from fgo_kit.simulate import limits
 from fgo_kit.simulate.model import frozen_hash, load
 from fgo_kit.simulate.varied import WORDS, paraphrased, reworded, shuffled, varied
 

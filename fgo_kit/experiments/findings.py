@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from .ablations import _within, differences, percent, said
-from .report import score_matrix
-from .stats import RESAMPLES, Interval, paired_difference
+from ..report import percent, score_matrix
+from ..stats import RESAMPLES, Interval, paired_difference
+from .ablations import bounded, differences, said
 
 LEVEL = 0.95
 NOUNS = {
@@ -118,7 +118,7 @@ def _mean_difference(scores: Mapping[str, pd.DataFrame], pairs: list[tuple[str, 
     cube = np.stack([frame.reindex(index=seeds, columns=tasks).to_numpy(float) for frame in stacked])
     known = np.isfinite(cube).sum(axis=0)
     mean = np.where(known > 0, np.nansum(cube, axis=0) / np.maximum(known, 1), np.nan)
-    return _within(paired_difference([mean], [np.zeros_like(mean)], np.random.default_rng(0), level))
+    return bounded(paired_difference([mean], [np.zeros_like(mean)], np.random.default_rng(0), level))
 
 
 def effect_lines(table: pd.DataFrame) -> str:

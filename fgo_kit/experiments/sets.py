@@ -7,20 +7,20 @@ from dataclasses import replace
 
 import pandas as pd
 
-from .grid import Preset
-from .records import Task
-from .report import by_group
-from .rollout import Benchmark
+from ..grid import Preset
+from ..records import Task
+from ..report import by_group
+from ..rollout import Benchmark
 
 SETS = {"logisticsqa": "LogisticsQA-gen", "alfworld": "ALFWorld-gen", "gaia": "GAIA-like"}
 
 
 def try_load(name: str, **options) -> tuple[Benchmark | None, str]:
     """(benchmark, "") or (None, why it cannot be used here): not shipped, or its engine is not installed."""
-    from . import load_benchmark
+    from .. import load_benchmark
 
     if name == "alfworld":
-        from .benchmarks.alfworld_engine import missing
+        from ..benchmarks.alfworld_engine import missing
 
         if missing():
             return None, missing()

@@ -18,11 +18,11 @@ from matplotlib.patches import Patch
 
 from ..figures import note_simulated
 from ..report import score_matrix
+from ..simulate.fits import CURVES, NOTICE_CURVES, SIZES
+from ..simulate.limits import noticing, obey, profile
+from ..simulate.model import SimulatedLLM, load
+from ..simulate.varied import constant_of, varied
 from ..stats import Interval, paired_difference
-from .fits import CURVES, NOTICE_CURVES, SIZES
-from .limits import noticing, obey, profile
-from .model import SimulatedLLM, load
-from .varied import constant_of, varied
 
 
 @dataclass(frozen=True)

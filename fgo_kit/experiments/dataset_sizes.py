@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .ablations import over_seeds, percent
-from .report import score_matrix, summary
-from .stats import RESAMPLES, paired_difference
+from ..report import percent, score_matrix, summary
+from ..stats import RESAMPLES, paired_difference
+from .ablations import over_seeds
 
 WINDOWS = (8_000, 32_000, 128_000, 1_000_000)
 """Context windows, in tokens, that prompts are set beside."""
@@ -119,7 +119,7 @@ def size_title(table: pd.DataFrame, method: str = "fgo") -> str:
 
 
 def consistency_figures(table: pd.DataFrame) -> pd.DataFrame:
-    """A `consistency` table with one row a figure, in points, for `ablation_figures.plot_grid`."""
+    """A `consistency` table with one row a figure, in points, for `plots.plot_grid`."""
     titles = {"worst": "gain at the worst size", "spread": "spread over sizes"}
     parts = [
         table[["llm", "method", "constants"]].assign(

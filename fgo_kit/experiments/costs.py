@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from . import prompts
-from .figures import TOKENS, colour_of, note_simulated
-from .grid import PAPER
-from .llm import LLM, Usage, price
-from .report import REFERENCE
-from .rollout import Benchmark
-from .run import OPTIMISER_PHASES, Run
-from .tokens import count_messages
+from .. import prompts
+from ..figures import TOKENS, colour_of, note_simulated
+from ..grid import PAPER
+from ..llm import LLM, Usage, price
+from ..report import REFERENCE
+from ..rollout import Benchmark
+from ..run import OPTIMISER_PHASES, Run
+from ..tokens import count_messages
 
 PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash")
 """Small current models of three providers, whose list prices (genai-prices) turn tokens into USD."""

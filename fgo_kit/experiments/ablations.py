@@ -2,7 +2,7 @@
 
 `crossed` makes the variants of a grid, `details` gives the further columns of a run (rule overlap, rules
 kept by support, gate decisions), and the tables set them out with intervals. Their figures are in
-`ablation_figures`.
+`plots`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from .calllog import CallLog, Place
-from .llm import LLM
-from .meter import Meter
-from .records import MergeNode, Module, Rule
-from .report import REFERENCE, _percent, score_matrix, summary
-from .rollout import Benchmark, Context, Settings, rollouts
-from .run import Run
-from .stats import Interval, paired_difference
+from ..calllog import CallLog, Place
+from ..llm import LLM
+from ..meter import Meter
+from ..records import MergeNode, Module, Rule
+from ..report import REFERENCE, percent, score_matrix, summary
+from ..rollout import Benchmark, Context, Settings, rollouts
+from ..run import Run
+from ..stats import Interval, paired_difference
 
 SUPPORT = ("1", "2-3", "4+", "unknown")
 """Classes of rules by the number of training tasks said to speak for them; unknown after a rewrite."""
@@ -241,16 +241,6 @@ def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[
     return Interval(mean, *np.clip([mean - half, mean + half], *bounds).tolist())
 
 
-def percent(value: float, lo: float, hi: float, sign: str = "") -> str:
-    """A share with its interval in per cent, alone where there is no interval, e.g. of values of one seed.
-
-    >>> percent(0.5, 0.25, 0.75), percent(0.5, float("nan"), float("nan"))
-    ('50.0 [25.0, 75.0]', '50.0 [no interval]')
-    """
-    alone = np.isnan(lo) and not np.isnan(value)
-    return f"{100 * value:{sign}.1f} [no interval]" if alone else _percent(value, lo, hi, sign)
-
-
 def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score") -> pd.DataFrame:
     """A table for reading: a row for every value of one factor, a column for every value of another, in per cent."""
     bounds = (f"{value}_lo", f"{value}_hi") if f"{value}_lo" in table else ("lo", "hi")
@@ -337,13 +327,13 @@ def differences(
         mine, theirs = scores[method].align(scores[other], join="inner")
         enough = mine.size > 0
         rng = np.random.default_rng(0)
-        found = _within(paired_difference([mine.to_numpy()], [theirs.to_numpy()], rng, each)) if enough else NAN
+        found = bounded(paired_difference([mine.to_numpy()], [theirs.to_numpy()], rng, each)) if enough else NAN
         verdict = "better" if found.lo > 0 else "worse" if found.hi < 0 else "unclear"
         line = {"method": method, "other": other, "difference": found.value, "lo": found.lo, "hi": found.hi}
         table.append(line | {"verdict": verdict})
     return pd.DataFrame(table, columns=["method", "other", "difference", "lo", "hi", "verdict"])
 
 
-def _within(found: Interval) -> Interval:
+def bounded(found: Interval) -> Interval:
     """A difference of two scores, which lies within [-1, 1]; with few seeds Student's t reaches far beyond."""
     return Interval(found.value, *np.clip([found.lo, found.hi], -1, 1).tolist())

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from .figures import COLOURS, note_simulated
+from ..figures import COLOURS, note_simulated
 
 WIDTH = 85 / 25.4
 """Inches: a column of a printed page."""
