@@ -139,13 +139,15 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     return shown.drop(columns=same + empty).set_index([n for n in ("benchmark", "LLM", "method") if n not in same])
 
 
-def to_markdown(table: pd.DataFrame) -> str:
-    """A summary as the README carries it: a row a method, scores of every LLM, tokens of the first LLM."""
-    llms, methods = list(dict.fromkeys(table["llm"])), list(dict.fromkeys(table["method"]))
-    lines = [["method", *(f"{llm}, %" for llm in llms), *TOKENS.values()], ["---"] * (1 + len(llms) + len(TOKENS))]
+def to_markdown(table: pd.DataFrame, across: str = "llm") -> str:
+    """A summary as the README carries it: a row a method, scores of every LLM (or, across="benchmark", of every
+    set), and tokens of the first."""
+    columns, methods = list(dict.fromkeys(table[across])), list(dict.fromkeys(table["method"]))
+    head = ["method", *(f"{name}, %" for name in columns), *TOKENS.values()]
+    lines = [head, ["---"] * len(head)]
     for method in methods:
-        rows = table[table["method"] == method].set_index("llm")
-        scores = [percent(*rows.loc[llm, ["score", "lo", "hi"]]) for llm in llms]
+        rows = table[table["method"] == method].set_index(across)
+        scores = [percent(*rows.loc[name, ["score", "lo", "hi"]]) if name in rows.index else "" for name in columns]
         tokens = [f"{rows[name].iloc[0] / 1000:,.1f}" if rows[name].iloc[0] > 0 else "" for name in TOKENS]
         lines.append([method, *scores, *tokens])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
