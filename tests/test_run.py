@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from helpers import Wrapped, job_of, module, small_bench
 
+from fgo_kit import provenance
 from fgo_kit.calllog import CallLog, Place, Response, asked
 from fgo_kit.divide import DIVISIONS, division
 from fgo_kit.llm import BadRequest, BudgetExceeded
@@ -490,3 +491,17 @@ def test_every_call_is_told(bench):
         workers=1,
     )
     assert told == [(task.id, True) for task in bench.test] and len(found.calls()) == len(told)
+
+
+def test_code_that_runs_makes_a_new_run_and_code_that_shows_does_not(tmp_path, monkeypatch):
+    package = tmp_path / "fgo_kit"
+    package.mkdir()
+    for name in ("merge.py", "report.py"):
+        (package / name).write_text("1")
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    versions = [provenance.code_version.__wrapped__()]
+    for name in ("report.py", "merge.py"):
+        (package / name).write_text("2")
+        versions.append(provenance.code_version.__wrapped__())
+    assert versions[0] == versions[1] != versions[2]
+    assert all((provenance.Path(provenance.__file__).parent / name).is_file() for name in provenance.SHOWING)
