@@ -45,7 +45,8 @@ def wilson(successes: float, trials: int, level: float = 0.95) -> Interval:
     z, rate = _z(level), successes / trials
     centre = (rate + z**2 / (2 * trials)) / (1 + z**2 / trials)
     half = z / (1 + z**2 / trials) * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2))
-    return Interval(float(rate), float(centre - half), float(centre + half))
+    lo, hi = max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))  # but for rounding, it is so
+    return Interval(float(rate), float(lo), float(hi))
 
 
 def mean_interval(worlds: Sequence[np.ndarray], rng: np.random.Generator, level: float = 0.95) -> Interval:

@@ -46,6 +46,7 @@ def test_wilson_is_that_of_statsmodels(counts, level):
     lo, hi = proportion_confint(successes, trials, alpha=1 - level, method="wilson")
     assert (found.lo, found.hi) == pytest.approx((lo, hi), abs=1e-9)
     assert found.value == successes / trials
+    assert 0 <= found.lo <= found.value <= found.hi <= 1  # exactly: figures take the distances
 
 
 def test_no_trials_have_no_rate():
