@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from inspect import isfunction
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from .methods import METHODS
 from .provenance import manifest
 from .records import digest
 from .rollout import Benchmark, Settings
-from .run import Run, _check, _config, _log_path, described, run
+from .run import Run, _check, _config, _log_path, _source, described, run
 
 PAPER = {"gate": "none", "counts": False, "audit": 0}
 VARIANTS: dict[str, dict] = {
@@ -110,8 +111,17 @@ class _Job:
     @property
     def row_id(self) -> str:
         """What its row is kept under: the run, and what else was asked of it."""
-        asked = self.after and f"{self.after.__module__}.{self.after.__qualname__}"
-        return digest([self.run_id, asked]) if asked else self.run_id
+        if self.after is None:
+            return self.run_id
+        asked = f"{self.after.__module__}.{self.after.__qualname__}"
+        return digest([self.run_id, asked, *_own_after(self.after)])
+
+
+def _own_after(after: After) -> list[str]:
+    """Source and enclosed values of a function from elsewhere, say a notebook cell: an edited one is another."""
+    if after.__module__.split(".")[0] == "fgo_kit":
+        return []
+    return [_source(after), *(repr(cell.cell_contents) for cell in after.__closure__ or ())]
 
 
 def compare(
@@ -130,14 +140,19 @@ def compare(
     """Every benchmark x LLM x method x seed, one row a run (see `Run.row`); a failed run has its error as status.
 
     methods: names, or labels with the choices of `run` that differ, e.g. {"gated": {"gate": "hard"}}.
-    choices: further choices of `run` for all rows, budgets included (they hold for every run on its own).
+    choices: further choices of `run` for all rows, budgets included (they hold for every run on its own); where
+    a label has a choice of its own, that one holds. A name of `VARIANTS` is a fixed setting: ValueError for a
+    choice that contradicts it.
     executor: where runs go; by default processes for simulated LLMs, this process and threads for others.
     after: `f(run, bench, llm)` gives further columns of a run's row, as a dict of what JSON can hold; it is called
-    where the run was made, so that what the columns come from need not be kept.
+    where the run was made, so that what the columns come from need not be kept. A function with a name, made by
+    def or lambda: TypeError for others. One of your own is known by its source, so an edited one is asked again.
     Rows are in the order of the arguments, whatever ran first.
     """
+    _check_after(after)
+    labelled = _labelled(methods, choices)
     rows_log = CallLog(_rows_path(log, llm))
-    grid = _jobs(_many(bench), _many(llm), _labelled(methods), list(seeds), choices, rows_log, workers)
+    grid = _jobs(_many(bench), _many(llm), labelled, list(seeds), choices, rows_log, workers)
     jobs = [replace(job, after=after) for job in grid]
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = [job for job in jobs if job.run_id not in rows]
@@ -153,9 +168,24 @@ def _many(one_or_more) -> list:
     return list(one_or_more) if isinstance(one_or_more, list | tuple) else [one_or_more]
 
 
-def _labelled(methods: Sequence[str] | Mapping[str, dict]) -> dict[str, dict]:
+def _check_after(after: After | None) -> None:
+    if after is not None and not isfunction(after):
+        raise TypeError(
+            f"after={after!r} is a {type(after).__name__}, whose rows a log could not tell from another's; "
+            "use a function, e.g. def columns(run, bench, llm): return {...}"
+        )
+
+
+def _labelled(methods: Sequence[str] | Mapping[str, dict], choices: Mapping) -> dict[str, dict]:
     if isinstance(methods, Mapping):
-        return {label: dict(choices) for label, choices in methods.items()}
+        return {label: dict(chosen) for label, chosen in methods.items()}
+    for name in methods:
+        for key, fixed in VARIANTS.get(name, {}).items():
+            if key in choices and choices[key] != fixed:
+                raise ValueError(
+                    f"{key}={choices[key]!r} contradicts {name!r}, which is the setting with {key}={fixed!r}; give "
+                    f"labels instead of names, e.g. {{'mine': {{**fgo.VARIANTS[{name!r}], {key!r}: {choices[key]!r}}}}}"
+                )
     return {name: VARIANTS.get(name, {"method": name}) for name in methods}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -33,6 +32,7 @@ from .stats import (
     holm,
     mean_interval,
     paired_difference,
+    paired_p,
     tasks_needed,
 )
 
@@ -44,6 +44,10 @@ __all__ = [
 
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
 REFERENCE = "all_at_once"
+OTHER = "bootstrapping"
+"""The second approach that fgo is told from: gains over the reference alone may be gains over the weaker one."""
+FEWEST_SEEDS = 5
+"""With fewer, the error of a gain is itself too badly known to correct its p value for many comparisons."""
 
 
 def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
@@ -51,9 +55,10 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
 
     score, lo, hi: mean test score over tasks and seeds with a 95 % bootstrap interval that resamples
     both; tasks of several worlds or folds are pooled. gain, gain_lo, gain_hi: paired difference to the
-    reference on the same tasks and seeds. Token figures (see `Run.token_figures`), calls and rules are
-    means a run; dropped counts trajectories left out of optimiser prompts. failed counts runs without a
-    score; they are in no mean.
+    reference on the same tasks and seeds, and gain_p the p of no difference (see `stats.paired_p`);
+    gain_other and so on: the same for the difference to bootstrapping. Token figures (see
+    `Run.token_figures`), calls and rules are means a run; dropped counts trajectories left out of optimiser
+    prompts. failed counts runs without a score; they are in no mean.
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
@@ -102,14 +107,20 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
         "score": found.value if found else np.nan, "lo": found.lo if found else np.nan,
         "hi": found.hi if found else np.nan,
     }  # fmt: skip
-    gain = (np.nan, np.nan, np.nan)
-    if method != reference and reference in scores and own.size and scores[reference].size:
-        mine, other = own.align(scores[reference], join="inner")
-        paired = paired_difference([mine.to_numpy()], [other.to_numpy()], rng)
-        gain = (paired.value, max(paired.lo, -1.0), min(paired.hi, 1.0))  # few seeds reach beyond what scores can
-    line |= dict(zip(("gain", "gain_lo", "gain_hi"), gain, strict=True))
+    for name, beside in (("gain", reference), ("gain_other", OTHER)):
+        pair = own.align(scores[beside], join="inner") if method != beside and beside in scores else ()
+        line |= _gain(name, [[one.to_numpy()] for one in pair if one.size], rng)
     means = [*TOKENS, "calls", "rules", "dropped", "usd"]
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in means}
+
+
+def _gain(name: str, pair: list[list[np.ndarray]], rng: np.random.Generator) -> dict[str, float]:
+    """The columns of a gain; NaN where the two have no task of a seed in common."""
+    if len(pair) < 2:
+        return dict.fromkeys((name, f"{name}_lo", f"{name}_hi", f"{name}_p"), np.nan)
+    found = paired_difference(*pair, rng)
+    lo, hi = np.clip([found.lo, found.hi], -1, 1).tolist()  # few seeds reach beyond what scores can
+    return {name: found.value, f"{name}_lo": lo, f"{name}_hi": hi, f"{name}_p": paired_p(*pair)}
 
 
 def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
@@ -121,8 +132,9 @@ def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
-    """A summary for reading: percentages with intervals, tokens in thousands; columns that say nothing are left out.
+    """A summary for reading: percentages with intervals, tokens in thousands.
 
+    Empty is what is not known or not defined; columns that say nothing, or of no failure in any row, are left out.
     reference: the method that the summary's gains are over.
     """
     gain = f"gain over {reference}"
@@ -130,12 +142,13 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     shown["score, %"] = [percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
     shown[gain] = [percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
     for name, title in TOKENS.items():
-        shown[title] = [f"{value / 1000:,.1f}" if value > 0 else "" for value in table[name]]
-    shown["rules"] = [f"{value:.1f}" if value > 0 else "" for value in table["rules"]]
-    shown["dropped"] = [f"{value:.1f}" if value > 0 else "" for value in table["dropped"]]
-    shown["failed runs"] = [str(value) if value else "" for value in table["failed"]]
+        shown[title] = ["" if np.isnan(value) else f"{value / 1000:,.1f}" for value in table[name]]
+    for name in ("rules", "dropped"):
+        shown[name] = ["" if np.isnan(value) else f"{value:.1f}" for value in table[name]]
+    shown["failed runs"] = [str(value) for value in table["failed"]]
     same = [name for name in ("benchmark", "LLM") if shown[name].nunique() == 1]
-    empty = [name for name in shown.columns if (shown[name] == "").all()]
+    none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
+    empty = [name for name in shown.columns if name in none or (shown[name] == "").all()]
     return shown.drop(columns=same + empty).set_index([n for n in ("benchmark", "LLM", "method") if n not in same])
 
 
@@ -171,9 +184,10 @@ def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086))
 
     At 80 % power and the 5 % level: test tasks for two single runs; the smallest gain two single runs on these
     tasks show; and the smallest true difference of fgo to the reference that the table's paired interval, over
-    all its seeds, would have shown.
+    all its seeds, would have shown. Where no row named fgo has such an interval, the median over all rows that
+    have one, and the line says so.
     """
-    reference, fgo = table[table["method"] == REFERENCE], table[table["method"] == "fgo"]
+    reference = table[table["method"] == REFERENCE]
     rate = float(reference["score"].mean())
     if np.isnan(rate):
         return "No run of the reference method: nothing to compute the needed test tasks from."
@@ -183,8 +197,13 @@ def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086))
         f"{', '.join(_needed(effect, rate) for effect in effects)}. On {tasks} tasks they show "
         f"{_gains(detectable_effect(tasks, rate) if rate < 1 else np.nan)}"
     )
-    paired = [detectable_difference(Interval(*row)) for row in fgo[["gain", "gain_lo", "gain_hi"]].dropna().to_numpy()]
-    return f"{line}; the pairs of all seeds, as here, {_gains(max(paired))}." if paired else f"{line}."
+    known = table.dropna(subset=["gain", "gain_lo", "gain_hi"])
+    paired = [detectable_difference(Interval(*row)) for row in known[["gain", "gain_lo", "gain_hi"]].to_numpy()]
+    of_fgo = [effect for effect, method in zip(paired, known["method"], strict=True) if method == "fgo"]
+    if of_fgo:
+        return f"{line}; the pairs of all seeds, as here, {_gains(max(of_fgo))}."
+    told = f"{_gains(float(np.median(paired)))} (median of {len(paired)} rows)" if paired else ""
+    return f"{line}; the pairs of all seeds, as here, {told}." if paired else f"{line}."
 
 
 def _needed(effect: float, rate: float) -> str:
@@ -199,42 +218,65 @@ def _gains(effect: float) -> str:
 def holm_line(table: pd.DataFrame, level: float = 0.05) -> str:
     """Which gains of a summary stay significant when all of them are looked at together (Holm's correction).
 
-    The p-values are those of the gains' own intervals, read as normal.
+    By the column gain_p, which has the error and freedom of the gains' own intervals. Not computed where any
+    gain rests on fewer than five seeds.
     """
-    known = table.dropna(subset=["gain", "gain_lo", "gain_hi"])
-    known = known[known["gain_hi"] > known["gain_lo"]]
+    known = table.dropna(subset=["gain_p"]) if "gain_p" in table else table[:0]
     if known.empty:
-        return "No gain with an interval: nothing to correct."
-    errors = (known["gain_hi"] - known["gain_lo"]) / (2 * 1.959964)
-    p_values = [2 * NormalDist().cdf(-abs(z)) for z in known["gain"] / errors]
-    kept = known[holm(p_values) <= level]
+        return "No gain with a p value: nothing to correct."
+    if known["seeds"].min() < FEWEST_SEEDS:
+        return (
+            f"Holm's correction is not computed: of {known['seeds'].min()} seeds, fewer than {FEWEST_SEEDS}, "
+            "it is too little known how much runs differ."
+        )
+    kept = known[holm(known["gain_p"]) <= level]
     names = [f"{r.method} {100 * r.gain:+.1f} ({r.benchmark}, {r.llm})" for r in kept.itertuples()]
     return f"{len(kept)} of {len(known)} gains stay significant after Holm's correction: {'; '.join(names) or 'none'}."
 
 
 def findings(table: pd.DataFrame) -> str:
-    """What a summary shows of `fgo`, a line for every LLM, worded from its numbers."""
+    """What a summary shows of `fgo`, a line for every LLM, worded from its numbers.
+
+    Beside all_at_once and beside bootstrapping, where they are in the table; what has no figure is not known.
+    """
     lines = []
     for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
         fgo = part[part["method"] == "fgo"]
         if fgo.empty or part["score"].isna().all():
             continue
-        best, gain = part.loc[part["score"].idxmax()], fgo[["gain", "gain_lo", "gain_hi"]].iloc[0]
-        verdict = "beats" if gain["gain_lo"] > 0 else "loses to" if gain["gain_hi"] < 0 else "cannot be told from"
-        lines.append(
-            f"{benchmark}, {llm}: fgo {verdict} {REFERENCE} ({percent(*gain, sign='+')} points); "
-            f"highest mean: {best['method']}, {percent(*best[['score', 'lo', 'hi']])} %"
-        )
+        best = part.loc[part["score"].idxmax()]
+        told = [_told(other, gain) for other, gain in _gains_over(fgo.iloc[0]).items() if other in set(part["method"])]
+        told.append(f"highest mean: {best['method']}, {percent(*best[['score', 'lo', 'hi']])} %")
+        lines.append(f"{benchmark}, {llm}: {'; '.join(told)}")
     return "\n".join(lines)
+
+
+def _gains_over(fgo: pd.Series) -> dict[str, tuple[float, float, float]]:
+    """Gains of a summary's row with their bounds, by what they are over; NaN where the table has no such column."""
+    names = {REFERENCE: "gain", OTHER: "gain_other"}
+    return {
+        other: tuple(float(fgo.get(column, np.nan)) for column in (name, f"{name}_lo", f"{name}_hi"))
+        for other, name in names.items()
+    }
+
+
+def _told(other: str, gain: tuple[float, float, float]) -> str:
+    value, lo, hi = gain
+    if np.isnan(value):
+        return f"how fgo stands beside {other} is not known"
+    verdict = "beats" if lo > 0 else "loses to" if hi < 0 else "cannot be told from"
+    return f"fgo {verdict} {other} ({percent(*gain, sign='+')} points)"
 
 
 def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -> pd.DataFrame:
     """The paper's reported figures beside what was measured for `fgo`: a row a claim, set and LLM.
 
-    table: a summary. not_run: reasons, by set. verdict: "simulated, not evidence"; "not comparable" for sets of
-    our own, or other than the paper's; for a real model on ALFWorld or GAIA itself "agrees" (the interval holds
-    the paper's figure, and the sign is its), "same direction" or "differs"; "not run" with the reason. Which
-    average the paper's token figure is we do not know, so that can at most be "same direction".
+    Gains have a row over every other approach that was measured. table: a summary. not_run: reasons, by set.
+    verdict: "simulated, not evidence"; "not comparable" for sets of our own, or other than the paper's; for a
+    real model on ALFWorld or GAIA itself "cannot be told" (the interval holds 0, or there is none), "agrees"
+    (it holds the paper's figure), "same direction" or "differs" (it lies above or below 0 and does not hold
+    that figure); "not run" with the reason; where to look for consistency over sizes. Which average the
+    paper's token figure is we do not know, so that can at most be "same direction".
     """
     with PAPER_VALUES.open(newline="", encoding="utf-8") as file:
         claims = list(csv.DictReader(file))
@@ -243,35 +285,48 @@ def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -
         said = {"claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim")}
         for _, fgo in table[table["method"] == "fgo"].iterrows():
             same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"])
-            rows.append(said | _beside(claim, fgo, table[same & (table["method"] == REFERENCE)]))
+            rows += [said | line for line in _beside(claim, fgo, table[same].set_index("method"))]
         for name, reason in (not_run or {}).items():
             rows.append(said | {"set": name, "verdict": f"not run: {reason}"})
     columns = ["claim", "paper", "set", "measured", "interval", "tasks x seeds", "model", "verdict"]
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    return pd.DataFrame(rows, columns=columns).astype(object).fillna("")
 
 
-def _beside(claim: Mapping[str, str], fgo: pd.Series, reference: pd.DataFrame) -> dict:
+def _beside(claim: Mapping[str, str], fgo: pd.Series, others: pd.DataFrame) -> list[dict]:
     line = {"set": fgo["benchmark"], "model": fgo["llm"], "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}"}
-    value = lo = hi = np.nan
-    if "token" in claim["what"] and len(reference):
-        value = lo = hi = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"].iloc[0]
-        in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"].iloc[0] - 1
-        line["measured"] = f"{100 * value:.1f} % lower a call; in total {100 * in_all:+.1f} %"
-    elif claim["what"].startswith("gain over"):
-        value, lo, hi = fgo[["gain", "gain_lo", "gain_hi"]]
-        line["measured"] = "" if np.isnan(value) else f"{100 * value:+.1f} points over {REFERENCE}"
-        line["interval"] = "" if np.isnan(lo) else f"[{100 * lo:+.1f}, {100 * hi:+.1f}]"
-    return line | {"verdict": _verdict(claim["value"], value, (lo, hi), fgo)}
+    if claim["what"].startswith("gain over"):
+        found = {other: gain for other, gain in _gains_over(fgo).items() if not np.isnan(gain[0])}
+        return [line | _gained(claim["value"], other, gain, fgo) for other, gain in found.items()] or [
+            line | {"verdict": "not run"}
+        ]
+    if "token" not in claim["what"]:
+        return [line | {"verdict": "see 04_dataset_size"}]
+    if REFERENCE not in others.index:
+        return [line | {"verdict": "not run"}]
+    reference = others.loc[REFERENCE]
+    value = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"]
+    in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"] - 1
+    line["measured"] = f"{100 * value:.1f} % lower a call; in total {100 * in_all:+.1f} %"
+    return [line | {"verdict": _verdict(claim["value"], (value, value, value), fgo)}]
 
 
-def _verdict(paper: str, value: float, interval: tuple[float, float], fgo: pd.Series) -> str:
+def _gained(paper: str, other: str, gain: tuple[float, float, float], fgo: pd.Series) -> dict:
+    value, lo, hi = gain
+    interval = "" if np.isnan(lo) else f"[{100 * lo:+.1f}, {100 * hi:+.1f}]"
+    measured = f"{100 * value:+.1f} points over {other}"
+    return {"measured": measured, "interval": interval, "verdict": _verdict(paper, gain, fgo)}
+
+
+def _verdict(paper: str, found: tuple[float, float, float], fgo: pd.Series) -> str:
+    value, lo, hi = found
     if np.isnan(value):
         return "not run"
     if fgo["simulated"]:
         return "simulated, not evidence"
     if fgo["benchmark"] not in ("ALFWorld", "GAIA"):  # the paper's LogisticsQA is not public
         return "not comparable"
-    reported = float(paper) / 100
-    if value > 0 and interval[0] <= reported <= interval[1]:
+    if not (lo > 0 or hi < 0):
+        return "cannot be told"
+    if lo <= float(paper) / 100 <= hi:
         return "agrees"
-    return "same direction" if value > 0 else "differs"
+    return "same direction" if lo > 0 else "differs"

@@ -45,7 +45,8 @@ def wilson(successes: float, trials: int, level: float = 0.95) -> Interval:
     z, rate = _z(level), successes / trials
     centre = (rate + z**2 / (2 * trials)) / (1 + z**2 / trials)
     half = z / (1 + z**2 / trials) * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2))
-    return Interval(float(rate), float(centre - half), float(centre + half))
+    lo, hi = max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))  # but for rounding, it is so
+    return Interval(float(rate), float(lo), float(hi))
 
 
 def mean_interval(worlds: Sequence[np.ndarray], rng: np.random.Generator, level: float = 0.95) -> Interval:
@@ -57,20 +58,46 @@ def mean_interval(worlds: Sequence[np.ndarray], rng: np.random.Generator, level:
     Resampling both ways counts the noise of single cells three times and, with few seeds, that of the seeds
     too low (Owen 2007), so the percentiles are stretched about the mean to the standard error of the crossed
     random-effects model, times Student's t for its degrees of freedom (Satterthwaite 1946). Nominal 95 % then
-    cover 93 to 97 % at 10 seeds. Scores within [0, 1] have an interval within it. Of one single cell nothing
-    is known: its bounds are NaN.
+    cover 93 to 97 % at 10 seeds. Scores within [0, 1] have an interval within it. Where all are 0, or all 1,
+    it is Wilson's for the number of tasks: seeds on one task are no trials of their own. Of other scores that
+    do not vary, and of one single cell, nothing is known: the bounds are NaN.
     """
-    found = _bootstrap(worlds, rng, level)
     cells = np.concatenate([np.ravel(world) for world in worlds]) if len(worlds) else np.empty(0)
-    inside = np.isfinite(cells).any() and np.nanmin(cells) >= 0 and np.nanmax(cells) <= 1
+    cells = cells[np.isfinite(cells)]
+    if len(cells) and (np.all(cells == 0) or np.all(cells == 1)):
+        tasks = sum(_known_part(world).shape[-1] for world in worlds)
+        return wilson(float(cells[0]) * tasks, tasks, level)
+    found = _bootstrap(worlds, rng, level)
+    inside = len(cells) and cells.min() >= 0 and cells.max() <= 1
     return Interval(found.value, *np.clip([found.lo, found.hi], 0, 1).tolist()) if inside else found
 
 
 def paired_difference(
     a: Sequence[np.ndarray], b: Sequence[np.ndarray], rng: np.random.Generator, level: float = 0.95
 ) -> Interval:
-    """Mean of `a - b` for runs on the same worlds, seeds and tasks, with an interval as in `mean_interval`."""
+    """Mean of `a - b` for runs on the same worlds, seeds and tasks, with an interval as in `mean_interval`.
+
+    Differences that are the same in every cell, zero or not, say nothing of their noise: the bounds are NaN.
+    """
     return _bootstrap([x - y for x, y in zip(a, b, strict=True)], rng, level)
+
+
+def paired_p(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
+    """Two-sided p that the mean of `a - b` is zero: Student's t with the error and freedom of `paired_difference`.
+
+    NaN where the difference has no interval.
+
+    >>> round(paired_p([np.array([[1.0, 1, 1, 0], [1, 1, 0, 1]])], [np.zeros((2, 4))]), 3)
+    0.05
+    """
+    from scipy.special import stdtr
+
+    worlds = [world for world in map(_known_part, [x - y for x, y in zip(a, b, strict=True)]) if world.size]
+    if not worlds or not _varies(worlds):
+        return float("nan")
+    error, freedom = _standard_error(worlds)
+    value = float(np.mean([np.nanmean(world) for world in worlds]))
+    return float(2 * stdtr(min(freedom, 1e9), -abs(value) / error))  # stdtr knows no infinite freedom
 
 
 def _bootstrap(worlds: Sequence[np.ndarray], rng: np.random.Generator, level: float) -> Interval:
@@ -80,13 +107,18 @@ def _bootstrap(worlds: Sequence[np.ndarray], rng: np.random.Generator, level: fl
         return Interval(nan, nan, nan)
     value = float(np.mean([np.nanmean(world) for world in worlds]))
     error, freedom = _standard_error(worlds)
-    if np.isnan(error):
+    if np.isnan(error) or not _varies(worlds):
         return Interval(value, nan, nan)
     draws = np.nanmean([_resampled_means(world, rng) for world in worlds], axis=0)
     spread = float(np.nanstd(draws))
     stretch = error * _t(level, freedom) / (spread * _z(level)) if spread > 0 else 0.0
     lo, hi = np.nanpercentile(draws, [50 * (1 - level), 50 * (1 + level)])
     return Interval(value, float(value + stretch * (lo - value)), float(value + stretch * (hi - value)))
+
+
+def _varies(worlds: Sequence[np.ndarray]) -> bool:
+    """Whether the cells of any world differ by more than rounding."""
+    return any(np.nanmax(world) - np.nanmin(world) > 1e-12 for world in worlds)
 
 
 def _known_part(world: np.ndarray) -> np.ndarray:

@@ -180,6 +180,9 @@ def test_differences_hold_together():
     alone = ablations.differences(rows, [("a", "b")])
     assert table["lo"][0] < alone["lo"][0]  # wider, because two intervals must hold
     assert ablations.differences(rows, [("b", "a")], seeds=[0, 1, 2, 3])["verdict"].tolist() == ["worse"]
+    failed = rows.assign(scores=rows["scores"].where(rows["method"] != "c", rows["scores"].map(lambda _: {})))
+    unknown = ablations.differences(failed, [("c", "b"), ("a", "b")])
+    assert unknown["verdict"].tolist() == ["not known", "better"] and np.isnan(unknown["difference"][0])
     few = ablations.differences(rows, [("b", "a")] * 9, seeds=[0, 1])  # no score differs by more than 100 points
     assert few["lo"].min() >= -1 and few["hi"].max() <= 1
 

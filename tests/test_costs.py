@@ -93,12 +93,34 @@ def test_the_three_definitions_by_hand(bench):
     assert "none of the three" in costs.reduction_findings(pd.DataFrame([line]), paper=0.61)
 
 
-def test_matched_methods_reach_the_total_and_no_more_epochs_than_that():
-    table = pd.DataFrame({"method": ["all_at_once", "bootstrapping", "fgo"], "tokens_all_in": [100.0, 200.0, 190.0]})
-    variants = costs.matched(table, epochs=2)
-    assert variants == {"all_at_once, 4 epochs": {"method": "all_at_once", "gate": "none", "counts": False, "audit": 0,
-                                                  "epochs": 4}}  # fmt: skip
-    assert 4 * 50 >= 190 > 3 * 50
+def totals(**tokens) -> pd.DataFrame:
+    return pd.DataFrame({"benchmark": "b", "llm": "l", "method": list(tokens), "tokens_all_in": list(tokens.values())})
+
+
+def test_the_cheaper_of_two_gets_the_nearest_number_of_epochs():
+    paper = {"gate": "none", "counts": False, "audit": 0}
+    found = costs.matched(totals(all_at_once=100.0, bootstrapping=200.0, fgo=190.0), epochs=2)
+    assert found == {"all_at_once, 4 epochs": {"method": "all_at_once", **paper, "epochs": 4}}  # 3.8; bootstrapping 2.1
+    assert list(costs.matched(totals(all_at_once=84.0, fgo=100.0))) == []  # 2.4 epochs: two are nearer than three
+    assert list(costs.matched(totals(all_at_once=80.0, fgo=100.0))) == ["all_at_once, 3 epochs"]  # 2.5
+    dearer = costs.matched(totals(all_at_once=150.0, bootstrapping=70.0, fgo=100.0))
+    assert dearer == {"fgo, 3 epochs": {"method": "fgo", **paper, "epochs": 3},
+                      "bootstrapping, 3 epochs": {"method": "bootstrapping", **paper, "epochs": 3}}  # fmt: skip
+
+
+def test_tokens_stand_beside_those_of_fgo_on_the_same_set():
+    table = pd.concat([totals(all_at_once=150.0, fgo=100.0), totals(all_at_once=30.0).assign(benchmark="c")])
+    assert costs.relative_tokens(table.reset_index(drop=True)).tolist()[:2] == [1.5, 1.0]
+    assert math.isnan(costs.relative_tokens(table.reset_index(drop=True))[2])
+
+
+def test_pairs_nearest_in_tokens_are_compared(rows, bench):
+    dearer = rows.assign(tokens_all_in=rows["method"].map({"fgo": 100.0, "all_at_once": 160.0, "base": 0.0}))
+    longer = rows[rows["method"] == "fgo"].assign(method="fgo, 3 epochs", tokens_all_in=150.0)
+    line = costs.matched_lines(pd.concat([dearer, longer]))
+    assert "fgo, 3 epochs " in line and " all_at_once at 0.94 times its tokens (" in line and line.count("\n") == 0
+    shown = costs.show_matched(summary(pd.concat([dearer, longer]), "fgo"))
+    assert shown["all in, fgo = 1"].tolist() == ["0.00", "1.60", "1.00", "1.50"] and "gain over fgo" in shown
 
 
 def test_a_set_that_was_not_run_has_nothing_to_match():
@@ -111,6 +133,12 @@ def test_the_frontier_holds_what_no_other_beats_for_less():
     table = pd.DataFrame({"benchmark": "b", "llm": "l", "method": list("abcd"),
                           "tokens_all_in": [30.0, 10.0, 20.0, 10.0], "score": [0.9, 0.5, 0.4, 0.6]})  # fmt: skip
     assert costs.frontier(table).set_index("method")["best"].to_dict() == {"a": True, "b": False, "c": False, "d": True}
+
+
+def test_a_failed_row_takes_no_other_off_the_frontier():
+    table = pd.DataFrame({"benchmark": "b", "llm": "l", "method": list("abcd"),
+                          "tokens_all_in": [1.0, 2.0, math.nan, 3.0], "score": [0.3, math.nan, 0.5, 0.9]})  # fmt: skip
+    assert costs.frontier(table)["best"].tolist() == [True, False, False, True]
 
 
 def test_phases_are_shares_of_a_run(rows):

@@ -1,13 +1,18 @@
 """The estimate before a paid model: every notebook counts, games from the committed results or named as left out."""
 
+import ast
+import json
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from helpers import small_bench
 
 import fgo_kit as fgo
-from fgo_kit import forecast
+from fgo_kit import forecast, grid
+from fgo_kit.calllog import CallLog
 from fgo_kit.forecast import LONGER, PARTS, Part
 from fgo_kit.llm import Usage, price
 from fgo_kit.run import run
@@ -59,3 +64,40 @@ def test_every_notebook_that_asks_a_model_is_counted():
     asking = {path.stem for path in NOTEBOOKS.glob("0[0-7]_*.ipynb")}
     for name in ("fast", "full"):
         assert asking <= {part.notebook for part in PARTS[name]}
+
+
+def runs_of(name: str, preset: str) -> dict[str, int]:
+    """Runs on LogisticsQA-gen that a notebook's cells ask `compare` for with one real model: {id: seeds}.
+
+    `compare` is taken away, so whatever rests on results fails here, and is left out.
+    """
+    asked, llm = {}, fgo.load_llm("simulated")
+
+    def compare(bench, llms, methods, seeds, *, log=None, after=None, **choices):
+        labelled, benches = grid._labelled(methods, choices), grid._many(bench)
+        for job in grid._jobs(benches, [llm], labelled, seeds[:1], choices, CallLog(None), 1):
+            if job.bench.name == "LogisticsQA-gen" and job.choices.get("method") not in job.bench.shortcuts:
+                asked[job.run_id] = len(seeds)
+        raise LookupError("no results here")
+
+    notebook = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
+    sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    package = {part: getattr(fgo, part) for part in dir(fgo) if not part.startswith("__")}
+    kit = SimpleNamespace(**package | {"compare": compare, "run": None, "load_llm": lambda name: llm})
+    space = {}
+    for statement in ast.parse("\n".join(sources)).body:
+        with suppress(Exception):  # what needs a result
+            exec(compile(ast.Module([statement], []), name, "exec"), space)
+        space |= {"fgo": kit, "MODEL": "one real model", "PRESET": preset}
+    return asked
+
+
+@pytest.mark.parametrize("preset", ["fast", "full"])
+def test_runs_are_those_that_the_notebooks_ask_for(preset, monkeypatch):
+    monkeypatch.setattr("fgo_kit.experiments.sets.try_load", lambda name, **options: (None, "not counted here"))
+    counted = {part.notebook: part.runs for part in reversed(PARTS[preset]) if part.benchmark == "LogisticsQA-gen"}
+    main = runs_of("01_main_results", preset)
+    found = {"01_main_results": main, "05_token_reduction": runs_of("05_token_reduction", preset)}
+    found["05_token_reduction"] = {key: n for key, n in found["05_token_reduction"].items() if key not in main}
+    found |= {name: runs_of(name, preset) for name in ("02_division_strategies", "03_merge_ablations", "04_dataset_size")}
+    assert {name: sum(runs.values()) for name, runs in found.items()} == {name: counted[name] for name in found}

@@ -3,6 +3,7 @@
 import math
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ from helpers import Wrapped, job_of, small_bench
 from fgo_kit import grid
 from fgo_kit.calllog import CallLog
 from fgo_kit.divide import DIVISIONS, division
+from fgo_kit.experiments import costs
 from fgo_kit.grid import compare, preset
 from fgo_kit.llm import BadRequest, load_llm
+from fgo_kit.records import digest
 from fgo_kit.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
@@ -119,7 +122,7 @@ def test_a_failed_run_is_tried_again(benches, tmp_path):
 
 @pytest.mark.parametrize("wrong, says", [
     ({"methods": ["magic"]}, "method='magic' is unknown"),
-    ({"gate": "magic"}, "gate='magic' is unknown"),
+    ({"methods": {"own": {}}, "gate": "magic"}, "gate='magic' is unknown"),
     ({"epochs": 0}, "epochs=0"),
 ])  # fmt: skip
 def test_a_choice_that_does_not_exist_stops_the_grid_before_it_starts(benches, wrong, says, tmp_path):
@@ -177,3 +180,36 @@ def test_presets_are_named():
     assert min(preset("full").seeds) >= 100  # headlines are on fresh seeds
     with pytest.raises(ValueError, match=r"PRESET='slow' is unknown; use one of \['fast', 'full'\]"):
         preset("slow")
+
+
+def test_rows_of_an_edited_function_are_made_again(benches, tmp_path):
+    def columns(value):
+        return lambda run, bench, llm: {"asked": value}
+
+    def ask(after):
+        return compare(benches[0], "simulated", ["base"], [0], log=tmp_path / "grid.sqlite", after=after, **here())
+
+    assert ask(lambda run, bench, llm: {"x": 1})["x"].tolist() == [1]
+    edited = ask(lambda run, bench, llm: {"y": 2})
+    assert edited["y"].tolist() == [2] and "x" not in edited
+    assert [ask(columns(value))["asked"][0] for value in (1, 2, 1)] == [1, 2, 1]  # what it encloses counts
+    assert len(CallLog(tmp_path / "grid.sqlite").runs()) == 4
+
+
+def test_rows_of_the_package_s_own_functions_keep_their_place():
+    job = grid._Job("id", "", None, None, 0, {}, after=costs.spent)
+    assert job.row_id == digest(["id", "fgo_kit.experiments.costs.spent"])
+
+
+def test_what_has_no_source_is_refused_before_anything_runs(benches):
+    with pytest.raises(TypeError, match=r"after=functools.partial\(.*is a partial.*use a function"):
+        compare(benches[0], "simulated", ["base"], [0], after=partial(costs.spent, llm=None), **here())
+
+
+def test_a_choice_that_contradicts_a_named_setting_is_refused(benches):
+    with pytest.raises(ValueError, match="gate='hard' contradicts 'fgo', which is the setting with gate='none'.*labels"):
+        compare(benches[0], "simulated", ["base", "fgo"], [0], gate="hard", **here())
+    same = compare(benches[0], "simulated", ["fgo"], [0], gate="none", n_subsets=2, **here())  # no contradiction
+    assert same["n_subsets"].tolist() == [2]
+    own = compare(benches[0], "simulated", {"mine": {"n_subsets": 3}}, [0], n_subsets=2, **here())
+    assert own["n_subsets"].tolist() == [3]  # a label's own choice holds

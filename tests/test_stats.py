@@ -46,6 +46,7 @@ def test_wilson_is_that_of_statsmodels(counts, level):
     lo, hi = proportion_confint(successes, trials, alpha=1 - level, method="wilson")
     assert (found.lo, found.hi) == pytest.approx((lo, hi), abs=1e-9)
     assert found.value == successes / trials
+    assert 0 <= found.lo <= found.value <= found.hi <= 1  # exactly: figures take the distances
 
 
 def test_no_trials_have_no_rate():
@@ -119,8 +120,45 @@ def test_pairs_are_taken_as_pairs():
     assert found.value == pytest.approx(better.mean() - base.mean())
     assert found.lo > 0  # though the intervals of the two overlap
     assert mean_interval([base], rng()).hi > mean_interval([better], rng()).lo
-    none = paired_difference([base], [base], rng())
-    assert (none.value, none.lo, none.hi) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_scores_that_are_all_alike_have_the_interval_of_so_many_tasks(score):
+    found, tasks = mean_interval([np.full((3, 11), score)], rng()), wilson(11 * score, 11)
+    assert found == tasks and found.hi - found.lo > 0.2
+    both = mean_interval([np.full((3, 11), score), np.array([[score, NAN, score]])], rng())
+    assert both == wilson(13 * score, 13)  # a task that failed is none
+
+
+def test_without_any_variance_there_is_no_interval():
+    for found in (
+        paired_difference([np.ones((3, 11))], [np.ones((3, 11))], rng()),
+        paired_difference([np.full((3, 11), 0.3)], [np.full((3, 11), 0.1)], rng()),
+        mean_interval([np.full((3, 11), 0.4)], rng()),
+        mean_interval([np.zeros((2, 4)), np.ones((2, 4))], rng()),
+    ):
+        assert math.isfinite(found.value) and math.isnan(found.lo) and math.isnan(found.hi)
+    assert math.isnan(stats.paired_p([np.ones((3, 11))], [np.ones((3, 11))])) and math.isnan(stats.paired_p([], []))
+
+
+def test_p_values_are_those_of_their_intervals():
+    a, b = (rng(n).random((6, 40)) < rate for n, rate in ((7, 0.6), (8, 0.45)))
+    p = stats.paired_p([a * 1.0], [b * 1.0])
+    outside = paired_difference([a * 1.0], [b * 1.0], rng(), 1 - 1.6 * p)
+    inside = paired_difference([a * 1.0], [b * 1.0], rng(), 1 - 0.6 * p)
+    assert 1e-4 < p < 0.1 and outside.lo > 0 > inside.lo
+    tasks = rng(5).normal(0.1, 1, 400)
+    assert stats.paired_p([tasks[None, :]], [np.zeros((1, 400))]) == pytest.approx(ttest_1samp(tasks, 0).pvalue)
+
+
+def test_p_values_of_nothing_are_below_five_per_cent_five_times_in_a_hundred_at_most():
+    generator = rng(9)
+
+    def scores():
+        return [(generator.random((10, 60)) < 0.5 + generator.normal(0, 0.08, (10, 1))) * 1.0]
+
+    found = [stats.paired_p(scores(), scores()) for _ in range(600)]
+    assert 0.01 < np.mean(np.array(found) < 0.05) < 0.075
 
 
 def test_a_pair_with_a_failed_call_is_left_out():

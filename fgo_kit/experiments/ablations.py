@@ -317,8 +317,8 @@ def differences(
 ) -> pd.DataFrame:
     """Paired difference in score for pairs of methods (one LLM's rows), with simultaneous intervals.
 
-    The intervals hold together at `level` (Bonferroni over the pairs). verdict: better, worse or unclear.
-    seeds: only those; all by default.
+    The intervals hold together at `level` (Bonferroni over the pairs). verdict: better, worse, unclear, or "not
+    known" where the two have no scored task of a seed in common. seeds: only those; all by default.
     """
     rows = rows if seeds is None else rows[rows["seed"].isin(seeds)]
     scores = {method: score_matrix(runs) for method, runs in rows.groupby("method", sort=False)}
@@ -328,7 +328,8 @@ def differences(
         enough = mine.size > 0
         rng = np.random.default_rng(0)
         found = bounded(paired_difference([mine.to_numpy()], [theirs.to_numpy()], rng, each)) if enough else NAN
-        verdict = "better" if found.lo > 0 else "worse" if found.hi < 0 else "unclear"
+        told = "better" if found.lo > 0 else "worse" if found.hi < 0 else "unclear"
+        verdict = "not known" if np.isnan(found.value) else told
         line = {"method": method, "other": other, "difference": found.value, "lo": found.lo, "hi": found.hi}
         table.append(line | {"verdict": verdict})
     return pd.DataFrame(table, columns=["method", "other", "difference", "lo", "hi", "verdict"])

@@ -20,15 +20,18 @@ from .. import prompts
 from ..figures import TOKENS, colour_of, note_simulated
 from ..grid import PAPER
 from ..llm import LLM, Usage, price
-from ..report import REFERENCE
+from ..report import REFERENCE, percent, show
 from ..rollout import Benchmark
 from ..run import OPTIMISER_PHASES, Run
 from ..tokens import count_messages
+from .ablations import differences
 
 PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash")
 """Small current models of three providers, whose list prices (genai-prices) turn tokens into USD."""
 PHASES = {"rollout": "#56B4E9", "evaluate": "#F0E442", "propose": "#0072B2", "merge": "#009E73",
           "repair": "#D55E00", "audit": "#CC79A7", "gate": "#E69F00"}  # fmt: skip
+VERDICTS = {"better": "beats", "worse": "loses to", "unclear": "cannot be told from",
+            "not known": "is not known beside"}  # fmt: skip
 MEANS = ("prompt_all_in", "completion_all_in", "tokens_test", "chain", "tokens_paid", "n_subsets")
 
 
@@ -79,11 +82,11 @@ def show_costs(table: pd.DataFrame) -> pd.DataFrame:
     """Token figures, paid tokens (thousands a run), calls, chain and USD of `with_costs`, for reading."""
     shown = table[["benchmark", "llm", "method"]].copy()
     for name, title in {**TOKENS, "tokens_paid": "paid, test included"}.items():
-        shown[title] = [f"{value / 1000:,.1f}" if value > 0 else "" for value in table[name]]
-    shown["calls"] = [f"{value:,.0f}" if value > 0 else "" for value in table["calls"]]
-    shown["longest chain"] = [f"{value:,.0f}" if value > 0 else "" for value in table["chain"]]
+        shown[title] = ["" if math.isnan(value) else f"{value / 1000:,.1f}" for value in table[name]]
+    shown["calls"] = ["" if math.isnan(value) else f"{value:,.0f}" for value in table["calls"]]
+    shown["longest chain"] = ["" if math.isnan(value) else f"{value:,.0f}" for value in table["chain"]]
     for spec in PRICE_LISTS:
-        shown[_usd(spec)] = [f"{value:,.3f}" if value > 0 else "" for value in table[_usd(spec)]]
+        shown[_usd(spec)] = ["" if math.isnan(value) else f"{value:,.3f}" for value in table[_usd(spec)]]
     same = [name for name in ("benchmark", "llm") if shown[name].nunique() == 1]
     return shown.drop(columns=same).set_index([n for n in ("benchmark", "llm", "method") if n not in same])
 
@@ -209,27 +212,74 @@ def plot_phases(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
 
 
 def matched(table: pd.DataFrame, target: str = "fgo", epochs: int = 2) -> dict[str, dict]:
-    """The methods cheaper than the target, with as many epochs as bring their all-in total to it or just above.
+    """Variants with more epochs that bring the target's and another method's all-in tokens as near as epochs can.
 
-    table: a summary of one benchmark and LLM, measured with `epochs`; what a run takes grows in proportion.
+    A method cheaper than the target gets the nearest number of epochs to the target's total; beside a dearer
+    one the target gets more. table: a summary of one benchmark and LLM, measured with `epochs`; what a run takes
+    grows in proportion. Whole epochs leave totals up to half an epoch apart: `show_matched` says how far.
     """
     totals = table.set_index("method")["tokens_all_in"]
     variants = {}
     for method in (REFERENCE, "bootstrapping"):
         times = totals.get(target, math.nan) / totals.get(method, math.nan)
-        needed = 0 if math.isnan(times) else math.ceil(epochs * times)
-        if needed > epochs:
-            variants[f"{method}, {needed} epochs"] = {"method": method, **PAPER, "epochs": needed}
+        if math.isnan(times):
+            continue
+        cheaper, needed = (method, epochs * times) if times > 1 else (target, epochs / times)
+        if (nearest := math.floor(needed + 0.5)) > epochs:
+            variants[f"{cheaper}, {nearest} epochs"] = {"method": cheaper, **PAPER, "epochs": nearest}
     return variants
 
 
+def relative_tokens(table: pd.DataFrame, target: str = "fgo") -> pd.Series:
+    """All-in tokens of every row of a summary over those of the target on its benchmark and LLM; NaN without it."""
+    totals = table[table["method"] == target].set_index(["benchmark", "llm"])["tokens_all_in"]
+    own = [totals.get((row["benchmark"], row["llm"]), math.nan) for row in table.to_dict("records")]
+    return table["tokens_all_in"] / pd.Series(own, table.index)
+
+
+def show_matched(table: pd.DataFrame, target: str = "fgo") -> pd.DataFrame:
+    """A summary with gains over the target for reading, with all-in tokens as multiples of the target's."""
+    times = relative_tokens(table, target)
+    column = ["" if math.isnan(value) else f"{value:.2f}" for value in times]
+    return show(table, target).assign(**{f"all in, {target} = 1": column})
+
+
+def matched_lines(rows: pd.DataFrame, target: str = "fgo") -> str:
+    """For every benchmark and LLM: the target beside each baseline, at the epochs whose tokens are nearest.
+
+    rows: those of `compare` with the variants of `matched`. The intervals of the lines of one benchmark hold
+    together. What differs in tokens still is said, and is not corrected for.
+    """
+    lines = []
+    for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
+        spent_on = part.groupby("method", sort=False)["tokens_all_in"].mean().dropna()
+        kinds = {method: method.partition(",")[0] for method in spent_on.index}
+        pairs = []
+        for other in (REFERENCE, "bootstrapping"):
+            found = [(mine, its) for mine in kinds for its in kinds if (kinds[mine], kinds[its]) == (target, other)]
+            apart = [abs(math.log(spent_on[mine] / spent_on[its])) for mine, its in found]
+            pairs += [found[int(np.argmin(apart))]] if found else []
+        for one in differences(part, pairs).itertuples():
+            verdict = VERDICTS[one.verdict]
+            ratio = spent_on[one.method] / spent_on[one.other]
+            lines.append(
+                f"{benchmark}, {llm}: {one.method} {verdict} {one.other} at {ratio:.2f} times its tokens "
+                f"({percent(one.difference, one.lo, one.hi, '+')} points)"
+            )
+    return "\n".join(lines)
+
+
 def frontier(table: pd.DataFrame, cost: str = "tokens_all_in") -> pd.DataFrame:
-    """The table with a column `best`: no other row of its benchmark and LLM scores as well for less."""
+    """The table with a column `best`: no other row of its benchmark and LLM scores as well for less.
+
+    A row without a score or cost is not on the frontier, and takes no other off it.
+    """
     marked = []
     for _, part in table.groupby(["benchmark", "llm"], sort=False):
-        by_cost = part.sort_values([cost, "score"], ascending=[True, False])
+        by_cost = part.dropna(subset=[cost, "score"]).sort_values([cost, "score"], ascending=[True, False])
         reached = by_cost["score"].cummax()
-        marked.append(part.assign(best=(by_cost["score"] > reached.shift(fill_value=-math.inf)).reindex(part.index)))
+        best = by_cost["score"] > reached.shift(fill_value=-math.inf)
+        marked.append(part.assign(best=best.reindex(part.index, fill_value=False)))
     return pd.concat(marked)
 
 
