@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from helpers import ScriptedLLM, TinyBench, module, small_bench, tasks
 
-from fgo_kit import grid
+from fgo_kit import grid, stats
 from fgo_kit.experiments import ablations, dataset_sizes, findings, plots
 from fgo_kit.grid import compare
 from fgo_kit.llm import load_llm
@@ -294,6 +294,36 @@ def test_consistency_tells_an_even_gain_from_an_uneven_one():
     assert row["verdict"] == "simulated, not evidence" and "number 2 by its worst size" in row["measured"]
 
 
+@pytest.mark.parametrize("gains", [(0.2, 0.2, 0.2, 0.2), (0.05, 0.15, 0.2, 0.25)])
+def test_intervals_of_consistency_cover(gains, monkeypatch):
+    monkeypatch.setattr(dataset_sizes, "RESAMPLES", 400)
+    monkeypatch.setattr(stats, "RESAMPLES", 400)
+    rng, repeats, hits = np.random.default_rng(11), 60, np.zeros(2)
+    for _ in range(repeats):
+        hard, luck = 0.15 * rng.normal(size=64), rng.normal(0, 0.03, (4, 8, 1))
+        shape, gain = (4, 8, 64), np.array(gains)[:, None, None]
+        right, base = (rng.random(shape) < np.clip(0.35 + more + hard, 0, 1) for more in (gain + luck, 0.0))
+        frames = [(size, method, cube[at]) for at, size in enumerate((8, 16, 32, 64))
+                  for method, cube in (("base", base), ("fgo", right))]  # fmt: skip
+        rows = pd.DataFrame([
+            {"llm": "l", "constants": "c", "n_train": size, "method": method, "seed": seed,
+             "scores": dict(enumerate(cells[seed].astype(float)))}
+            for size, method, cells in frames for seed in range(8)
+        ])  # fmt: skip
+        (found,) = dataset_sizes.consistency(rows).to_dict("records")
+        assert found["spread"] >= 0 <= found["spread_lo"]
+        hits += [found["worst_lo"] <= min(gains) <= found["worst_hi"],
+                 found["spread_lo"] <= np.ptp(gains) <= found["spread_hi"]]  # fmt: skip
+    assert (hits >= 0.8 * repeats).all(), hits
+
+
+def test_consistency_goes_without_a_method_that_failed_at_a_size():
+    rows = size_rows()
+    failed = (rows["n_train"] == 16) & (rows["method"] == "all_at_once")
+    rows.loc[failed, "scores"] = pd.Series([{}] * failed.sum(), index=rows.index[failed])
+    assert dataset_sizes.consistency(rows)["method"].tolist() == ["fgo"]
+
+
 def test_intervals_of_consistency_hold_the_measured_figure():
     table = dataset_sizes.consistency(size_rows())
     for name in ("mean", "worst"):
@@ -304,7 +334,14 @@ def test_sizes_in_words():
     table = dataset_sizes.by_size(size_rows())
     said = dataset_sizes.size_lines(table)
     assert "fgo gains beyond noise at 8, 16" in said and "8: fgo, 16: all_at_once" in said
-    assert dataset_sizes.size_title(table) == "fgo has the highest mean at 1 of 2 sizes (small)"
+    assert dataset_sizes.size_title(table) == "fgo has the highest mean at 1 of 2 sizes, told apart at 1 (small)"
+    alike = dataset_sizes.by_size(size_rows(rising=(0.55, 0.55)))
+    assert dataset_sizes.size_title(alike).endswith("2 of 2 sizes, told apart at none (small)")
+    assert "8: fgo (not told apart)" in dataset_sizes.size_lines(alike)
+    even = dataset_sizes.consistency(size_rows(rising=(0.55, 0.55)))
+    assert dataset_sizes.consistency_title(even) == (
+        "small: most even fgo and all_at_once (not told apart), best at its worst fgo (not told apart)"
+    )
 
 
 def test_windows_are_extrapolated_only_where_prompts_grow_with_the_set():
@@ -321,10 +358,14 @@ def test_windows_are_extrapolated_only_where_prompts_grow_with_the_set():
     )
 
 
-def test_what_is_dropped_is_named():
-    dropped = pd.DataFrame({8: [0.0, 0.0], 16: [9.0, 0.0]}, index=pd.MultiIndex.from_tuples([("l", "all"), ("l", "fgo")]))
-    assert dataset_sizes.dropped_title(dropped) == "all drops 9 trajectories a run at 16 tasks (l)"
-    assert dataset_sizes.dropped_title(dropped * 0) == "nothing is dropped at any size"
+def test_what_is_dropped_is_named_beside_all_there_was():
+    rows = pd.concat([rows_of({"all": noisy(0.5), "fgo": noisy(0.5)}, size, dropped=dropped) for size, dropped in (
+        (8, lambda method, seed: 0), (16, lambda method, seed: 9 * (method == "all")))])  # fmt: skip
+    table = dataset_sizes.dropped_table(rows, {"all": {"epochs": 3}, "fgo": {"passes": 2}})
+    assert dataset_sizes.dropped_title(table) == "all leaves out 9 of 48 trajectories a run at 16 tasks (small)"
+    assert table["of"].tolist() == [24, 32, 48, 64]  # two epochs by default
+    assert dataset_sizes.dropped_grid(table).to_numpy().tolist() == [["0.0 of 24", "9.0 of 48"]]
+    assert dataset_sizes.dropped_title(table.assign(dropped=0.0)) == "nothing is dropped at any size"
 
 
 # -- figures

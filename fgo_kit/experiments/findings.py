@@ -21,6 +21,17 @@ NOUNS = {
 }  # fmt: skip
 
 
+def unless_apart(table: pd.DataFrame, at: object, bounds: tuple[str, str] = ("lo", "hi")) -> str:
+    """" (not told apart)" where the interval of row `at` overlaps another row's or either is unknown, else "".
+
+    Strict: two intervals that overlap a little can belong to a clear paired difference.
+    """
+    lo, hi = (table.loc[at, name] for name in bounds)
+    others = table.drop(index=at)
+    apart = (others[bounds[1]] < lo) | (others[bounds[0]] > hi)
+    return "" if apart.all() else " (not told apart)"
+
+
 def ranking(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
     """The highest mean among `labels` and where each stands to the reference, of one LLM's rows.
 
