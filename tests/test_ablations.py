@@ -222,11 +222,42 @@ def test_rankings_and_standings_say_what_the_intervals_say():
     )
 
 
+def test_what_was_not_run_is_not_known_rather_than_no_different():
+    variants, rows = effect_rows()
+    rows["scores"] = [{} if "hard gate" in method else scores
+                      for method, scores in zip(rows["method"], rows["scores"], strict=True)]  # fmt: skip
+    table = findings.effects(rows, variants)
+    assert table.set_index("factor")["verdict"].to_dict() == {"divide": "better", "gate": "not known"}
+    assert findings.effect_title(table, "gate") == "gate beside no gate: not known"
+    assert "gate: hard gate is not known beside no gate (no runs to compare)" in findings.effect_lines(table)
+    labels = list(variants)
+    assert "not known beside random, no gate: random, hard gate" in findings.ranking(rows, labels, labels[0])
+    assert "1 of 3 settings score above random, no gate beyond noise, 0 below, 2 not known" in findings.standing(
+        rows, labels[1:], labels[0]
+    )
+    alone = rows_of({"a": noisy(0.5)}).iloc[:1]
+    alone = pd.concat([alone, alone.assign(method="b")]).assign(scores=[{"t": 1.0}, {"t": 0.0}])
+    single = findings.effects(alone, {"a": {"x": "a"}, "b": {"x": "b"}})
+    assert single["difference"].tolist() == [-1.0] and single["verdict"].tolist() == ["not known"]
+
+
+def test_the_highest_of_several_means_is_told_apart_or_said_not_to_be():
+    table = pd.DataFrame({"llm": "simulated:small", "method": ["a", "b"], "score": [0.6, 0.4], "lo": [0.5, 0.3],
+                          "hi": [0.7, 0.45]})  # fmt: skip
+    assert findings.best_of(table) == "highest mean: a (small)"
+    assert findings.best_of(table.assign(hi=[0.7, 0.55])) == "highest mean: a (small) (not told apart)"
+    assert findings.best_of(table.assign(lo=[0.5, np.nan], hi=[0.7, np.nan])).endswith("(not told apart)")
+    shares = table.rename(columns={"score": "share", "lo": "share_lo", "hi": "share_hi"})
+    assert findings.extremes(shares, "method", "share", "kept") == "kept: most with a (60 %), least with b (40 %)"
+    wide = shares.assign(share_hi=[0.7, 0.55])
+    assert findings.extremes(wide, "method", "share", "kept").endswith("least with b (40 %) (not told apart)")
+
+
 @pytest.mark.parametrize(
     "rates, starts",
     [
         ((0.2, 0.8, 0.2), "an interior optimum: N = 2"),
-        ((0.2, 0.5, 0.9), "no interior optimum"),
+        ((0.2, 0.5, 0.9), "no interior optimum found"),
         ((0.5, 0.54, 0.5), "highest inside, but not told from both ends"),
     ],
 )
@@ -240,7 +271,9 @@ def test_an_optimum_by_luck_on_the_choosing_seeds_is_not_reported():
     lucky = {"N = 1": noisy(0.3), "N = 2": lambda seed, task: seed < 4 or noisy(0.3)(seed, task), "N = 3": noisy(0.3)}
     assert findings.optimum(rows_of(lucky), list(lucky)).startswith("highest inside, but not told")
     assert findings.optimum(rows_of(lucky).query("seed == 0"), list(lucky)).startswith("not asked")
-    assert findings.counted_optima(["an interior optimum: x", "no interior optimum"]) == "1 of 2 curves has an interior optimum"
+    told = "an interior optimum is told from both ends on"
+    assert findings.counted_optima(["an interior optimum: x", "no interior optimum found"]) == f"{told} 1 of 2 curves"
+    assert findings.counted_optima(["highest inside, but"]) == f"{told} none of 1 curves"
 
 
 def test_the_relation_of_overlap_and_score_has_its_sign():
@@ -265,9 +298,10 @@ def test_kept_rules_and_gates_in_words():
     ])  # fmt: skip
     judged = ablations.gate_table(decisions)
     assert judged["right"][0] == 7 / 8 and "more often rightly than not" in findings.gate_lines(judged)
-    assert findings.gate_title(judged).startswith("Right by the test split: 87.5 [")
+    assert findings.gate_title(judged).startswith("Right by the test split (ties count half): 87.5 [")
     ties = ablations.gate_table(decisions.assign(test=0.0))
     assert ties["right"][0] == 0.5 and "not told from a coin" in findings.gate_lines(ties)
+    assert "50.0 [50.0, 50.0] % rightly by the test split (ties count half)" in findings.gate_lines(ties)
     assert "not judged" in findings.gate_lines(ablations.gate_table(decisions.assign(test=np.nan)))
     assert "refused none of 8" in findings.gate_lines(ablations.gate_table(decisions.assign(accepted=True)))
 
