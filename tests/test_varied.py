@@ -10,7 +10,7 @@ import pytest
 from helpers import small_bench
 
 from fgo_kit import prompts
-from fgo_kit.experiments import sensitivity
+from fgo_kit.experiments import model_card, sensitivity
 from fgo_kit.llm import ContextOverflow
 from fgo_kit.run import run
 from fgo_kit.simulate import limits
@@ -183,8 +183,8 @@ def test_another_verdict_alone_is_no_change():
 
 
 def test_held_out_figures_are_the_published_ones():
-    check = sensitivity.summhay_check().set_index("measure")
+    check = model_card.summhay_check().set_index("measure")
     assert check.loc["summhay_coverage", "published, GPT-4o"] == pytest.approx(66.1 / 76.6)
     assert (check.drop(columns="published, GPT-4o") <= 1).all(axis=None)
     with pytest.raises(ValueError, match="no rows for curve='nobody'"):
-        sensitivity.published("nobody")
+        model_card.published("nobody")
