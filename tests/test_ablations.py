@@ -345,7 +345,7 @@ def test_intervals_of_consistency_cover(gains, monkeypatch):
             for size, method, cells in frames for seed in range(8)
         ])  # fmt: skip
         (found,) = dataset_sizes.consistency(rows).to_dict("records")
-        assert found["spread"] >= 0 <= found["spread_lo"]
+        assert found["spread"] >= 0 <= found["spread_lo"] and found["worst"] <= found["mean"]
         hits += [found["worst_lo"] <= min(gains) <= found["worst_hi"],
                  found["spread_lo"] <= np.ptp(gains) <= found["spread_hi"]]  # fmt: skip
     assert (hits >= 0.8 * repeats).all(), hits
