@@ -42,7 +42,7 @@ def colour_of(label: str) -> str:
 
 
 def plot_methods(table: pd.DataFrame) -> Figure:
-    """Scores with intervals, a panel for every LLM, beside the prompt tokens of an optimiser call."""
+    """Scores with intervals, a panel for every LLM, beside the prompt tokens of a call, of the first LLM."""
     llms = list(dict.fromkeys(table["llm"]))
     figure, axes = plt.subplots(
         1, len(llms) + 1, figsize=(2.3 * (len(llms) + 1) + 1, 2.6), sharey=True, layout="constrained"
@@ -93,13 +93,13 @@ def _best(table: pd.DataFrame) -> str:
 
 
 def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Mean prompt tokens of an optimiser or merger call, with the largest one marked."""
+    """Mean prompt tokens of an optimiser or merger call of one LLM, with the largest one marked."""
     ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
     for row in table.dropna(subset=["tokens_call_mean"]).to_dict("records"):
         colour = colour_of(row["method"])
         ax.barh(row["method"], row["tokens_call_mean"] / 1000, color=colour)
         ax.plot(row["tokens_call_max"] / 1000, row["method"], "|", color="black", markersize=9)
-    ax.set_title("prompt tokens of an\noptimiser call (| largest)", fontsize=8)
+    ax.set_title(f"{table['llm'].iloc[0]}: prompt tokens of an\noptimiser or merger call (| largest)", fontsize=8)
     ax.set_xlabel("thousand tokens", fontsize=8)
     _tidy(ax)
     return ax

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from helpers import ScriptedLLM, TinyBench, module, small_bench, tasks
 
-from fgo_kit import grid
+from fgo_kit import grid, stats
 from fgo_kit.experiments import ablations, dataset_sizes, findings, plots
 from fgo_kit.grid import compare
 from fgo_kit.llm import load_llm
@@ -225,11 +225,42 @@ def test_rankings_and_standings_say_what_the_intervals_say():
     )
 
 
+def test_what_was_not_run_is_not_known_rather_than_no_different():
+    variants, rows = effect_rows()
+    rows["scores"] = [{} if "hard gate" in method else scores
+                      for method, scores in zip(rows["method"], rows["scores"], strict=True)]  # fmt: skip
+    table = findings.effects(rows, variants)
+    assert table.set_index("factor")["verdict"].to_dict() == {"divide": "better", "gate": "not known"}
+    assert findings.effect_title(table, "gate") == "gate beside no gate: not known"
+    assert "gate: hard gate is not known beside no gate (no runs to compare)" in findings.effect_lines(table)
+    labels = list(variants)
+    assert "not known beside random, no gate: random, hard gate" in findings.ranking(rows, labels, labels[0])
+    assert "1 of 3 settings score above random, no gate beyond noise, 0 below, 2 not known" in findings.standing(
+        rows, labels[1:], labels[0]
+    )
+    alone = rows_of({"a": noisy(0.5)}).iloc[:1]
+    alone = pd.concat([alone, alone.assign(method="b")]).assign(scores=[{"t": 1.0}, {"t": 0.0}])
+    single = findings.effects(alone, {"a": {"x": "a"}, "b": {"x": "b"}})
+    assert single["difference"].tolist() == [-1.0] and single["verdict"].tolist() == ["not known"]
+
+
+def test_the_highest_of_several_means_is_told_apart_or_said_not_to_be():
+    table = pd.DataFrame({"llm": "simulated:small", "method": ["a", "b"], "score": [0.6, 0.4], "lo": [0.5, 0.3],
+                          "hi": [0.7, 0.45]})  # fmt: skip
+    assert findings.best_of(table) == "highest mean: a (small)"
+    assert findings.best_of(table.assign(hi=[0.7, 0.55])) == "highest mean: a (small) (not told apart)"
+    assert findings.best_of(table.assign(lo=[0.5, np.nan], hi=[0.7, np.nan])).endswith("(not told apart)")
+    shares = table.rename(columns={"score": "share", "lo": "share_lo", "hi": "share_hi"})
+    assert findings.extremes(shares, "method", "share", "kept") == "kept: most with a (60 %), least with b (40 %)"
+    wide = shares.assign(share_hi=[0.7, 0.55])
+    assert findings.extremes(wide, "method", "share", "kept").endswith("least with b (40 %) (not told apart)")
+
+
 @pytest.mark.parametrize(
     "rates, starts",
     [
         ((0.2, 0.8, 0.2), "an interior optimum: N = 2"),
-        ((0.2, 0.5, 0.9), "no interior optimum"),
+        ((0.2, 0.5, 0.9), "no interior optimum found"),
         ((0.5, 0.54, 0.5), "highest inside, but not told from both ends"),
     ],
 )
@@ -243,7 +274,9 @@ def test_an_optimum_by_luck_on_the_choosing_seeds_is_not_reported():
     lucky = {"N = 1": noisy(0.3), "N = 2": lambda seed, task: seed < 4 or noisy(0.3)(seed, task), "N = 3": noisy(0.3)}
     assert findings.optimum(rows_of(lucky), list(lucky)).startswith("highest inside, but not told")
     assert findings.optimum(rows_of(lucky).query("seed == 0"), list(lucky)).startswith("not asked")
-    assert findings.counted_optima(["an interior optimum: x", "no interior optimum"]) == "1 of 2 curves has an interior optimum"
+    told = "an interior optimum is told from both ends on"
+    assert findings.counted_optima(["an interior optimum: x", "no interior optimum found"]) == f"{told} 1 of 2 curves"
+    assert findings.counted_optima(["highest inside, but"]) == f"{told} none of 1 curves"
 
 
 def test_the_relation_of_overlap_and_score_has_its_sign():
@@ -268,9 +301,10 @@ def test_kept_rules_and_gates_in_words():
     ])  # fmt: skip
     judged = ablations.gate_table(decisions)
     assert judged["right"][0] == 7 / 8 and "more often rightly than not" in findings.gate_lines(judged)
-    assert findings.gate_title(judged).startswith("Right by the test split: 87.5 [")
+    assert findings.gate_title(judged).startswith("Right by the test split (ties count half): 87.5 [")
     ties = ablations.gate_table(decisions.assign(test=0.0))
     assert ties["right"][0] == 0.5 and "not told from a coin" in findings.gate_lines(ties)
+    assert "50.0 [50.0, 50.0] % rightly by the test split (ties count half)" in findings.gate_lines(ties)
     assert "not judged" in findings.gate_lines(ablations.gate_table(decisions.assign(test=np.nan)))
     assert "refused none of 8" in findings.gate_lines(ablations.gate_table(decisions.assign(accepted=True)))
 
@@ -297,6 +331,36 @@ def test_consistency_tells_an_even_gain_from_an_uneven_one():
     assert row["verdict"] == "simulated, not evidence" and "number 2 by its worst size" in row["measured"]
 
 
+@pytest.mark.parametrize("gains", [(0.2, 0.2, 0.2, 0.2), (0.05, 0.15, 0.2, 0.25)])
+def test_intervals_of_consistency_cover(gains, monkeypatch):
+    monkeypatch.setattr(dataset_sizes, "RESAMPLES", 400)
+    monkeypatch.setattr(stats, "RESAMPLES", 400)
+    rng, repeats, hits = np.random.default_rng(11), 60, np.zeros(2)
+    for _ in range(repeats):
+        hard, luck = 0.15 * rng.normal(size=64), rng.normal(0, 0.03, (4, 8, 1))
+        shape, gain = (4, 8, 64), np.array(gains)[:, None, None]
+        right, base = (rng.random(shape) < np.clip(0.35 + more + hard, 0, 1) for more in (gain + luck, 0.0))
+        frames = [(size, method, cube[at]) for at, size in enumerate((8, 16, 32, 64))
+                  for method, cube in (("base", base), ("fgo", right))]  # fmt: skip
+        rows = pd.DataFrame([
+            {"llm": "l", "constants": "c", "n_train": size, "method": method, "seed": seed,
+             "scores": dict(enumerate(cells[seed].astype(float)))}
+            for size, method, cells in frames for seed in range(8)
+        ])  # fmt: skip
+        (found,) = dataset_sizes.consistency(rows).to_dict("records")
+        assert found["spread"] >= 0 <= found["spread_lo"] and found["worst"] <= found["mean"]
+        hits += [found["worst_lo"] <= min(gains) <= found["worst_hi"],
+                 found["spread_lo"] <= np.ptp(gains) <= found["spread_hi"]]  # fmt: skip
+    assert (hits >= 0.8 * repeats).all(), hits
+
+
+def test_consistency_goes_without_a_method_that_failed_at_a_size():
+    rows = size_rows()
+    failed = (rows["n_train"] == 16) & (rows["method"] == "all_at_once")
+    rows.loc[failed, "scores"] = pd.Series([{}] * failed.sum(), index=rows.index[failed])
+    assert dataset_sizes.consistency(rows)["method"].tolist() == ["fgo"]
+
+
 def test_intervals_of_consistency_hold_the_measured_figure():
     table = dataset_sizes.consistency(size_rows())
     for name in ("mean", "worst"):
@@ -307,7 +371,14 @@ def test_sizes_in_words():
     table = dataset_sizes.by_size(size_rows())
     said = dataset_sizes.size_lines(table)
     assert "fgo gains beyond noise at 8, 16" in said and "8: fgo, 16: all_at_once" in said
-    assert dataset_sizes.size_title(table) == "fgo has the highest mean at 1 of 2 sizes (small)"
+    assert dataset_sizes.size_title(table) == "fgo has the highest mean at 1 of 2 sizes, told apart at 1 (small)"
+    alike = dataset_sizes.by_size(size_rows(rising=(0.55, 0.55)))
+    assert dataset_sizes.size_title(alike).endswith("2 of 2 sizes, told apart at none (small)")
+    assert "8: fgo (not told apart)" in dataset_sizes.size_lines(alike)
+    even = dataset_sizes.consistency(size_rows(rising=(0.55, 0.55)))
+    assert dataset_sizes.consistency_title(even) == (
+        "small: most even fgo and all_at_once (not told apart), best at its worst fgo (not told apart)"
+    )
 
 
 def test_windows_are_extrapolated_only_where_prompts_grow_with_the_set():
@@ -324,10 +395,14 @@ def test_windows_are_extrapolated_only_where_prompts_grow_with_the_set():
     )
 
 
-def test_what_is_dropped_is_named():
-    dropped = pd.DataFrame({8: [0.0, 0.0], 16: [9.0, 0.0]}, index=pd.MultiIndex.from_tuples([("l", "all"), ("l", "fgo")]))
-    assert dataset_sizes.dropped_title(dropped) == "all drops 9 trajectories a run at 16 tasks (l)"
-    assert dataset_sizes.dropped_title(dropped * 0) == "nothing is dropped at any size"
+def test_what_is_dropped_is_named_beside_all_there_was():
+    rows = pd.concat([rows_of({"all": noisy(0.5), "fgo": noisy(0.5)}, size, dropped=dropped) for size, dropped in (
+        (8, lambda method, seed: 0), (16, lambda method, seed: 9 * (method == "all")))])  # fmt: skip
+    table = dataset_sizes.dropped_table(rows, {"all": {"epochs": 3}, "fgo": {"passes": 2}})
+    assert dataset_sizes.dropped_title(table) == "all leaves out 9 of 48 trajectories a run at 16 tasks (small)"
+    assert table["of"].tolist() == [24, 32, 48, 64]  # two epochs by default
+    assert dataset_sizes.dropped_grid(table).to_numpy().tolist() == [["0.0 of 24", "9.0 of 48"]]
+    assert dataset_sizes.dropped_title(table.assign(dropped=0.0)) == "nothing is dropped at any size"
 
 
 # -- figures

@@ -50,3 +50,12 @@ def test_a_table_without_runs_is_saved_with_its_origin(tmp_path, monkeypatch):
     path = report.save("sums", pd.DataFrame({"x": [1.0]}), None, preset="full")
     assert path.read_text() == "x\n1.0000\n"
     assert set(json.loads((tmp_path / "sums.json").read_text())) == {"preset", "manifest"}
+
+
+def test_the_panel_of_call_tokens_names_its_llm_and_calls():
+    line = {"method": "fgo", "score": 0.5, "lo": 0.4, "hi": 0.6, "constants": "c", "tokens_call_mean": 900.0,
+            "tokens_call_max": 1000.0}  # fmt: skip
+    drawn = figures.plot_methods(pd.DataFrame([line | {"llm": "simulated:small"}, line | {"llm": "simulated:large"}]))
+    title = drawn.axes[-1].get_title()
+    assert title.startswith("simulated:small: ") and "optimiser or merger call" in title
+    figures.plt.close(drawn)

@@ -10,7 +10,7 @@ import pytest
 from helpers import small_bench
 
 from fgo_kit import prompts
-from fgo_kit.experiments import sensitivity
+from fgo_kit.experiments import model_card, sensitivity
 from fgo_kit.llm import ContextOverflow
 from fgo_kit.run import run
 from fgo_kit.simulate import limits
@@ -117,9 +117,74 @@ def test_gains_are_paired_and_have_a_verdict(fgo, verdict):
     assert line["lo"] <= line["gain"] <= line["hi"]
 
 
+@pytest.mark.parametrize("size", ["null", "large-helmet"])
+def test_a_profile_is_varied_only_where_the_value_is_another(size):
+    llms = sensitivity.sensitivity_llms(size)
+    names = [llm.name for llm in llms.values()]
+    assert len(set(names)) == len(names) and names.count(load(size).name) == 1
+    assert ("notice_x50", float("inf")) not in llms and ("induce", 0.35) in llms
+
+
+def test_a_gain_without_runs_is_not_known():
+    failed = rows(0.7, 0.5)
+    failed.loc[failed["method"] == "all_at_once", "scores"] = [{}, {}]
+    line = sensitivity.gains(failed, ["all_at_once"]).iloc[0]
+    assert np.isnan(line["gain"]) and line["verdict"] == "not known"
+    single = rows(0.7, 0.5).query("seed == 0").assign(scores=[{0: 1.0}, {0: 0.0}])  # one cell: no interval
+    line = sensitivity.gains(single, ["all_at_once"]).iloc[0]
+    assert line["gain"] == 1.0 and line["verdict"] == "not known"
+    table = pd.DataFrame({"x50": [1.0, 2.0], "n50": 3.0, "reference": "all_at_once", "gain": [np.nan, 0.1],
+                          "verdict": ["not known", "wins"]})  # fmt: skip
+    figure = sensitivity.plot_maps([(table, "n50", "rules")], ["c"])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["?", "+10"]
+    assert "not known" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def varied_rows(gain_of):
+    """Runs as frozen and with two constants varied, fgo better by `gain_of(constant)` than references at 50 %."""
+    rng, made = np.random.default_rng(3), []
+    for (constant, _), llm in sensitivity.sensitivity_llms().items():
+        if constant not in ("frozen", "induce", "trust"):
+            continue
+        for seed in range(4):
+            base = rng.random(100) < 0.5
+            better = base | (rng.random(100) < 2 * gain_of(constant))
+            for method, right in (("all_at_once", base), ("bootstrapping", base), ("fgo", better)):
+                made.append({"llm": llm.name, "method": method, "seed": seed, "scores": dict(enumerate(right * 1.0))})
+    return pd.DataFrame(made)
+
+
+def test_the_change_of_a_gain_is_tested_itself():
+    table = sensitivity.sensitivity(varied_rows(lambda constant: 0.45 if constant == "induce" else 0.05))
+    told = table[(table["change_lo"] > 0) | (table["change_hi"] < 0)]
+    assert set(told["constant"]) == {"induce"} and len(told) == 4  # two values, two references
+    assert told["change"].between(0.3, 0.5).all()
+    assert table[table["constant"] == "frozen"][["change", "change_lo", "change_hi"]].isna().all(axis=None)
+    first = sensitivity.sensitivity_findings(table).splitlines()[0]
+    assert "changes beyond noise with 2 of 4 values: induce = 0.35 (+" in first
+    assert "Largest change: induce" in first
+
+
+def test_another_verdict_alone_is_no_change():
+    near = varied_rows(lambda constant: 0.0)
+    frozen, other = (near["llm"] == load("small").name), (near["llm"] == varied("small", induce=0.35).name)
+    for which, gained in ((frozen, (0, 1)), (other, (0, 1, 2, 3, 4, 5))):  # 2 points, not told from 0; 6 points, told
+        chosen = which & (near["method"] == "fgo")
+        near.loc[chosen, "scores"] = pd.Series([{**{n: 0.0 for n in range(100)}, **dict.fromkeys(gained, 1.0)}
+                                                for _ in range(chosen.sum())], index=near.index[chosen])  # fmt: skip
+        rest = which & (near["method"] != "fgo")
+        near.loc[rest, "scores"] = pd.Series([dict.fromkeys(range(100), 0.0)] * rest.sum(), index=near.index[rest])
+    table = sensitivity.sensitivity(near)
+    row = table.query("constant == 'induce' and value == 0.35").iloc[0]
+    assert (table.query("constant == 'frozen'")["verdict"].iloc[0], row["verdict"]) == ("ties", "wins")
+    assert row["change_lo"] < 0 < row["change_hi"]
+    said = sensitivity.sensitivity_findings(table).splitlines()[0]
+    assert "beyond noise with 0 of" in said and "which alone shows no change: induce = 0.35 (wins)" in said
+
+
 def test_held_out_figures_are_the_published_ones():
-    check = sensitivity.summhay_check().set_index("measure")
+    check = model_card.summhay_check().set_index("measure")
     assert check.loc["summhay_coverage", "published, GPT-4o"] == pytest.approx(66.1 / 76.6)
     assert (check.drop(columns="published, GPT-4o") <= 1).all(axis=None)
     with pytest.raises(ValueError, match="no rows for curve='nobody'"):
-        sensitivity.published("nobody")
+        model_card.published("nobody")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from ..report import percent, score_matrix, summary
+from ..rollout import Settings
 from ..stats import RESAMPLES, paired_difference
 from .ablations import over_seeds
+from .findings import unless_apart
 
 WINDOWS = (8_000, 32_000, 128_000, 1_000_000)
 """Context windows, in tokens, that prompts are set beside."""
@@ -23,9 +27,12 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
     """How even a method's gain over `reference` is over training-set sizes; one row an LLM and method.
 
     worst: the smallest mean gain of any size; spread: the largest minus the smallest; mean: over sizes.
-    Intervals (95 %, approximate) come from one bootstrap that resamples seeds and tasks alike at all sizes; the
-    smallest of noisy means is biased downwards and the spread upwards, for all methods. worst_more, spread_more: the
-    method's figure minus that of `beside`, from the same draws.
+    Intervals (nominal 95 %) come from one bootstrap that resamples seeds and tasks alike at all sizes. The
+    smallest of noisy means is biased downwards and the spread upwards, the more so the noisier the method; value and
+    interval are corrected by the bias that the bootstrap shows (Efron and Tibshirani 1993, 10.3); a spread is never
+    below 0, the smallest gain never above the mean. On made-up scores (10 seeds, 128 tasks, 6 sizes) the intervals
+    cover 93 to 95 % where gains rise with size, and only 80 to 83 % where all are equal. worst_more, spread_more:
+    the method's figure minus that of `beside`, from the same draws.
     """
     table = []
     for llm, part in rows.groupby("llm", sort=False):
@@ -34,10 +41,11 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
         for method, drawn in draws.items():
             line = {"llm": llm, "method": method, "sizes": gains[method].shape[0]}
             line |= {"constants": part["constants"].iloc[0]}
-            for name in ("mean", "worst", "spread"):
-                line |= _interval_of(name, drawn[name])
-                if name != "mean" and beside in draws and method != beside:
-                    line |= _interval_of(f"{name}_more", drawn[name] - draws[beside][name])
+            line |= _interval_of("mean", drawn["mean"]) | _interval_of("worst", _unbiased(drawn["worst"]))
+            line["worst"] = min(line["worst"], line["mean"])
+            line |= _interval_of("spread", np.maximum(_unbiased(drawn["spread"]), 0.0))
+            for name in ("worst", "spread") if beside in draws and method != beside else ():
+                line |= _interval_of(f"{name}_more", _unbiased(drawn[name] - draws[beside][name]))
             table.append(line)
     return pd.DataFrame(table)
 
@@ -45,7 +53,7 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
 def _gain_cubes(rows: pd.DataFrame, reference: str) -> dict[str, np.ndarray]:
     """Gains as sizes x seeds x tasks for every method; all methods and sizes on the same seeds and tasks."""
     parts = rows.groupby(["n_train", "method"], sort=False)
-    frames = {key: score_matrix(runs) for key, runs in parts}
+    frames = {key: frame for key, runs in parts if (frame := score_matrix(runs)).size}
     seeds = sorted(set.intersection(*(set(frame.index) for frame in frames.values())))
     tasks = sorted(set.intersection(*(set(frame.columns) for frame in frames.values())))
     found = {key: frame.loc[seeds, tasks].to_numpy() for key, frame in frames.items()}
@@ -72,6 +80,12 @@ def _drawn(cube: np.ndarray) -> dict[str, np.ndarray]:
     return {"mean": of_size.mean(axis=1), "worst": of_size.min(axis=1), "spread": np.ptp(of_size, axis=1)}
 
 
+def _unbiased(drawn: np.ndarray) -> np.ndarray:
+    """A figure as measured and its draws, without the bias, which the draws have twice: the data's own, and theirs."""
+    bias = np.nanmean(drawn[1:]) - drawn[0]
+    return np.concatenate([drawn[:1] - bias, drawn[1:] - 2 * bias])
+
+
 def _interval_of(name: str, drawn: np.ndarray) -> dict[str, float]:
     lo, hi = np.nanpercentile(drawn[1:], [2.5, 97.5])
     return {name: float(drawn[0]), f"{name}_lo": float(lo), f"{name}_hi": float(hi)}
@@ -83,7 +97,7 @@ def consistency_lines(table: pd.DataFrame, beside: str = "fgo") -> str:
     for llm, part in table.groupby("llm", sort=False):
         own = part[part["method"] == beside].iloc[0]
         others = part[part["method"] != beside]
-        evenest, safest = part.loc[part["spread"].idxmin(), "method"], part.loc[part["worst"].idxmax(), "method"]
+        evenest, safest = _most_even(part), _best_at_worst(part)
         more_even = list(others.loc[others["spread_more_hi"] < 0, "method"])
         less_even = list(others.loc[others["spread_more_lo"] > 0, "method"])
         safer = list(others.loc[others["worst_more_lo"] > 0, "method"])
@@ -103,19 +117,42 @@ def size_lines(table: pd.DataFrame, method: str = "fgo") -> str:
     for llm, part in table.groupby("llm", sort=False):
         own = part[part["method"] == method]
         clear = [str(n) for n in own.loc[own["gain_lo"] > 0, "n_train"]]
-        best = part.loc[part.groupby("n_train")["score"].idxmax()]
-        tops = ", ".join(f"{row.n_train}: {row.method}" for row in best.itertuples())
+        tops = ", ".join(f"{n}: {name}{doubt}" for n, name, doubt in _tops(part))
         lines.append(f"{llm}: {method} gains beyond noise at {', '.join(clear) or 'no size'}; highest mean at {tops}")
     return "\n".join(lines)
 
 
 def size_title(table: pd.DataFrame, method: str = "fgo") -> str:
-    """For every LLM of a `by_size` table, at how many sizes `method` has the highest mean, as a figure's title."""
+    """For every LLM of a `by_size` table, at how many sizes `method` has the highest mean, as a figure's title.
+
+    Told apart: where its interval overlaps no other's.
+    """
     told = []
     for llm, part in table.groupby("llm", sort=False):
-        best = part.loc[part.groupby("n_train")["score"].idxmax(), "method"]
-        told.append(f"{(best == method).sum()} of {len(best)} sizes ({llm.removeprefix('simulated:')})")
+        tops = _tops(part)
+        own = [doubt for _, name, doubt in tops if name == method]
+        apart = f", told apart at {own.count('') or 'none'}" if own else ""
+        told.append(f"{len(own)} of {len(tops)} sizes{apart} ({llm.removeprefix('simulated:')})")
     return f"{method} has the highest mean at {', '.join(told)}"
+
+
+def _tops(table: pd.DataFrame) -> list[tuple[int, str, str]]:
+    """(size, method with the highest mean, " (not told apart)" or "") of one LLM, sizes without any run left out."""
+    parts = [(size, part) for size, part in table.groupby("n_train") if part["score"].notna().any()]
+    best = [(size, part, part["score"].idxmax()) for size, part in parts]
+    return [(size, part.loc[at, "method"], unless_apart(part, at)) for size, part, at in best]
+
+
+def _most_even(table: pd.DataFrame) -> str:
+    """The methods with the smallest spread, of one LLM: several where the corrected spread of several is 0."""
+    least = table[table["spread"] <= table["spread"].min()]
+    doubt = unless_apart(table, least.index[0], ("spread_lo", "spread_hi"))
+    return f"{' and '.join(least['method'])}{doubt}"
+
+
+def _best_at_worst(table: pd.DataFrame) -> str:
+    at = table["worst"].idxmax()
+    return f"{table.loc[at, 'method']}{unless_apart(table, at, ('worst_lo', 'worst_hi'))}"
 
 
 def consistency_figures(table: pd.DataFrame) -> pd.DataFrame:
@@ -134,8 +171,8 @@ def consistency_title(table: pd.DataFrame) -> str:
     """Which method is most even, and which best at its worst size, for every LLM of a `consistency` table."""
     told = []
     for llm, part in table.groupby("llm", sort=False):
-        even, safe = part.loc[part["spread"].idxmin(), "method"], part.loc[part["worst"].idxmax(), "method"]
-        told.append(f"{llm.removeprefix('simulated:')}: {even} most even, {safe} best at its worst")
+        even, safe = _most_even(part), _best_at_worst(part)
+        told.append(f"{llm.removeprefix('simulated:')}: most even {even}, best at its worst {safe}")
     return "; ".join(told)
 
 
@@ -145,9 +182,11 @@ def paper_row(table: pd.DataFrame, simulated: bool, method: str = "fgo") -> pd.D
     for llm, part in table.groupby("llm", sort=False):
         own, count = part[part["method"] == method].iloc[0], len(part)
         ranks = [int((part["spread"] < own["spread"]).sum()) + 1, int((part["worst"] > own["worst"]).sum()) + 1]
+        doubts = [unless_apart(part, own.name, (f"{name}_lo", f"{name}_hi")) for name in ("spread", "worst")]
         rows.append({
             "claim": "gain at all training-set sizes", "paper": "most consistent", "llm": llm,
-            "measured": f"{method} is number {ranks[0]} of {count} by spread, number {ranks[1]} by its worst size",
+            "measured": f"{method} is number {ranks[0]} of {count} by spread{doubts[0]}, "
+                        f"number {ranks[1]} by its worst size{doubts[1]}",
             "spread, points": percent(own["spread"], own["spread_lo"], own["spread_hi"]),
             "worst size, points": percent(own["worst"], own["worst_lo"], own["worst_hi"], "+"),
             "verdict": "simulated, not evidence" if simulated else "not comparable",
@@ -208,11 +247,32 @@ def _short(window: int) -> str:
     return f"{window // 1000}k" if window < 1_000_000 else f"{window / 1_000_000:g}M"
 
 
-def dropped_title(dropped: pd.DataFrame) -> str:
-    """Who drops most of its trajectories, from a table of LLM and method by size, as a figure's title."""
-    most = dropped.max(axis=1)
-    if not most.max() > 0:
+def dropped_table(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFrame:
+    """Trajectories left out of optimiser prompts, mean a run, by LLM, method and size; `of`: rolled out to learn from.
+
+    A task is rolled out, and may be left out, once an epoch of every pass: `of` is size x epochs x passes, as the
+    variants of `compare` have them (defaults of `Settings` where they say nothing).
+    """
+    default = Settings()
+    times = {label: chosen.get("epochs", default.epochs) * chosen.get("passes", default.passes)
+             for label, chosen in variants.items()}  # fmt: skip
+    counted = rows.assign(of=rows["n_train"] * rows["method"].map(times))
+    return counted.groupby(["llm", "method", "n_train"], sort=False)[["dropped", "of"]].mean().reset_index()
+
+
+def dropped_grid(table: pd.DataFrame) -> pd.DataFrame:
+    """A `dropped_table` for reading, sizes across: "65 of 128"; only rows where anything is left out."""
+    kept = table[table.groupby(["llm", "method"])["dropped"].transform("max") > 0]
+    cells = kept.assign(cell=[f"{row.dropped:.1f} of {row.of:.0f}" for row in kept.itertuples()])
+    return cells.pivot(index=["llm", "method"], columns="n_train", values="cell").fillna("")
+
+
+def dropped_title(table: pd.DataFrame) -> str:
+    """Who leaves out most trajectories, of a `dropped_table`, as a figure's title."""
+    if not table["dropped"].max() > 0:
         return "nothing is dropped at any size"
-    llm, method = most.idxmax()
-    size = dropped.loc[(llm, method)].idxmax()
-    return f"{method} drops {most.max():.0f} trajectories a run at {size} tasks ({llm.removeprefix('simulated:')})"
+    most = table.loc[table["dropped"].idxmax()]
+    return (
+        f"{most['method']} leaves out {most['dropped']:.0f} of {most['of']:.0f} trajectories a run "
+        f"at {most['n_train']} tasks ({most['llm'].removeprefix('simulated:')})"
+    )

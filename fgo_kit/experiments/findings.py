@@ -1,6 +1,8 @@
 """What an ablation shows, worded from its numbers: main effects, optima, rankings, gates.
 
-Sentences follow from intervals alone, so that they stay true when seeds, data or model change.
+What is called better, worse, above or below follows from intervals. A highest or lowest mean, and a change in tokens,
+is a point estimate: "(not told apart)" stands where its interval overlaps another's, and token figures are means.
+What has no interval, for want of runs, is not known, which is not the same as no difference.
 """
 
 from __future__ import annotations
@@ -15,10 +17,31 @@ from ..stats import RESAMPLES, Interval, paired_difference
 from .ablations import bounded, differences, said
 
 LEVEL = 0.95
+UNKNOWN = "not known"
 NOUNS = {
     "divide": "division strategy", "n_subsets": "number of subsets", "merge": "merge strategy", "fan_in": "fan-in",
     "edits": "way of writing",
 }  # fmt: skip
+
+
+def verdict_of(lo: float, hi: float) -> str:
+    """What the interval of a difference says; without an interval nothing is known.
+
+    >>> verdict_of(0.1, 0.2), verdict_of(-0.1, 0.2), verdict_of(float("nan"), float("nan"))
+    ('better', 'unclear', 'not known')
+    """
+    return UNKNOWN if np.isnan(lo) or np.isnan(hi) else "better" if lo > 0 else "worse" if hi < 0 else "unclear"
+
+
+def unless_apart(table: pd.DataFrame, at: object, bounds: tuple[str, str] = ("lo", "hi")) -> str:
+    """" (not told apart)" where the interval of row `at` overlaps another row's or either is unknown, else "".
+
+    Strict: two intervals that overlap a little can belong to a clear paired difference.
+    """
+    lo, hi = (table.loc[at, name] for name in bounds)
+    others = table.drop(index=at)
+    apart = (others[bounds[1]] < lo) | (others[bounds[0]] > hi)
+    return "" if apart.all() else " (not told apart)"
 
 
 def ranking(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
@@ -28,14 +51,19 @@ def ranking(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
     """
     others = [label for label in labels if label != reference]
     table = differences(rows, [(label, reference) for label in others])
-    means = {label: float(np.nanmean(score_matrix(rows[rows["method"] == label]))) for label in labels}
+    scores = {label: score_matrix(rows[rows["method"] == label]) for label in labels}
+    means = {label: float(np.nanmean(matrix)) for label, matrix in scores.items() if matrix.size}
+    if not means:
+        return "no run to compare"
     best = max(means, key=means.get)
     parts = [f"highest mean: {best} ({100 * means[best]:.1f} %)"]
-    for verdict, words in (("better", "better than"), ("worse", "worse than"), ("unclear", "not told from")):
-        found = table[table["verdict"] == verdict]
+    verdicts = pd.Series([verdict_of(row.lo, row.hi) for row in table.itertuples()], table.index, dtype=object)
+    for verdict, words in (("better", "better than"), ("worse", "worse than"), ("unclear", "not told from"),
+                           (UNKNOWN, "not known beside")):  # fmt: skip
+        clear = verdict in ("better", "worse")
         named = [
-            row.method if verdict == "unclear" else f"{row.method} ({percent(row.difference, row.lo, row.hi, '+')})"
-            for row in found.itertuples()
+            f"{row.method} ({percent(row.difference, row.lo, row.hi, '+')})" if clear else row.method
+            for row in table[verdicts == verdict].itertuples()
         ]
         parts += [f"{words} {reference}: {', '.join(named)}"] if named else []
     return "; ".join(parts)
@@ -55,7 +83,7 @@ def optimum(rows: pd.DataFrame, labels: Sequence[str]) -> str:
     means = [float(np.nanmean(score_matrix(chosen[chosen["method"] == label]))) for label in labels]
     at = int(np.nanargmax(means))
     if at in (0, len(labels) - 1):
-        return f"no interior optimum: on the seeds to choose by, the mean is highest at an end, {labels[at]}"
+        return f"no interior optimum found: on the seeds to choose by, the mean is highest at an end, {labels[at]}"
     ends = differences(rows, [(labels[at], labels[0]), (labels[at], labels[-1])], seeds=second)
     told = [f"{percent(row.difference, row.lo, row.hi, '+')} points to {row.other}" for row in ends.itertuples()]
     clear = (ends["verdict"] == "better").all()
@@ -64,15 +92,17 @@ def optimum(rows: pd.DataFrame, labels: Sequence[str]) -> str:
 
 
 def counted_optima(found: Sequence[str]) -> str:
-    """How many of the answers of `optimum` found one inside, as a figure's title."""
+    """On how many curves `optimum` found one inside, as a figure's title; that there is none is never shown."""
     inside = sum(line.startswith("an interior optimum") for line in found)
-    return f"{inside or 'none'} of {len(found)} curves {'has' if inside < 2 else 'have'} an interior optimum"
+    return f"an interior optimum is told from both ends on {inside or 'none'} of {len(found)} curves"
 
 
 def best_of(table: pd.DataFrame) -> str:
     """The method with the highest mean score for every LLM of a summary, as a figure's title."""
-    best = table.loc[table.dropna(subset=["score"]).groupby("llm", sort=False)["score"].idxmax()]
-    named = [f"{row.method} ({row.llm.removeprefix('simulated:')})" for row in best.itertuples()]
+    named = []
+    for llm, part in table.dropna(subset=["score"]).groupby("llm", sort=False):
+        at = part["score"].idxmax()
+        named.append(f"{part.loc[at, 'method']} ({llm.removeprefix('simulated:')}){unless_apart(part, at)}")
     return f"highest mean: {'; '.join(named)}"
 
 
@@ -80,7 +110,8 @@ def effects(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFrame:
     """Main effects of a crossed grid, for one LLM: every level of a factor beside its first level.
 
     difference: mean over all pairs of variants that differ in this factor alone, paired on tasks and seeds;
-    the intervals hold together (Bonferroni over the table). pairs: how many variants were paired.
+    the intervals hold together (Bonferroni over the table). pairs: how many variants were paired. verdict: see
+    `verdict_of`.
     """
     known = set(rows["method"])
     scores = {method: score_matrix(runs) for method, runs in rows.groupby("method", sort=False)}
@@ -93,9 +124,9 @@ def effects(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFrame:
     table = []
     for factor, level, other, pairs in found:
         mean = _mean_difference(scores, pairs, 1 - (1 - LEVEL) / len(found))
-        verdict = "better" if mean.lo > 0 else "worse" if mean.hi < 0 else "unclear"
         line = {"factor": factor, "level": said(factor, level), "beside": said(factor, other), "pairs": len(pairs)}
-        table.append(line | {"difference": mean.value, "lo": mean.lo, "hi": mean.hi, "verdict": verdict})
+        line |= {"difference": mean.value, "lo": mean.lo, "hi": mean.hi}
+        table.append(line | {"verdict": verdict_of(mean.lo, mean.hi)})
     return pd.DataFrame(table, columns=["factor", "level", "beside", "pairs", "difference", "lo", "hi", "verdict"])
 
 
@@ -123,10 +154,14 @@ def _mean_difference(scores: Mapping[str, pd.DataFrame], pairs: list[tuple[str, 
 
 def effect_lines(table: pd.DataFrame) -> str:
     """An `effects` table as sentences, clear ones first."""
-    order = {"better": 0, "worse": 1, "unclear": 2}
+    words_of = {"better": "scores above", "worse": "scores below", "unclear": "cannot be told from",
+                UNKNOWN: "is not known beside"}  # fmt: skip
     lines = []
-    for row in sorted(table.itertuples(), key=lambda row: order[row.verdict]):
-        words = {"better": "scores above", "worse": "scores below", "unclear": "cannot be told from"}[row.verdict]
+    for row in sorted(table.itertuples(), key=lambda row: list(words_of).index(row.verdict)):
+        words = words_of[row.verdict]
+        if np.isnan(row.difference):
+            lines.append(f"{row.factor}: {row.level} {words} {row.beside} (no runs to compare)")
+            continue
         by = percent(row.difference, row.lo, row.hi, "+")
         lines.append(f"{row.factor}: {row.level} {words} {row.beside} ({by} points, mean of {row.pairs} settings)")
     return "\n".join(lines)
@@ -141,18 +176,27 @@ def effect_title(table: pd.DataFrame, factor: str) -> str:
     noun, reference = NOUNS.get(factor, factor), part["beside"].iloc[0]
     sides = (("above", above), ("below", below))
     told = "; ".join(f"{words} {reference}: {', '.join(found)}" for words, found in sides if found)
-    return f"{noun} {told}" if told else f"no other {noun} can be told from {reference}"
+    unknown = ", ".join(part.loc[part["verdict"] == UNKNOWN, "level"])
+    rest = f"; not known: {unknown}" if unknown else ""
+    if not told and (part["verdict"] == UNKNOWN).all():
+        return f"{noun} beside {reference}: not known"
+    return f"{noun} {told}{rest}" if told else f"no other {noun} can be told from {reference}{rest}"
 
 
 def standing(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
-    """How many of the settings score above and below a reference beyond noise (one LLM's rows), and the extremes."""
+    """How many of the settings score above and below a reference beyond noise (one LLM's rows), and the extremes.
+
+    Intervals hold together (Bonferroni). The extremes are of point estimates, with their intervals.
+    """
     table = differences(rows, [(label, reference) for label in labels])
     if table["difference"].isna().all():
         return f"no run to compare with {reference}"
-    above, below = ((table["verdict"] == verdict).sum() for verdict in ("better", "worse"))
+    verdicts = [verdict_of(row.lo, row.hi) for row in table.itertuples()]
+    above, below, unknown = (verdicts.count(verdict) for verdict in ("better", "worse", UNKNOWN))
     best, worst = table.loc[table["difference"].idxmax()], table.loc[table["difference"].idxmin()]
     return (
-        f"{above} of {len(table)} settings score above {reference} beyond noise, {below} below; "
+        f"{above} of {len(table)} settings score above {reference} beyond noise, {below} below"
+        f"{f', {unknown} not known' if unknown else ''}; "
         f"highest {best['method']} ({percent(best['difference'], best['lo'], best['hi'], '+')} points), "
         f"lowest {worst['method']} ({percent(worst['difference'], worst['lo'], worst['hi'], '+')} points)"
     )
@@ -184,18 +228,23 @@ def related(rows: pd.DataFrame, variants: Mapping[str, dict], within: str, colum
 
 
 def extremes(table: pd.DataFrame, by: str, value: str, what: str) -> str:
-    """The level of a factor with the highest and the one with the lowest mean of a share, as a figure's title."""
-    means = table.groupby(by, sort=False)[value].mean().dropna()
+    """The level of a factor with the highest and the one with the lowest mean of a share, as a figure's title.
+
+    A level's interval is the mean of those of its cells (columns value_lo, value_hi): too wide rather than too narrow.
+    """
+    means = table.groupby(by, sort=False)[[value, f"{value}_lo", f"{value}_hi"]].mean().dropna(subset=[value])
     if len(means) < 2:
         return ""
-    top, low = means.idxmax(), means.idxmin()
-    return f"{what}: most with {top} ({100 * means[top]:.0f} %), least with {low} ({100 * means[low]:.0f} %)"
+    top, low = means[value].idxmax(), means[value].idxmin()
+    doubt = unless_apart(means.loc[[top, low]], top, (f"{value}_lo", f"{value}_hi")) if top != low else ""
+    most, least = 100 * means.loc[top, value], 100 * means.loc[low, value]
+    return f"{what}: most with {top} ({most:.0f} %), least with {low} ({least:.0f} %){doubt}"
 
 
 def token_line(
     table: pd.DataFrame, label: str, reference: str = "all_at_once", names: tuple[str, str] | None = None
 ) -> str:
-    """The token figures of one setting beside the reference, from a summary of one LLM's rows.
+    """The token figures of one setting beside the reference, from a summary of one LLM's rows: means over runs.
 
     names: what to call the two, their labels by default.
     """
@@ -205,7 +254,7 @@ def token_line(
         for name in ("tokens_call_mean", "tokens_optimiser", "tokens_all_in")
     )
     one, other = names or (label, reference)
-    return f"{one} beside {other}: a call {call:+.0f} %, all calls {total:+.0f} %, all in {all_in:+.0f} %"
+    return f"{one} beside {other}: a call {call:+.0f} %, all calls {total:+.0f} %, all in {all_in:+.0f} % (means)"
 
 
 def gate_lines(table: pd.DataFrame) -> str:
@@ -227,9 +276,9 @@ def gate_lines(table: pd.DataFrame) -> str:
         clear = "more often rightly than not" if row["right_lo"] > 0.5 else "not told from a coin"
         clear = "more often wrongly than rightly" if row["right_hi"] < 0.5 else clear
         lines.append(
-            f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, {clear}: {right} % were worse "
-            f"on the test split, too; beside the best child they stood at {gate_gap} points on the gate split and "
-            f"{test_gap} on the test split"
+            f"{llm}: the {gate} gate refused {row['merges']} of {merges} candidates, {clear}: {right} % rightly "
+            f"by the test split (ties count half); beside the best child they stood at {gate_gap} points on the gate "
+            f"split and {test_gap} on the test split"
         )
     return "\n".join(lines)
 
@@ -239,7 +288,7 @@ def gate_title(table: pd.DataFrame) -> str:
     refused = table[(table["candidates"] == "refused") & table["right"].notna()]
     told = [f"{percent(row.right, row.right_lo, row.right_hi)} % of the {row.gate} gate's refusals"
             for row in refused.itertuples()]  # fmt: skip
-    return f"Right by the test split: {' and '.join(told)}" if told else "No refusal to judge"
+    return f"Right by the test split (ties count half): {' and '.join(told)}" if told else "No refusal to judge"
 
 
 def change(default: Mapping, chosen: Mapping) -> str:

@@ -1,4 +1,4 @@
-"""What a result of the simulated LLM rests on: every constant varied, maps of where FGO wins, held-out checks.
+"""What a result of the simulated LLM rests on: every constant varied, and maps of where FGO wins.
 
 `FACTORS` lists the constants with the values tried. The tables take rows of `grid.compare` on the LLMs that
 `sensitivity_llms` and `map_llms` give; the figures show paired gains with intervals.
@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -17,12 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ..figures import note_simulated
-from ..report import score_matrix
-from ..simulate.fits import CURVES, NOTICE_CURVES, SIZES
-from ..simulate.limits import noticing, obey, profile
+from ..report import percent, score_matrix
 from ..simulate.model import SimulatedLLM, load
 from ..simulate.varied import constant_of, varied
 from ..stats import Interval, paired_difference
+from .ablations import NAN, bounded
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ NOT_VARIED = (
     ("errors in uniting duplicates", "not a constant: the merger unites rules that say the same without errors"),
 )
 METHODS = ("all_at_once", "bootstrapping", "fgo")
-VERDICTS = {"wins": "#009E73", "ties": "#DDDDDD", "loses": "#D55E00"}
+VERDICTS = {"wins": "#009E73", "ties": "#DDDDDD", "loses": "#D55E00", "not known": "#888888"}
 
 
 def factor_table(name: str = "small") -> pd.DataFrame:
@@ -80,9 +78,13 @@ def _values(llm: SimulatedLLM, factor: Factor) -> list[float]:
 
 
 def sensitivity_llms(name: str = "small") -> dict[tuple[str, float], SimulatedLLM]:
-    """The frozen LLM under ("frozen", nan), and one for every constant and value tried, by both."""
+    """The frozen LLM under ("frozen", nan), and one for every constant and value tried, by both.
+
+    A value that the profile has already is no change and left out: four times no limit is no limit.
+    """
     llm = load(name)
-    changed = {(f.constant, v): varied(name, **{f.constant: v}) for f in FACTORS for v in _values(llm, f)}
+    tried = [(f.constant, v) for f in FACTORS for v in _values(llm, f) if v != constant_of(llm, f.constant)]
+    changed = {(constant, value): varied(name, **{constant: value}) for constant, value in tried}
     return {("frozen", float("nan")): llm, **changed}
 
 
@@ -90,50 +92,103 @@ def gains(rows: pd.DataFrame, references: Sequence[str] = METHODS[:2], by: Seque
     """Paired gains of fgo over every reference: one row a group (`by`) and reference, with the verdict.
 
     gain, lo, hi: difference of mean test scores, with an interval that resamples tasks and seeds. verdict: "wins" or
-    "loses" where the 95 % interval leaves out zero, else "ties".
+    "loses" where the 95 % interval leaves out zero, "ties" where it holds zero, "not known" where there is none.
     """
     table = []
     for key, part in rows.groupby(list(by), sort=False):
         for reference in references:
             gain = _paired(part, "fgo", reference)
-            verdict = "wins" if gain.lo > 0 else "loses" if gain.hi < 0 else "ties"
-            line = {"reference": reference, "gain": gain.value, "lo": max(gain.lo, -1.0), "hi": min(gain.hi, 1.0)}
-            line["verdict"] = verdict
+            line = {"reference": reference, "gain": gain.value, "lo": gain.lo, "hi": gain.hi}
+            line["verdict"] = _verdict(gain)
             table.append(dict(zip(by, key, strict=True)) | line)
     return pd.DataFrame(table)
 
 
+def _verdict(gain: Interval) -> str:
+    if np.isnan(gain.lo) or np.isnan(gain.hi):
+        return "not known"
+    return "wins" if gain.lo > 0 else "loses" if gain.hi < 0 else "ties"
+
+
 def _paired(rows: pd.DataFrame, method: str, reference: str) -> Interval:
     """The difference of two methods on the tasks and seeds that both have."""
+    return _mean(_gains(rows, method, reference))
+
+
+def _gains(rows: pd.DataFrame, method: str, reference: str) -> pd.DataFrame:
     mine, other = (score_matrix(rows[rows["method"] == name]) for name in (method, reference))
     mine, other = mine.align(other, join="inner")
-    return paired_difference([mine.to_numpy()], [other.to_numpy()], np.random.default_rng(0))
+    return mine - other
 
 
-def sensitivity(rows: pd.DataFrame, name: str = "small") -> pd.DataFrame:
-    """`gains` for every constant and value tried on `sensitivity_llms(name)`: columns constant, value first."""
+def _mean(cells: pd.DataFrame, level: float = 0.95) -> Interval:
+    cells = cells.to_numpy(float)
+    return bounded(paired_difference([cells], [np.zeros_like(cells)], np.random.default_rng(0), level))
+
+
+def sensitivity(rows: pd.DataFrame, name: str = "small", level: float = 0.95) -> pd.DataFrame:
+    """`gains` for every constant and value tried on `sensitivity_llms(name)`: columns constant, value first.
+
+    change, change_lo, change_hi: the gain minus that under the frozen constants, paired on tasks and seeds; these
+    intervals hold together at `level` (Bonferroni over the table). NaN for the frozen LLM itself.
+    """
     of_llm = {llm.name: key for key, llm in sensitivity_llms(name).items()}
     table = gains(rows[rows["llm"].isin(of_llm)])
     table.insert(0, "constant", [of_llm[llm][0] for llm in table["llm"]])
     table.insert(1, "value", [of_llm[llm][1] for llm in table["llm"]])
-    return table
+    parts = dict(tuple(rows.groupby("llm", sort=False)))
+    each = 1 - (1 - level) / max(1, int((table["constant"] != "frozen").sum()))
+    changes = [_change(parts, row.llm, row.reference, load(name).name, each) for row in table.itertuples()]
+    return table.assign(change=[c.value for c in changes], change_lo=[c.lo for c in changes],
+                        change_hi=[c.hi for c in changes])  # fmt: skip
+
+
+def _change(parts: Mapping[str, pd.DataFrame], llm: str, reference: str, frozen: str, level: float) -> Interval:
+    """How much more fgo gains over a reference with one LLM than with the frozen one: differences of differences."""
+    if llm == frozen or frozen not in parts:
+        return NAN
+    changed, as_frozen = (_gains(parts[one], "fgo", reference) for one in (llm, frozen))
+    changed, as_frozen = changed.align(as_frozen, join="inner")
+    found = paired_difference([changed.to_numpy(float)], [as_frozen.to_numpy(float)], np.random.default_rng(0), level)
+    return Interval(found.value, *np.clip([found.lo, found.hi], -2, 2).tolist())  # two gains differ by 200 points
 
 
 def sensitivity_findings(table: pd.DataFrame) -> str:
-    """How many constants change the verdict of FGO against each reference, and which move the gain most."""
+    """Which constants change FGO's gain over each reference beyond noise, and which move it most.
+
+    A verdict that is another than the frozen one's shows no change by itself: both may be near a bound.
+    """
     lines = []
     for reference, part in table.groupby("reference", sort=False):
         frozen, others = part[part["constant"] == "frozen"].iloc[0], part[part["constant"] != "frozen"]
-        turned = others[others["verdict"] != frozen["verdict"]]
-        names = ", ".join(f"{r.constant} = {r.value:g} ({r.verdict})" for r in turned.itertuples()) or "none"
-        moved = (others["gain"] - frozen["gain"]).abs()
-        most = others.loc[moved.idxmax()]
-        lines.append(
-            f"Against {reference} fgo {frozen['verdict']} as frozen ({100 * frozen['gain']:+.1f} points). "
-            f"Changed verdicts: {names}. Most moves it: {most['constant']} = {most['value']:g} "
-            f"({100 * most['gain']:+.1f})."
-        )
+        start = f"Against {reference} fgo {_said(frozen['verdict'])} as frozen ({_points(frozen, 'gain', 'lo', 'hi')})."
+        told = others[(others["change_lo"] > 0) | (others["change_hi"] < 0)]
+        named = [f"{row['constant']} = {row['value']:g} ({_points(row, *CHANGE)})" for row in told.to_dict("records")]
+        unknown, turned = int(others["change_lo"].isna().sum()), others[others["verdict"] != frozen["verdict"]]
+        line = f"{start} The gain changes beyond noise with {len(told)} of {len(others)} values"
+        line += f": {', '.join(named)}" if named else ""
+        line += f" ({unknown} not known)" if unknown else ""
+        line += f". Another verdict, which alone shows no change: {_verdicts(turned)}."
+        if others["change"].notna().any():
+            most = others.loc[others["change"].abs().idxmax()]
+            line += f" Largest change: {most['constant']} = {most['value']:g} ({_points(most, *CHANGE)})."
+        lines.append(line)
     return "\n".join(lines)
+
+
+CHANGE = ("change", "change_lo", "change_hi")
+
+
+def _points(row: Mapping, *names: str) -> str:
+    return f"{percent(*(row[name] for name in names), '+') or 'no run'} points"
+
+
+def _said(verdict: str) -> str:
+    return "is not known to win" if verdict == "not known" else verdict
+
+
+def _verdicts(table: pd.DataFrame) -> str:
+    return ", ".join(f"{row.constant} = {row.value:g} ({row.verdict})" for row in table.itertuples()) or "none"
 
 
 def plot_sensitivity(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
@@ -155,7 +210,7 @@ def plot_sensitivity(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
             _plot_levels(ax, place, part[part["constant"] == name].sort_values("value"))
         ax.set_yticks(range(len(names)), names, fontsize=7)
         counts = part[part["constant"] != "frozen"]["verdict"].value_counts()
-        told = ", ".join(f"{verdict} {counts.get(verdict, 0)}" for verdict in VERDICTS)
+        told = ", ".join(f"{verdict} {counts.get(verdict, 0)}" for verdict in VERDICTS if verdict in _shown(part))
         ax.set_title(f"fgo against {reference}:\n{told} of {len(part) - 1}", fontsize=8)
         ax.set_xlabel("gain, points", fontsize=8)
         ax.tick_params(labelsize=7)
@@ -180,7 +235,7 @@ def map_llms(name: str, x50s: Sequence[float], **others: float) -> dict[float, S
 
 
 def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence[str]) -> Figure:
-    """Where fgo wins, ties and loses: a row of panels a map, a panel a reference.
+    """Where fgo wins, ties and loses, or what is not known (grey): a row of panels a map, a panel a reference.
 
     maps: (gains table with a column x50, name of the column for the other axis, its label).
     """
@@ -191,10 +246,16 @@ def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence
         for ax, reference in zip(line, references, strict=True):
             _plot_map(ax, table[table["reference"] == reference], column, label)
             ax.set_title(f"fgo against {reference}: {_share(table, reference)}", fontsize=8)
-    figure.legend(handles=[Patch(color=colour, label=verdict) for verdict, colour in VERDICTS.items()],
-                  loc="outside upper center", ncols=3, fontsize=8, frameon=False)  # fmt: skip
+    shown = _shown(pd.concat([table for table, *_ in maps]))
+    figure.legend(handles=[Patch(color=VERDICTS[verdict], label=verdict) for verdict in shown],
+                  loc="outside upper center", ncols=len(shown), fontsize=8, frameon=False)  # fmt: skip
     note_simulated(figure, constants)
     return figure
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    """The verdicts that a legend names: "not known" only where something is."""
+    return [verdict for verdict in VERDICTS if verdict != "not known" or verdict in set(table["verdict"])]
 
 
 def _share(table: pd.DataFrame, reference: str) -> str:
@@ -208,7 +269,8 @@ def _plot_map(ax, table: pd.DataFrame, column: str, label: str) -> None:
         x, y = columns.index(row["x50"]), lines.index(row[column])
         ax.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=VERDICTS[row["verdict"]], edgecolor="white"))
         colour = "black" if row["verdict"] == "ties" else "white"
-        ax.text(x, y, f"{100 * row['gain']:+.0f}", ha="center", va="center", fontsize=7, color=colour)
+        text = "?" if np.isnan(row["gain"]) else f"{100 * row['gain']:+.0f}"
+        ax.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(-0.5, len(lines) - 0.5)
     ax.set_xticks(range(len(columns)), [_tokens(x) for x in columns], fontsize=7)
@@ -220,93 +282,3 @@ def _plot_map(ax, table: pd.DataFrame, column: str, label: str) -> None:
 
 def _tokens(x: float) -> str:
     return "no limit" if np.isinf(x) else f"{x / 1000:.3g}k"
-
-
-# -- the model card and the checks that were not used in fitting
-
-
-def limits_table() -> pd.DataFrame:
-    """The limits of every profile, with the ranges in which they go beyond published data."""
-    rows = []
-    for name in (*SIZES, "null"):
-        one = profile(name)
-        rows.append({
-            "profile": name, "noticing x50": one.notice.x50, "k": one.notice.k, "two-hop factor": one.hop,
-            "obeying n50": one.obey.x50, "obeying k": one.obey.k, "position a, b": one.position[:2],
-            "judge tpr, fpr": (one.tpr, one.fpr), "rewriting keeps": one.rewrite, "window": one.context_window,
-            "extrapolated": "; ".join(one.extrapolated),
-        })  # fmt: skip
-    return pd.DataFrame(rows).set_index("profile")
-
-
-def published(curve: str) -> dict[tuple[str, str], float]:
-    """Figures of `published_curves.csv` as published, by (model, x); ValueError where there are none."""
-    with CURVES.open(newline="", encoding="utf-8") as file:
-        found = {(row["model"], row["x"]): float(row["y"]) for row in csv.DictReader(file) if row["curve"] == curve}
-    if not found:
-        raise ValueError(f"{CURVES.name} has no rows for curve={curve!r}; restore the file")
-    return found
-
-
-def summhay_check(size: str = "large", short: int = 15_000, long: int = 100_000) -> pd.DataFrame:
-    """SummHay: what is left of a score when the whole haystack is given instead of the relevant documents.
-
-    Beside it the share of noticing that is left from `short` to `long` tokens, by noticing source: one hop
-    for coverage, two for citation (which ties a finding to its document). Nothing was fitted to these.
-    """
-    rows = []
-    for curve, hops in (("summhay_coverage", 1), ("summhay_citation", 2)):
-        scores = published(curve)
-        left = scores["GPT-4o", "full_haystack"] / scores["GPT-4o", "oracle_docs"]
-        line = {"measure": curve, "published, GPT-4o": left}
-        for source in NOTICE_CURVES:
-            one = profile(f"{size}-{source}")
-            line[f"{size}-{source}"] = noticing(one, long, 0.5, hops) / noticing(one, short, 0.5, hops)
-        rows.append(line)
-    return pd.DataFrame(rows)
-
-
-TRACE2SKILL = {"one at a time, in sequence": "Seq-B=1", "four at a time, in sequence": "Seq-B=4",
-               "in parallel, merged": "Parallel hierarchical merge", "nothing learnt": "No skill"}  # fmt: skip
-
-
-def trace2skill_methods(n_train: int) -> dict[str, dict]:
-    """The rows of Trace2Skill's comparison as choices of `run`: one trajectory a call, four, or one and merges."""
-    return {
-        "one at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train, "epochs": 1},
-        "four at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train // 4, "epochs": 1},
-        "in parallel, merged": {"method": "fgo", "n_subsets": n_train, "epochs": 1},
-        "nothing learnt": {"method": "base"},
-    }
-
-
-def trace2skill_check(table: pd.DataFrame) -> pd.DataFrame:
-    """A `report.summary` of those rows beside the published scores (another model and task: compare signs)."""
-    scores = {model.partition(" | ")[2]: y for (model, _), y in published("trace2skill_vrf").items()}
-    shown = pd.DataFrame({"published, Qwen3.5-122B": {row: scores[name] for row, name in TRACE2SKILL.items()}})
-    for llm, part in table.groupby("llm", sort=False):
-        of_llm = part.set_index("method")
-        shown[f"{llm}, %"] = 100 * of_llm["score"]
-        shown[f"{llm}, points over sequence"] = 100 * of_llm["gain"]
-    return shown
-
-
-def trace2skill_findings(table: pd.DataFrame) -> str:
-    """For each LLM, whether merging in parallel beats four at a time here, as it did there."""
-    scores = published("trace2skill_vrf")
-    by_row = {model.partition(" | ")[2]: y for (model, _), y in scores.items()}
-    there = by_row[TRACE2SKILL["in parallel, merged"]] - by_row[TRACE2SKILL["four at a time, in sequence"]]
-    lines = []
-    for llm, part in table.groupby("llm", sort=False):
-        gain, lo, hi = 100 * part.set_index("method").loc["in parallel, merged", ["gain", "gain_lo", "gain_hi"]]
-        sign = "the same" if lo > 0 else "the opposite" if hi < 0 else "not to be told"
-        lines.append(
-            f"{llm}: parallel with merges over four at a time {gain:+.1f} [{lo:+.1f}, {hi:+.1f}] points; "
-            f"published {there:+.1f}: the sign is {sign}"
-        )
-    return "\n".join(lines)
-
-
-def overload(names: Sequence[str] = SIZES, counts: Sequence[int] = (10, 50, 100, 250, 500)) -> pd.DataFrame:
-    """The share of n rules that is obeyed, or of n items that is written, by profile."""
-    return pd.DataFrame({name: {n: obey(profile(name), n) for n in counts} for name in names}).rename_axis("rules")
