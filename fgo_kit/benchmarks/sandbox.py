@@ -120,7 +120,7 @@ def _tried() -> dict[str, str]:
 
 
 _PROBE = """
-import ctypes, json, os, socket, sys
+import ctypes, fcntl, json, os, socket, struct, sys
 told = json.load(open("probe.json"))
 broken = []
 def attempt(what, action):
@@ -134,6 +134,17 @@ attempt("writing outside", lambda: open(told["outside"], "w").write("x"))
 attempt("connecting", lambda: socket.create_connection(("127.0.0.1", told["port"]), 1))
 attempt("signalling the parent", lambda: os.kill(told["parent"], 0))
 attempt("reading the parent's environment", lambda: open(f"/proc/{told['parent']}/environ").read())
+pair = socket.socketpair()
+attempt("signals by an open file", lambda: fcntl.fcntl(pair[0], fcntl.F_SETOWN, told["parent"]))
+attempt("signals by a socket", lambda: fcntl.ioctl(pair[0], 0x8901, struct.pack("i", told["parent"])))
+def silent(action):
+    try:
+        action()
+    except OSError:
+        pass
+silent(lambda: os.chmod(told["canary"], 0o777))
+silent(lambda: os.utime(told["canary"], (0, 0)))
+silent(lambda: os.truncate(told["canary"], 0))
 for path in told["home"]:
     attempt("reading the home folder", lambda: open(path, "rb").read(1))
 attempt("becoming root", lambda: os.setuid(0) if os.getuid() else None)
@@ -170,12 +181,18 @@ def _probed(wall: str) -> str:
                 "keys": sorted(set(os.environ) - set(_ENVIRONMENT) - {"HOME", "TMPDIR", "PWD", "LC_CTYPE"}),
             }  # fmt: skip
             given.write_text(json.dumps(facts))
+            before = _attributes(canary)
             done = _launched(wall, _PROBE, {"probe.json": given}, LIMITS)
         if done.problem or done.output != "broken: nothing":
             return f"{wall}: {done.problem or done.output}".strip()[:300]
-        return ""
+        return "" if _attributes(canary) == before else f"{wall}: broken: the attributes of a file outside"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _attributes(path: Path) -> tuple:
+    found = path.stat()
+    return found.st_mode, found.st_uid, found.st_mtime_ns, found.st_size
 
 
 def _in_home() -> list[str]:
