@@ -87,7 +87,6 @@ class Solving:
         return {
             "level": self.task.meta["level"], "turns": str(self.turns), "tool calls": str(self.calls),
             "tool errors": str(self.errors), "final answer": self.form,
-            **({"private": "yes"} if self.task.meta.get("private") == "yes" else {}),
         }  # fmt: skip
 
     def _without_form(self, action: str) -> tuple[str, bool]:
