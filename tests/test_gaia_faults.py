@@ -40,3 +40,10 @@ def test_a_failed_rollout_of_a_private_task_shows_nothing_of_it(official, show):
 
 def test_feedback_is_not_in_the_representation():
     assert repr(Feedback("t1", 0.0, "the answer is 1821")) == "Feedback(task_id='t1', score=0.0)"
+
+
+def test_the_fingerprint_tells_options_apart_that_make_runs_differ(official):
+    ways = [{}, {"show": True}, {"web": str.upper}, {"web": str.lower}, {"unsafe": True}]
+    found = [gaia.load(official, **options).fingerprint for options in ways]
+    assert len(set(found)) == len(ways)
+    assert gaia.load(official, web=str.upper).fingerprint == found[2]
