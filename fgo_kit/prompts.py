@@ -16,6 +16,7 @@ from string import Template
 from . import toolcalls
 from .records import Feedback, Module, Rule, Task, Trajectory, digest
 
+NO_RULES = "(no rules yet)"
 TAGS = (
     "module", "modules", "trajectory", "trajectories", "observation", "action", "expected", "score",
     "feedback", "document", "problem", "answer", "scene", "result", "turns",
@@ -262,7 +263,7 @@ def _chat(template: str, text: str, more: str = "") -> list[dict[str, str]]:
 def _rules_text(module: Module, counts: bool) -> str:
     parts = []
     for component in module.components:
-        rules = "\n".join(_rule_line(rule, counts) for rule in component.rules) or "(no rules yet)"
+        rules = "\n".join(_rule_line(rule, counts) for rule in component.rules) or NO_RULES
         parts.append(f"{component.name}: {quote(component.preamble)}\n{rules}")
     return "\n\n".join(parts)
 
