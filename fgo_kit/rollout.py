@@ -126,7 +126,7 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
                 answer, used = prompts.parse_action(said)
                 cited += [rule_id for rule_id in used if rule_id in known]
                 steps.append(Step(observation, said))
-                chat.append({"role": "assistant", "content": said or "(empty)"})
+                chat.append({"role": "assistant", "content": said if said.strip() else "(empty)"})
                 observation, done = environment.step(said if tools else answer)
             info, answer = dict(getattr(environment, "info", {})), getattr(environment, "answer", answer)
     except (BadRequest, ContextOverflow, EnvironmentFailed) as error:
