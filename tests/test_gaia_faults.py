@@ -1,14 +1,17 @@
 """GAIA where something goes wrong: failed rollouts, failing machinery, odd folders, files made to take for ever."""
 
+from pathlib import Path
+
 import pytest
 from gaia_folder import write_jsonl
 from helpers import ScriptedLLM, context
 
-from fgo_kit.benchmarks import gaia
+from fgo_kit.benchmarks import gaia, sandbox
+from fgo_kit.benchmarks.gaia_tools import Desk, call
 from fgo_kit.llm import BadRequest
 from fgo_kit.meter import Place
 from fgo_kit.records import Feedback
-from fgo_kit.rollout import rollout
+from fgo_kit.rollout import EnvironmentFailed, rollout
 from fgo_kit.toolcalls import call_text
 
 CALL = call_text("calculator", {"expression": "6 * 7"})
@@ -47,3 +50,54 @@ def test_the_fingerprint_tells_options_apart_that_make_runs_differ(official):
     found = [gaia.load(official, **options).fingerprint for options in ways]
     assert len(set(found)) == len(ways)
     assert gaia.load(official, web=str.upper).fingerprint == found[2]
+
+
+RUN = call_text("run_python", {"code": "print(40 + 2, 'of them')"})
+
+
+def refusing(*args, **options):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_a_sandbox_that_cannot_start_is_a_status_and_no_wrong_answer(official, monkeypatch):
+    monkeypatch.setattr(sandbox, "_tried", lambda: {"namespaces": ""})
+    monkeypatch.setattr(sandbox.subprocess, "Popen", refusing)
+    trajectory = played(gaia.load(official), lambda messages: RUN if len(messages) < 3 else "FINAL ANSWER: 1")
+    assert trajectory.status.startswith("EnvironmentFailed: run_python: the sandbox failed: BlockingIOError")
+    assert trajectory.info["private"] == "yes"
+
+
+def test_an_attachment_that_cannot_be_read_is_a_status(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("x")
+    monkeypatch.setattr(Path, "read_bytes", refusing)
+    with pytest.raises(EnvironmentFailed, match=r"read_file: BlockingIOError"):
+        call(Desk({"a.txt": tmp_path / "a.txt"}), "read_file", {"name": "a.txt"})
+
+
+def test_a_room_that_cannot_be_built_is_told_apart_from_a_program_that_says_so(monkeypatch):
+    forged = "import sys; sys.stderr.write('\\0room\\0forged'); sys.exit(120)"
+    done = sandbox.run(forged, unsafe=True)
+    assert done.problem and not done.failed
+    monkeypatch.setattr(sandbox, "_tried", lambda: {"namespaces": ""})
+    monkeypatch.setattr(sandbox, "_BOOT", "raise SystemExit(1)")
+    assert sandbox.run("print(1)").failed
+
+
+def test_only_a_wall_that_holds_is_remembered(monkeypatch):
+    monkeypatch.setattr(sandbox, "_held", {})
+    monkeypatch.setattr(sandbox.sys, "platform", "linux")
+    monkeypatch.setattr(sandbox, "_probed", lambda name: f"{name}: no memory just now")
+    assert sandbox.available() == ""
+    monkeypatch.setattr(sandbox, "_probed", lambda name: "")
+    assert sandbox.available() == "namespaces"
+    monkeypatch.setattr(sandbox, "_probed", lambda name: f"{name}: no memory just now")
+    assert sandbox.available() == "namespaces"
+
+
+def test_attachments_too_large_for_the_sandbox_are_left_out_and_named(tmp_path):
+    for name, size in (("big.mov", sandbox.LIMITS.disk << 20), ("a.txt", 1)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    desk = Desk({name: tmp_path / name for name in ("big.mov", "a.txt")}, unsafe=True)
+    said = call(desk, "run_python", {"code": "import os; print(os.listdir('.'))"})
+    assert said == "(too large, not in the folder: big.mov)\n['a.txt']"

@@ -18,6 +18,7 @@ from functools import lru_cache
 
 from fgo_kit.benchmarks import sandbox
 from fgo_kit.benchmarks.gaia_files import FileProblem, Files, names_in, read_text
+from fgo_kit.rollout import EnvironmentFailed
 
 PAGE = 6_000
 """Longest output of one tool call, in characters."""
@@ -75,7 +76,8 @@ TOOLS = (
 
 
 def call(desk: Desk, name: str, arguments: object) -> str:
-    """The output of a tool, cut to a page. Raises ToolProblem for whatever goes wrong with the call."""
+    """The output of a tool, cut to a page. Raises ToolProblem for whatever goes wrong with the call, and
+    EnvironmentFailed where the machinery fails: the agent is not to blame then."""
     known = {tool["name"]: tool for tool in TOOLS}
     if name not in known:
         raise ToolProblem(f"no tool {name!r}; the tools are {', '.join(known)}")
@@ -87,6 +89,8 @@ def call(desk: Desk, name: str, arguments: object) -> str:
         raise ToolProblem(str(error)) from None
     except FileNotFoundError as error:
         raise ToolProblem(f"the file {error.filename} has vanished since the tasks were loaded") from None
+    except OSError as error:
+        raise EnvironmentFailed(f"{name}: {type(error).__name__}: {error}") from error
 
 
 def _checked(tool: dict, arguments: object) -> dict:
@@ -160,11 +164,25 @@ def _run_python(desk: Desk, code: str) -> str:
 @lru_cache(maxsize=4096)
 def _cached_run(state: tuple, code: str, unsafe: bool) -> str:
     """A program that ended well is run once: grids of runs ask for the same ones again and again."""
-    done = sandbox.run(code, _files(state), unsafe)
+    files, note = _fitting(state)
+    done = sandbox.run(code, files, unsafe)
+    if done.failed:
+        raise EnvironmentFailed(f"run_python: {done.problem}")
     if done.problem:
         output = done.output if len(done.output) <= PAGE else f"...{done.output[-PAGE:]}"
-        raise ToolProblem(f"{done.problem}\n{output}".strip())
-    return done.output or "(the program printed nothing)"
+        raise ToolProblem(f"{note}{done.problem}\n{output}".strip())
+    return note + (done.output or "(the program printed nothing)")
+
+
+def _fitting(state: tuple) -> tuple[Files, str]:
+    """The files that fit into the sandbox, the small ones first, and a line that names the others."""
+    room, files, large = (sandbox.LIMITS.disk - 4) << 20, {}, []
+    for name, path, _, size in sorted(state, key=lambda one: (one[3], one[0])):
+        if size <= room:
+            files[name], room = path, room - size
+        else:
+            large.append(name)
+    return files, f"(too large, not in the folder: {', '.join(large)})\n" if large else ""
 
 
 _OPERATORS = {

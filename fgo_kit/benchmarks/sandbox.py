@@ -7,7 +7,7 @@ folder that is removed, with an empty environment, behind the strongest walls th
   no privileges (as root, a user id that nobody has; else a user namespace), and seccomp;
 - "landlock": the kernel's Landlock for files, and seccomp for the network and other processes.
 
-Which hold is tried out with a probe, once in each process: a program that attempts what must not be possible. Where
+Which hold is tried out with a probe, until one is found to hold: a program that attempts what must not be possible. Where
 none holds `run` raises SandboxUnavailable, unless it is told unsafe=True: then limits and folder alone.
 """
 
@@ -69,10 +69,14 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a program: what it printed, and what stopped it ("" when it ended well)."""
+    """What came of a program: what it printed, and what stopped it ("" when it ended well).
+
+    failed: it was the sandbox that came to nothing, e.g. for want of memory or processes, not the program.
+    """
 
     output: str
     problem: str = ""
+    failed: bool = False
 
 
 def run(
@@ -108,13 +112,19 @@ def _wall() -> str:
     return next((name for name, problem in _tried().items() if not problem), "")
 
 
-@cache
+_held: dict[str, str] = {}
+
+
 def _tried() -> dict[str, str]:
-    """What is wrong with each wall, "" for one that holds; the first that holds is the last tried."""
+    """What is wrong with each wall, "" for one that holds; the first that holds is the last tried. Remembered once
+    one holds: that none does may be for want of memory just now."""
+    if _held:
+        return dict(_held)
     found: dict[str, str] = {}
     for name in WALLS:
         found[name] = _probed(name) if sys.platform == "linux" else f"{name}: only on Linux"
         if not found[name]:
+            _held.update(found)
             break
     return found
 
@@ -235,6 +245,13 @@ def _request(wall: str, code: str, files: dict[str, Path], limits: Limits) -> di
 
 
 def _launched(wall: str, code: str, files: dict[str, Path], limits: Limits) -> Done:
+    try:
+        return _started(wall, code, files, limits)
+    except (OSError, RuntimeError) as error:  # no process, thread, memory or room on the disk
+        return Done("", f"the sandbox failed: {type(error).__name__}: {error}", failed=True)
+
+
+def _started(wall: str, code: str, files: dict[str, Path], limits: Limits) -> Done:
     request = _request(wall, code, files, limits)
     report, write = os.pipe()
     folder = tempfile.mkdtemp(prefix="fgo-job-") if wall != "namespaces" else ""
@@ -311,7 +328,7 @@ def _told(out: bytes, err: bytes, report: bytes, limits: Limits) -> Done:
     output, errors = (text.decode("utf-8", "replace").replace("\r\n", "\n") for text in (out, err))
     told = marshal.loads(report) if report else {"setup": errors[-300:] or "the launcher ended without a report"}
     if "setup" in told:
-        return Done("", f"the sandbox failed: {told['setup']}")
+        return Done("", f"the sandbox failed: {told['setup']}", failed=True)
     if _ROOM_FAILED in errors and told["code"] == 120:
         return Done("", f"the sandbox failed: {errors.partition(_ROOM_FAILED)[2][:300]}")
     if len(output) > limits.output:
