@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from gaia_folder import write_jsonl
+from gaia_folder import rows, write_jsonl
 from helpers import ScriptedLLM, context
 
 from fgo_kit.benchmarks import gaia, sandbox
+from fgo_kit.benchmarks.gaia_files import names_in
 from fgo_kit.benchmarks.gaia_tools import Desk, call
 from fgo_kit.llm import BadRequest
 from fgo_kit.meter import Place
@@ -101,3 +102,47 @@ def test_attachments_too_large_for_the_sandbox_are_left_out_and_named(tmp_path):
     desk = Desk({name: tmp_path / name for name in ("big.mov", "a.txt")}, unsafe=True)
     said = call(desk, "run_python", {"code": "import os; print(os.listdir('.'))"})
     assert said == "(too large, not in the folder: big.mov)\n['a.txt']"
+
+
+def test_a_question_may_hold_any_line_separator(tmp_path):
+    first, *others = rows()
+    odd = first | {"Question": "a\u2028b\x0bc\x85d?"}
+    bench = gaia.load(write_jsonl(tmp_path / "x", [odd, *others]), show=True)
+    texts = [task.text for task in (*bench.train, *bench.gate, *bench.test)]
+    assert any(text.startswith("a\u2028b\x0bc\x85d?") for text in texts)
+
+
+def cached(root, target):
+    """A snapshot of Hugging Face's cache, one of whose attachments is a link to `target`."""
+    folder = write_jsonl(root / "snapshots" / "abc" / "2023" / "validation")
+    (root / "blobs").mkdir()
+    (folder / "a1.csv").rename(target)
+    (folder / "a1.csv").symlink_to(target)
+    return folder
+
+
+def test_the_links_of_hugging_faces_cache_are_followed_and_no_others(official, tmp_path):
+    root = tmp_path / "datasets--gaia"
+    expected = gaia.load(official).fingerprint
+    assert gaia.load(cached(root, root / "blobs" / "5eed")).fingerprint == expected
+    other = tmp_path / "datasets--other"
+    with pytest.raises(ValueError, match=r"'a1.csv' lies outside .* local_dir="):
+        gaia.load(cached(other, tmp_path / "secret"))
+
+
+def test_two_attachments_of_one_name_are_refused(tmp_path):
+    first, *others = rows()
+    folder = write_jsonl(tmp_path / "x", [first | {"files": ["a/n.txt", "b/n.txt"]}, *others])
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        (folder / name / "n.txt").write_text(name)
+    with pytest.raises(ValueError, match="two attachments are named 'n.txt'"):
+        gaia.load(folder)
+
+
+def test_a_damaged_archive_does_not_hide_the_other_files(tmp_path):
+    (tmp_path / "bad.zip").write_bytes(b"no archive")
+    (tmp_path / "a.txt").write_text("x")
+    files = {name: tmp_path / name for name in ("bad.zip", "a.txt")}
+    assert names_in(files) == ["a.txt", "bad.zip"]
+    assert call(Desk(files, web=lambda query: "found"), "search", {"query": "x"}) == "found"

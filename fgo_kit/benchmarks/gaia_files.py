@@ -6,6 +6,7 @@ like any other; sizes are bounded before anything is decompressed.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -39,12 +40,13 @@ Files = dict[str, Path]
 
 
 def names_in(files: Files) -> list[str]:
-    """All names that can be read: the attachments, and what is in the archives among them."""
+    """All names that can be read: the attachments, and what is in those archives among them that can be opened."""
     found = []
     for name, path in sorted(files.items()):
         found.append(name)
         if _kind(name) == "zip":
-            found += [f"{name}/{inner}" for inner in zip_names(_load(path, name), name)]
+            with contextlib.suppress(FileProblem):
+                found += [f"{name}/{inner}" for inner in zip_names(_load(path, name), name)]
     return found
 
 
