@@ -1,14 +1,17 @@
 """GAIA where something goes wrong: failed rollouts, failing machinery, odd folders, files made to take for ever."""
 
+import io
+import time
+import zipfile
 from pathlib import Path
 
 import pytest
 from gaia_folder import rows, write_jsonl
 from helpers import ScriptedLLM, context
 
-from fgo_kit.benchmarks import gaia, sandbox
-from fgo_kit.benchmarks.gaia_files import names_in
-from fgo_kit.benchmarks.gaia_tools import Desk, call
+from fgo_kit.benchmarks import gaia, gaia_files, sandbox
+from fgo_kit.benchmarks.gaia_files import FileProblem, names_in, read_text
+from fgo_kit.benchmarks.gaia_tools import MAX_PAGE, Desk, ToolProblem, _plain, calculate, call
 from fgo_kit.llm import BadRequest
 from fgo_kit.meter import Place
 from fgo_kit.records import Feedback
@@ -146,3 +149,74 @@ def test_a_damaged_archive_does_not_hide_the_other_files(tmp_path):
     files = {name: tmp_path / name for name in ("bad.zip", "a.txt")}
     assert names_in(files) == ["a.txt", "bad.zip"]
     assert call(Desk(files, web=lambda query: "found"), "search", {"query": "x"}) == "found"
+
+
+@pytest.mark.parametrize("expression", ["round(1, -4000000)", "round(2**1000, -10**9)", "round(1.5, 10**8)"])
+def test_rounding_to_millions_of_digits_is_refused_at_once(expression):
+    began = time.perf_counter()
+    with pytest.raises(ToolProblem, match="out of range"):
+        calculate(expression)
+    assert time.perf_counter() - began < 0.1
+    assert (calculate("round(1234.5678, 2)"), calculate("round(1250.5, -2)")) == ("1234.57", "1300")
+
+
+def workbook(path, merged):
+    import openpyxl
+
+    held = io.BytesIO()
+    book = openpyxl.Workbook()
+    book.active["A1"] = "x"
+    book.save(held)
+    with zipfile.ZipFile(held) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            area = f'</sheetData><mergeCells count="1"><mergeCell ref="{merged}"/></mergeCells>'.encode()
+            new.writestr(name, old.read(name).replace(b"</sheetData>", area))
+    return {path.name: path}
+
+
+def test_merged_areas_are_counted_before_a_workbook_is_loaded(tmp_path):
+    began = time.perf_counter()
+    with pytest.raises(FileProblem, match="more than 500,000 cells"):
+        read_text(workbook(tmp_path / "a.xlsx", "A1:Z200000"), "a.xlsx")
+    assert time.perf_counter() - began < 2
+    assert read_text(workbook(tmp_path / "b.xlsx", "A1:B2"), "b.xlsx").startswith("## sheet Sheet\nx")
+
+
+def test_an_archive_is_not_unpacked_beyond_the_limit(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.docx", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(20):
+            archive.writestr(f"{number}", bytes(1_000))
+    monkeypatch.setattr(gaia_files, "MAX_BYTES", 1_000)
+    sizes, true = [], gaia_files._bounded
+    monkeypatch.setattr(gaia_files, "_load", lambda path, name: path.read_bytes())
+    monkeypatch.setattr(gaia_files, "_bounded", lambda *args: sizes.append(1) or true(*args))
+    with pytest.raises(FileProblem, match="more than the limit of 3,000 bytes"):
+        read_text({"a.docx": tmp_path / "a.docx"}, "a.docx")
+    assert len(sizes) == 4
+
+
+@pytest.mark.parametrize("part", ["<script ", "<!--", "<", "<br ", "<style>", "</script "])
+def test_pages_made_to_take_for_ever_do_not(part):
+    began = time.perf_counter()
+    _plain("<html>" + part * (400_000 // len(part)))
+    assert time.perf_counter() - began < 2
+    assert "over the limit" in _plain("<html>" + "x" * MAX_PAGE)
+
+
+def test_what_is_not_seen_of_a_page_is_left_out():
+    page = "<html><script>a</script >b<!-- <style> -->c<STYLE>d</style><p>e</p><script>f"
+    assert _plain(page) == "bce\nf"
+
+
+def test_a_pdf_that_takes_long_is_given_up_between_pages(tmp_path, monkeypatch):
+    import pypdf
+
+    writer = pypdf.PdfWriter()
+    for _ in range(3):
+        writer.add_blank_page(9, 9)
+    writer.write(tmp_path / "a.pdf")
+    files = {"a.pdf": tmp_path / "a.pdf"}
+    assert read_text(files, "a.pdf").rstrip().endswith("## page 3")
+    monkeypatch.setattr(gaia_files, "MAX_PDF_SECONDS", -1.0)
+    with pytest.raises(FileProblem, match="longer than .* page 1 was reached"):
+        read_text(files, "a.pdf")

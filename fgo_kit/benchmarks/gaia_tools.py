@@ -192,7 +192,7 @@ _OPERATORS = {
 }  # fmt: skip
 _NAMES = {"pi": math.pi, "e": math.e}
 _CALLS = {
-    "round": round, "abs": abs, "min": min, "max": max, "sum": lambda *v: sum(v), "sqrt": math.sqrt, "log": math.log,
+    "round": lambda *given: _rounded(*given), "abs": abs, "min": min, "max": max, "sum": lambda *v: sum(v), "sqrt": math.sqrt, "log": math.log,
     "log10": math.log10, "log2": math.log2, "exp": math.exp, "sin": math.sin, "cos": math.cos, "tan": math.tan,
     "floor": math.floor, "ceil": math.ceil, "int": int, "float": float, "gcd": math.gcd,
 }  # fmt: skip
@@ -244,6 +244,12 @@ def _small(value: object) -> int | float:
     return value
 
 
+def _rounded(value: int | float, digits: int | None = None) -> int | float:
+    if digits is not None and abs(digits) > 400:
+        raise ToolProblem(f"calculator: round to {digits} digits is out of range; use -400 to 400")
+    return round(value, digits)
+
+
 def _bits(bits: int) -> None:
     if bits > _MOST_BITS:
         raise ToolProblem(f"calculator: a number of {bits:,} bits is too large")
@@ -261,12 +267,38 @@ def _collection(state: tuple) -> dict[str, str]:
     return {page: _plain(read_text(known, name)) for page, name in _pages(known).items()}
 
 
+MAX_PAGE = 1_000_000
+"""Longest HTML page that is read, in characters."""
+_UNSEEN = re.compile(r"<(script|style)\b|<!--", re.IGNORECASE)
+_ENDS = {
+    "<script": re.compile(r"</script\s*>", re.IGNORECASE), "<style": re.compile(r"</style\s*>", re.IGNORECASE),
+    "<!--": re.compile("-->"),
+}  # fmt: skip
+
+
+def _without_unseen(text: str) -> str:
+    """HTML without scripts, styles and comments, each of which is looked for the end of once."""
+    parts, at, endless = [], 0, set()
+    for found in _UNSEEN.finditer(text):
+        kind = found[0].lower()
+        if found.start() < at or kind in endless:
+            continue
+        end = _ENDS[kind].search(text, found.end())
+        if end is None:
+            endless.add(kind)
+            continue
+        parts.append(text[at : found.start()])
+        at = end.end()
+    return "".join(parts) + text[at:]
+
+
 def _plain(text: str) -> str:
     if not re.match(r"\s*(<!doctype html|<html)", text, re.IGNORECASE):
         return text
-    text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->", "", text)
-    text = re.sub(r"(?i)<(br|/p|/div|/li|/tr|/h\d)\b[^>]*>", "\n", text)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"<[^>]{0,2000}>", "", text)).strip()
+    if len(text) > MAX_PAGE:
+        return f"(a page of {len(text):,} characters, which is over the limit of {MAX_PAGE:,}; use read_file)"
+    text = re.sub(r"(?i)<(br|/p|/div|/li|/tr|/h\d)\b[^<>]*>", "\n", _without_unseen(text))
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"<[^<>]{0,2000}>", "", text)).strip()
 
 
 def _search(desk: Desk, query: str) -> str:
