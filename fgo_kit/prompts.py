@@ -253,7 +253,8 @@ def _parts(module: Module, edits: bool) -> str:
 def repair(messages: list[dict[str, str]], reply: str, problem: str) -> list[dict[str, str]]:
     """The same chat, the answer that could not be used, and why."""
     ask = Template(TEMPLATES["repair"]).substitute(problem=quote(problem))
-    return [*messages, {"role": "assistant", "content": reply if reply.strip() else "(empty)"}, {"role": "user", "content": ask}]
+    said = reply if reply.strip() else "(empty)"
+    return [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": ask}]
 
 
 def _chat(template: str, text: str, more: str = "") -> list[dict[str, str]]:

@@ -220,3 +220,14 @@ def test_a_pdf_that_takes_long_is_given_up_between_pages(tmp_path, monkeypatch):
     monkeypatch.setattr(gaia_files, "MAX_PDF_SECONDS", -1.0)
     with pytest.raises(FileProblem, match="longer than .* page 1 was reached"):
         read_text(files, "a.pdf")
+
+
+def test_a_program_sees_neither_the_checkout_nor_what_the_current_folder_lies_in(tmp_path, monkeypatch):
+    here = tmp_path / "a" / "b"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    root = Path(sandbox.__file__).resolve().parents[2]
+    for base in (root, root.parent, here, tmp_path):
+        monkeypatch.setattr("sys.base_prefix", str(base))
+        seen = sandbox._interpreter.__wrapped__()[2]
+        assert seen and not {str(root), str(root.parent), str(here), str(tmp_path)} & set(seen)

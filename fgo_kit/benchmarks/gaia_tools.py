@@ -192,7 +192,8 @@ _OPERATORS = {
 }  # fmt: skip
 _NAMES = {"pi": math.pi, "e": math.e}
 _CALLS = {
-    "round": lambda *given: _rounded(*given), "abs": abs, "min": min, "max": max, "sum": lambda *v: sum(v), "sqrt": math.sqrt, "log": math.log,
+    "round": lambda *given: _rounded(*given),
+    "abs": abs, "min": min, "max": max, "sum": lambda *v: sum(v), "sqrt": math.sqrt, "log": math.log,
     "log10": math.log10, "log2": math.log2, "exp": math.exp, "sin": math.sin, "cos": math.cos, "tan": math.tan,
     "floor": math.floor, "ceil": math.ceil, "int": int, "float": float, "gcd": math.gcd,
 }  # fmt: skip

@@ -7,8 +7,8 @@ folder that is removed, with an empty environment, behind the strongest walls th
   no privileges (as root, a user id that nobody has; else a user namespace), and seccomp;
 - "landlock": the kernel's Landlock for files, and seccomp for the network and other processes.
 
-Which hold is tried out with a probe, until one is found to hold: a program that attempts what must not be possible. Where
-none holds `run` raises SandboxUnavailable, unless it is told unsafe=True: then limits and folder alone.
+Which hold is tried out with a probe, until one is found to hold: a program that attempts what must not be possible.
+Where none holds `run` raises SandboxUnavailable, unless it is told unsafe=True: then limits and folder alone.
 """
 
 from __future__ import annotations
@@ -221,11 +221,18 @@ def _interpreter() -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     packages = tuple(dict.fromkeys(os.path.realpath(sysconfig.get_path(key)) for key in ("purelib", "platlib")))
     shared = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache")
     base = [os.path.realpath(path) for path in (sys.base_prefix, sys.base_exec_prefix)]
+    checkout, here = Path(__file__).resolve().parents[2], Path.cwd().resolve()
+    private = [str(place) for place in (here, checkout) if not str(place).startswith(packages)]
+    base = [path for base in base for path in (base, f"{base}/lib") if not any(_holds(path, one) for one in private)]
     seen = [*shared, *base, python, os.path.realpath(sysconfig.get_path("stdlib")), *packages]
     seen = [path for path in dict.fromkeys(seen) if os.path.exists(path)]
     home = os.path.realpath(os.path.expanduser("~"))
-    wide = [path for path in seen if path == "/" or home == path or home.startswith(f"{path}/")]
+    wide = [path for path in seen if path == "/" or _holds(path, home)]
     return python, packages, tuple(path for path in seen if path not in wide)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return f"{path}/".startswith(f"{folder}/")
 
 
 def _request(wall: str, code: str, files: dict[str, Path], limits: Limits) -> dict:
