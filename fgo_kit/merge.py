@@ -143,7 +143,8 @@ def merge_node(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
     """One merge: ask the merger, check its answer, audit it, and let the gate decide."""
     candidate = ctx.meter.map(lambda kids: _candidate(ctx, node_id, kids), [children])[0]
     if candidate is None:
-        best = max(children, key=total_support)
+        edits = ctx.settings.edits  # a rewrite knows no support
+        best = max(children, key=lambda child: (total_support(child), 0 if edits else len(child.module.rules)))
         return MergeNode(node_id, best.module, children, decision="failed", tasks=tasks_of(children))
     return finished(ctx, node_id, children, candidate)
 

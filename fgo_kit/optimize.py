@@ -232,7 +232,7 @@ def rewritten(module: Module, text: str, prefix: str, origin: str) -> Module:
     """Rewrite mode: every line of the answer's module section becomes a rule of unknown lineage.
 
     A line that stands word for word in the old module is still its rule; nothing else is known. Lines below a
-    component's name and a colon are rules of that component, lines before any are the first one's.
+    heading that names a component are rules of that component, lines before any are the first one's.
     """
     found = re.search(r"<module>\s*(.*?)\s*</module>", text, re.DOTALL)
     if not found:
@@ -258,13 +258,27 @@ def _lines_by_component(module: Module, text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in names}
     home, seen = names[0], set()
     for raw in text.splitlines():
-        heading = re.match(r"[\W_]*(\w+?)[\W_]*:\s*(.*?)[\s*]*$", raw) if len(names) > 1 else None
-        if heading and heading[1] in names and (not heading[2] or headings[heading[1]].startswith(heading[2])):
-            home = heading[1]
+        heading = _heading(raw, headings) if len(names) > 1 else ""
+        if heading:
+            home = heading
             continue
-        line = re.sub(r"^\s*(?:[-*•]|\d+[.)]|\[[\w.-]+\])\s*", "", raw).strip()
+        line = re.sub(r"^\s*(?:[-•](?!\d)|\*(?!\*)|\d+[.)]|\[[\w.-]+\])\s*", "", raw).strip()
         line = re.sub(r"\s*\(support \d+[^)]*\)$", "", line)[:RULE_LIMIT]
-        if len(line) >= 3 and line not in seen and line not in headings.values():
+        nothing = line in headings.values() or line.strip("_*.") == prompts.NO_RULES or line.startswith("```")
+        if len(line) >= 3 and line not in seen and not nothing:
             seen.add(line)
             found[home].append(line)
     return found
+
+
+def _heading(raw: str, headings: dict[str, str]) -> str:
+    """The component that a line is the heading of, however a model sets it, else "".
+
+    >>> _heading("## **Tool notes**", {"instructions": "", "tool_notes": ""})
+    'tool_notes'
+    """
+    head, _, rest = raw.partition(":")
+    said = re.sub(r"[\W_]+", "_", re.sub(r"^\W*\d+[.)]", "", head)).strip("_").casefold()
+    rest = rest.strip("* \t\r")
+    found = (name for name, preamble in headings.items() if name.casefold() == said and preamble.startswith(rest))
+    return next(found, "")

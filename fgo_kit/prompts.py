@@ -16,6 +16,7 @@ from string import Template
 from . import toolcalls
 from .records import Feedback, Module, Rule, Task, Trajectory, digest
 
+NO_RULES = "(no rules yet)"
 TAGS = (
     "module", "modules", "trajectory", "trajectories", "observation", "action", "expected", "score",
     "feedback", "document", "problem", "answer", "scene", "result", "turns",
@@ -252,7 +253,8 @@ def _parts(module: Module, edits: bool) -> str:
 def repair(messages: list[dict[str, str]], reply: str, problem: str) -> list[dict[str, str]]:
     """The same chat, the answer that could not be used, and why."""
     ask = Template(TEMPLATES["repair"]).substitute(problem=quote(problem))
-    return [*messages, {"role": "assistant", "content": reply or "(empty)"}, {"role": "user", "content": ask}]
+    said = reply if reply.strip() else "(empty)"
+    return [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": ask}]
 
 
 def _chat(template: str, text: str, more: str = "") -> list[dict[str, str]]:
@@ -262,7 +264,7 @@ def _chat(template: str, text: str, more: str = "") -> list[dict[str, str]]:
 def _rules_text(module: Module, counts: bool) -> str:
     parts = []
     for component in module.components:
-        rules = "\n".join(_rule_line(rule, counts) for rule in component.rules) or "(no rules yet)"
+        rules = "\n".join(_rule_line(rule, counts) for rule in component.rules) or NO_RULES
         parts.append(f"{component.name}: {quote(component.preamble)}\n{rules}")
     return "\n\n".join(parts)
 

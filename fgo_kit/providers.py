@@ -233,7 +233,8 @@ def _openai_chat(messages: Sequence[Message]) -> list[dict[str, Any]]:
         if not isinstance(part, Called):
             chat.append(part)
             continue
-        called = {"name": part.call.name, "arguments": part.call.arguments}
+        arguments = json.dumps(_object(json.loads(part.call.arguments)), ensure_ascii=False)
+        called = {"name": part.call.name, "arguments": arguments}
         calls = [{"id": part.call.id, "type": "function", "function": called}]
         chat.append({"role": "assistant", "content": part.words or None, "tool_calls": calls})
         chat.append({"role": "tool", "tool_call_id": part.call.id, "content": part.result})

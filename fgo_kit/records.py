@@ -99,7 +99,7 @@ class Feedback:
 
     task_id: str
     score: float
-    text: str
+    text: str = field(repr=False)  # of a private task it tells of the answer
 
 
 @dataclass(frozen=True)

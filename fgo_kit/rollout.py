@@ -113,6 +113,7 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
     tools = ctx.bench.tools
     native = tools if getattr(ctx.meter.llm, "native_tools", False) else ()
     system, chat, steps, cited, left_out = prompts.act(module, cite, tools), [], [], [], 0
+    private = {"private": "yes"} if task.meta.get("private") == "yes" else {}
     try:
         with closing(ctx.bench.start(task)) as environment:
             observation, done, answer = environment.observe(), False, ""
@@ -125,11 +126,12 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
                 answer, used = prompts.parse_action(said)
                 cited += [rule_id for rule_id in used if rule_id in known]
                 steps.append(Step(observation, said))
-                chat.append({"role": "assistant", "content": said or "(empty)"})
+                chat.append({"role": "assistant", "content": said if said.strip() else "(empty)"})
                 observation, done = environment.step(said if tools else answer)
             info, answer = dict(getattr(environment, "info", {})), getattr(environment, "answer", answer)
     except (BadRequest, ContextOverflow, EnvironmentFailed) as error:
-        return Trajectory(task.id, tuple(steps), "", status=f"{type(error).__name__}: {error}")
+        return Trajectory(task.id, tuple(steps), "", status=f"{type(error).__name__}: {error}", info=private)
+    info |= private
     info |= {"turns left out": str(left_out)} if left_out else {}
     trajectory = Trajectory(task.id, tuple(steps), answer, cited=tuple(dict.fromkeys(cited)), info=info)
     return replace(trajectory, score=ctx.bench.score(task, trajectory))

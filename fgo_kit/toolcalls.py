@@ -19,6 +19,7 @@ from .records import storable
 _CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?:[^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
 _FINAL = re.compile(r"^[^\w\n]*FINAL[ _]ANSWER[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
 _RESULT = re.compile(r"<(tool_result|tool_error)\b[^>\n]*>\n?(.*?)\n?</\1>", re.DOTALL)
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers take as the name of a tool
 _MARKUP = "*`_ \t\r\n"
 
 
@@ -106,9 +107,10 @@ def reply_text(reply: Reply) -> str:
 
 
 def split_reply(text: str, number: int) -> tuple[str, tuple[ToolCall, ...]]:
-    """(words, tool calls) of a reply written as text: the reverse of `reply_text`."""
+    """(words, tool calls) of a reply written as text: the reverse of `reply_text`. A call of a name that providers
+    would refuse stays text."""
     turn = read_turn(text)
-    if not turn.tool:
+    if not _NAME.fullmatch(turn.tool):
         return text, ()
     call = ToolCall(f"call_{number}", turn.tool, json.dumps(turn.arguments, ensure_ascii=False))
     return text[: turn.start].rstrip(), (call,)

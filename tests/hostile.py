@@ -8,6 +8,7 @@ import io
 import json
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -69,7 +70,7 @@ PROGRAMS = {
     "the golden answers": ("attempt(lambda: open(GIVEN['data'], 'rb').read(1), lambda: os.listdir(os.path.dirname(GIVEN['data'])))", HELD),
     "passwords of the system": ("attempt(lambda: open('/etc/passwd').read(), lambda: open('/etc/shadow').read(), lambda: os.listdir('/home'))", HELD),
     "writing outside": ("attempt(*[lambda p=p: open(p, 'w').write('x') for p in (GIVEN['outside'], '/etc/x', '/usr/lib/x', '/x', '/dev/x', '/dev/shm/x', '/var/tmp/x')])", HELD),
-    "poisoning the interpreter": ("attempt(lambda: open(os.__file__, 'a').write('x'), lambda: os.unlink(os.__file__), lambda: os.chmod(os.path.dirname(os.__file__), 0o777), lambda: open(__import__('sys').executable, 'ab'))", HELD),
+    "poisoning the interpreter": ("attempt(lambda: open(os.__file__, 'a').write('x'), lambda: os.unlink(os.__file__), lambda: (os.chmod(os.path.dirname(os.__file__), 0o777), 1 // (os.stat(os.path.dirname(os.__file__)).st_mode & 0o2)), lambda: open(__import__('sys').executable, 'ab'))", HELD),
     "symlink to the outside": ("os.symlink(GIVEN['canary'], 'link')\nos.symlink('/', 'root')\nattempt(lambda: open('link').read(), lambda: open('link', 'w').write('x'), lambda: open('root' + GIVEN['canary']).read(), lambda: os.link(GIVEN['canary'], 'hard'))", HELD),
     "zip slip": ("import zipfile\nzipfile.ZipFile('slip.zip').extractall('.')\nfor one in zipfile.ZipFile('slip.zip').infolist():\n    attempt(lambda: open(one.filename, 'wb').write(b'x'))", r"held\n"),
     "tcp": ("import socket\nattempt(lambda: socket.create_connection(('127.0.0.1', GIVEN['port']), 1), lambda: socket.socket())", HELD),
@@ -77,9 +78,11 @@ PROGRAMS = {
     "unix socket": ("import socket\nattempt(lambda: socket.socket(socket.AF_UNIX).connect(GIVEN['socket']), lambda: socket.socket(socket.AF_UNIX).connect('\\0' + GIVEN['abstract']))", HELD),
     "signalling the parent": ("attempt(lambda: os.kill(GIVEN['parent'], 9), lambda: os.kill(GIVEN['parent'], 0))\nfor p in (os.getppid(), 1, 2):\n    if p != os.getpid():\n        try:\n            os.kill(p, 9)\n        except OSError:\n            pass", f"held|{STOPPED}"),
     "signalling everybody": ("import os\nos.kill(-1, 9)", f"{STOPPED}|{REFUSED}|^$"),
+    "signals by an open file": ("import fcntl, socket, struct\nends = socket.socketpair()\nnumber = GIVEN['victim']\nattempt(lambda: fcntl.fcntl(ends[0], fcntl.F_SETOWN, number), lambda: call(72, ends[0].fileno(), 15, struct.pack('ii', 1, number)), *[lambda n=n: fcntl.ioctl(ends[0], n, struct.pack('i', number)) for n in (0x8901, 0x8902)])\nfcntl.fcntl(ends[0], 10, 9)\nfcntl.fcntl(ends[0], fcntl.F_SETFL, fcntl.fcntl(ends[0], fcntl.F_GETFL) | os.O_ASYNC)\nends[1].send(b'x')", HELD),
+    "attributes of a file outside": ("import os\ndef silent(action, *given):\n    try:\n        action(*given)\n    except OSError:\n        pass\nfor path in (GIVEN['canary'], os.path.dirname(GIVEN['canary'])):\n    silent(os.chmod, path, 0)\n    silent(os.chown, path, -1, 0)\n    silent(os.utime, path, (0, 0))\n    silent(os.setxattr, path, 'user.x', b'1')\n    silent(os.truncate, path, 0)\nprint('tried')", "tried"),
     "another process": ("attempt(lambda: open(f\"/proc/{GIVEN['parent']}/environ\").read(), lambda: call(101, 16, GIVEN['parent'], 0, 0), lambda: open('/proc/1/environ').read(), lambda: open(f\"/proc/{GIVEN['parent']}/mem\", 'rb'))", HELD),
     "limits of another process": ("import resource\nattempt(lambda: resource.prlimit(GIVEN['parent'], resource.RLIMIT_NOFILE, (3, 3)), lambda: resource.setrlimit(resource.RLIMIT_CPU, (100, 100)), lambda: resource.setrlimit(resource.RLIMIT_NPROC, (9999, 9999)))", HELD),
-    "becoming root": ("attempt(lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: os.chown('.', 0, 0))", HELD),
+    "becoming root": ("attempt(lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: (os.chown('.', 0, 0), 1 // (os.stat('.').st_uid == 0)))", HELD),
     "set-user-id programs": ("import subprocess\nattempt(*[lambda p=p: subprocess.run(p.split(), check=True) for p in ('/bin/su -c id', '/usr/bin/sudo -n id', '/usr/bin/mount -t tmpfs x .')])", HELD),
     "namespaces and mounts": ("attempt(lambda: call(272, 0x10000000), lambda: call(272, 0x20000), lambda: call(165, b'tmpfs', b'.', b'tmpfs', 0, 0), lambda: os.chroot('.'), lambda: call(56, 0x10000011, 0, 0, 0, 0), lambda: call(435, 0, 0))", HELD),
     "devices": ("import stat\nattempt(lambda: os.open('/dev/mem', os.O_RDWR), lambda: os.open('/dev/kmsg', os.O_RDWR), lambda: os.mknod('disk', 0o666 | stat.S_IFBLK, os.makedev(8, 0)), lambda: os.listdir('/sys/kernel'))", HELD),
@@ -128,8 +131,9 @@ def main(folder: Path, wall: str) -> None:
     (room / "socket").chmod(0o777)
     local.listen()
     abstract.listen()
+    victim = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     given = {
-        "canary": str(room / "canary"), "outside": str(room / "outside"), "home": str(home / ".netrc"),
+        "victim": victim.pid, "canary": str(room / "canary"), "outside": str(room / "outside"), "home": str(home / ".netrc"),
         "port": listening.getsockname()[1], "parent": os.getpid(), "socket": str(room / "socket"),
         "abstract": room.name, "data": str(Path(__file__).resolve()),
     }  # fmt: skip
@@ -148,13 +152,17 @@ def main(folder: Path, wall: str) -> None:
     told: dict = {"probe": problem, "mark": room.name, "results": {}}
     if not problem:
         programs = {**PROGRAMS, **FRIENDLY}
+        before = {path: sandbox._attributes(path) for path in (room / "canary", room)}
         with ThreadPoolExecutor(6) as pool:
             told["results"] = dict(zip(programs, pool.map(run, programs.values()), strict=True))
         told["after"] = {
             "canary": (room / "canary").read_text(), "room": sorted(path.name for path in room.iterdir()),
+            "attributes": [sandbox._attributes(path) == held for path, held in before.items()],
+            "xattrs": [name for path in before for name in os.listxattr(path)], "victim": victim.poll(),
             "threads": threading.active_count(),
             "left": sorted(p.name for p in Path(tempfile.gettempdir()).glob("fgo-job-*") if p.stat().st_uid == os.getuid()),
         }  # fmt: skip
+    victim.kill()
     print(json.dumps(told))
 
 

@@ -158,6 +158,14 @@ def test_a_merge_that_fails_keeps_the_best_supported_child(replies):
     assert found.tasks == ("t1", "t2", "t3")
 
 
+def test_a_rewrite_that_fails_keeps_the_child_with_more_rules_where_none_has_support():
+    few, many = leaf(1, Rule("x", "xx x")), leaf(2, Rule("y", "yy y"), Rule("z", "zz z"))
+    found, _, _ = node(["no", "no"], few, many, edits=False)
+    assert (found.decision, found.module) == ("failed", many.module)
+    found, _, _ = node(["no", "no"], few, many)
+    assert found.module == few.module
+
+
 def test_rewrite_mode_knows_no_lineage_but_for_what_was_kept():
     found, _, _ = node(["<module>\nrule a\nsomething else\n</module>"], leaf(1, A), leaf(2, B), edits=False)
     assert found.module == module(A, Rule("m1.2", "something else", (), (), "rewrite m1"))

@@ -125,6 +125,33 @@ def test_a_result_without_its_call_and_a_call_without_result_stay_text():
     assert providers._openai_chat(alone) == alone
 
 
+@pytest.mark.parametrize("name", ["functions.read_file", "read file!", "x" * 65, "größe"])
+def test_a_call_of_a_name_that_providers_refuse_stays_text(name):
+    result = {"role": "user", "content": '<tool_error tool="?" untrusted="true">\nno\n</tool_error>'}
+    chat = [{"role": "assistant", "content": call_text(name, {})}, result]
+    assert providers._openai_chat(chat) == providers._anthropic_chat(chat) == chat
+
+
+@pytest.mark.parametrize("given", ["x=1", [1], 3, None])
+def test_arguments_go_out_as_an_object_always(given):
+    result = {"role": "user", "content": '<tool_error tool="search" untrusted="true">\nno\n</tool_error>'}
+    chat = [{"role": "assistant", "content": call_text("search", given)}, result]
+    sent = providers._openai_chat(chat)[0]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == providers._anthropic_chat(chat)[0]["content"][0]["input"] == {"arguments": given}
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_blank_reply_is_sent_back_as_empty(bench, first, blank):
+    seen = []
+
+    def answer(messages):
+        seen.append([m["content"] for m in messages if m["role"] == "assistant"])
+        return blank if len(seen) == 1 else "FINAL ANSWER: 5"
+
+    play(ScriptedLLM(answer), bench, first)
+    assert seen == [[], ["(empty)"]]
+
+
 def test_only_the_first_of_several_native_calls_is_made():
     calls = (ToolCall("a", "search", '{"query": "x"}'), ToolCall("b", "search", '{"query": "y"}'))
     text = toolcalls.reply_text(Reply("THOUGHT: both", Usage(1, 1), "tool_calls", calls))

@@ -87,7 +87,6 @@ class Solving:
         return {
             "level": self.task.meta["level"], "turns": str(self.turns), "tool calls": str(self.calls),
             "tool errors": str(self.errors), "final answer": self.form,
-            **({"private": "yes"} if self.task.meta.get("private") == "yes" else {}),
         }  # fmt: skip
 
     def _without_form(self, action: str) -> tuple[str, bool]:
@@ -137,9 +136,14 @@ class GAIA:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all tasks, their files and their splits."""
+        """A hash of all tasks, their files and their splits, and of what else a run of its own log depends on: web
+        (by the function's name), unsafe, and whether tasks are private."""
         splits = (self.train, self.gate, self.test)
-        return digest([sorted([t.id, t.text, t.answer, *self._hashes(t)] for t in split) for split in splits])
+        tasks = [sorted([t.id, t.text, t.answer, *self._hashes(t)] for t in split) for split in splits]
+        private = any(t.meta.get("private") == "yes" for split in splits for t in split)
+        name = "" if self.web is None else getattr(self.web, "__qualname__", type(self.web).__qualname__)
+        options = {key: value for key, value in (("web", name), ("unsafe", self.unsafe), ("private", private)) if value}
+        return digest([*tasks, options] if options else tasks)
 
     def _hashes(self, task: Task) -> list[str]:
         paths = sorted(self.files.get(task.id, {}).items())

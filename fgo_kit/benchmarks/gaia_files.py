@@ -6,6 +6,7 @@ like any other; sizes are bounded before anything is decompressed.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import date, datetime, time
 from pathlib import Path
+from time import monotonic
 
 from lxml import etree
 
@@ -22,6 +24,7 @@ MAX_BYTES = 20_000_000
 MAX_MEMBERS = 5_000
 MAX_DEPTH = 3
 MAX_PDF_PAGES = 300
+MAX_PDF_SECONDS = 30.0
 MAX_CELLS = 500_000
 TEXT = (
     "txt", "md", "py", "csv", "tsv", "json", "jsonl", "jsonld", "xml", "html", "htm", "log", "yaml", "yml",
@@ -39,12 +42,13 @@ Files = dict[str, Path]
 
 
 def names_in(files: Files) -> list[str]:
-    """All names that can be read: the attachments, and what is in the archives among them."""
+    """All names that can be read: the attachments, and what is in those archives among them that can be opened."""
     found = []
     for name, path in sorted(files.items()):
         found.append(name)
         if _kind(name) == "zip":
-            found += [f"{name}/{inner}" for inner in zip_names(_load(path, name), name)]
+            with contextlib.suppress(FileProblem):
+                found += [f"{name}/{inner}" for inner in zip_names(_load(path, name), name)]
     return found
 
 
@@ -174,9 +178,11 @@ def _cell(value) -> str:
 def _check_packed(data: bytes, name: str) -> None:
     """Office files are archives: none may unpack to more than the limit."""
     archive = _opened(data, name)
-    total = sum(len(_bounded(archive, one, name)) for one in archive.infolist() if not one.is_dir())
-    if total > 3 * MAX_BYTES:
-        raise FileProblem(f"{name}: unpacks to {total:,} bytes; the limit is {3 * MAX_BYTES:,}")
+    total = 0
+    for one in archive.infolist():
+        total += 0 if one.is_dir() else len(_bounded(archive, one, name))
+        if total > 3 * MAX_BYTES:
+            raise FileProblem(f"{name}: unpacks to more than the limit of {3 * MAX_BYTES:,} bytes")
 
 
 def _xlsx(data: bytes, name: str) -> str:
@@ -184,6 +190,7 @@ def _xlsx(data: bytes, name: str) -> str:
     import openpyxl
 
     _check_packed(data, name)
+    _check_cells(data, name)
     values = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
     formulas = openpyxl.load_workbook(io.BytesIO(data)) if b"<f" in _sheets_xml(data, name) else values
     parts, cells = [], 0
@@ -200,6 +207,21 @@ def _xlsx(data: bytes, name: str) -> str:
     return "\n\n".join(parts)
 
 
+def _check_cells(data: bytes, name: str) -> None:
+    """Cells written, and those of merged areas, each of which openpyxl makes an object of, are counted before."""
+    from openpyxl.utils import range_boundaries
+
+    archive, cells = _opened(data, name), 0
+    for one in archive.infolist():
+        content = _bounded(archive, one, name) if one.filename.endswith(".xml") else b""
+        cells += len(re.findall(rb"<(?:\w{1,20}:)?c[\s/>]", content))
+        for area in re.findall(rb"<(?:\w{1,20}:)?mergeCell\s[^<>]{0,200}?ref=[\"']([\w:$]{1,30})", content):
+            left, top, right, bottom = range_boundaries(area.decode())
+            cells += (right - left + 1) * (bottom - top + 1)
+        if cells > MAX_CELLS:
+            raise FileProblem(f"{name}: more than {MAX_CELLS:,} cells")
+
+
 def _sheets_xml(data: bytes, name: str) -> bytes:
     archive = _opened(data, name)
     sheets = [one for one in archive.infolist() if one.filename.startswith("xl/worksheets/")]
@@ -212,8 +234,12 @@ def _pdf(data: bytes, name: str) -> str:
     document = pypdf.PdfReader(io.BytesIO(data))
     if len(document.pages) > MAX_PDF_PAGES:
         raise FileProblem(f"{name}: {len(document.pages)} pages exceed the limit of {MAX_PDF_PAGES}")
-    pages = (page.extract_text() for page in document.pages)
-    return "\n\n".join(f"## page {number}\n{text.strip()}" for number, text in enumerate(pages, 1))
+    texts, end = [], monotonic() + MAX_PDF_SECONDS
+    for number, page in enumerate(document.pages, 1):
+        texts.append(f"## page {number}\n{page.extract_text().strip()}")
+        if monotonic() > end:
+            raise FileProblem(f"{name}: reading it takes longer than {MAX_PDF_SECONDS:g} s; page {number} was reached")
+    return "\n\n".join(texts)
 
 
 def _zip(data: bytes, name: str) -> str:

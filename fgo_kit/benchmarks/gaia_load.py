@@ -70,7 +70,7 @@ def _json_rows(file: Path) -> list[dict]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: not UTF-8 at byte {error.start}; download it again") from error
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # a question may hold other line ends
         if not line.strip():
             continue
         try:
@@ -143,14 +143,31 @@ def _attachments(row: dict, folder: Path, source: str) -> Files:
     found: Files = {}
     for path in paths:
         whole = folder / path
-        if not whole.resolve().is_relative_to(folder.resolve()) or PurePosixPath(path).is_absolute():
-            raise ValueError(f"{source}: the attachment {path!r} lies outside {folder}, which is refused")
+        if not _inside(whole, folder) or PurePosixPath(path).is_absolute():
+            raise ValueError(
+                f"{source}: the attachment {path!r} lies outside {folder}, which is refused; download the dataset "
+                f"into a folder of its own, e.g. snapshot_download(..., local_dir='GAIA')"
+            )
         if not whole.is_file():
             raise FileNotFoundError(
                 f"{source}: the attachment {path!r} is missing in {folder}; download the dataset with its files"
             )
-        found[PurePosixPath(path).name] = whole
+        name = PurePosixPath(path).name
+        if name in found:
+            raise ValueError(f"{source}: two attachments are named {name!r}; rename one of them")
+        found[name] = whole
     return found
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """Whether a file lies below a folder, or is a link below it into the cache of Hugging Face that the folder is
+    part of: NAME/snapshots/REVISION/... -> NAME/blobs/HASH."""
+    target, home = path.resolve(), folder.resolve()
+    if target.is_relative_to(home):
+        return True
+    cache = next((one.parent for one in (home, *home.parents) if one.name == "snapshots"), None)
+    within = Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(folder.absolute()))
+    return cache is not None and within and target.parent == cache / "blobs"
 
 
 def unpacked(archive: Path = _ARCHIVE, below: Path = _UNPACKED) -> Path:
@@ -177,8 +194,8 @@ def unpacked(archive: Path = _ARCHIVE, below: Path = _UNPACKED) -> Path:
 
 def _unpack(data: bytes, archive: Path, folder: Path) -> None:
     try:
-        lines = lzma.decompress(data).decode("utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
+        lines = lzma.decompress(data).decode("utf-8").split("\n")
+        rows = [json.loads(line) for line in lines if line.strip()]
     except (lzma.LZMAError, ValueError) as error:
         raise ValueError(f"{archive}: damaged ({error}); make it again: python data/gaia_like/make.py") from error
     for row in rows:

@@ -18,6 +18,7 @@ from functools import lru_cache
 
 from fgo_kit.benchmarks import sandbox
 from fgo_kit.benchmarks.gaia_files import FileProblem, Files, names_in, read_text
+from fgo_kit.rollout import EnvironmentFailed
 
 PAGE = 6_000
 """Longest output of one tool call, in characters."""
@@ -75,7 +76,8 @@ TOOLS = (
 
 
 def call(desk: Desk, name: str, arguments: object) -> str:
-    """The output of a tool, cut to a page. Raises ToolProblem for whatever goes wrong with the call."""
+    """The output of a tool, cut to a page. Raises ToolProblem for whatever goes wrong with the call, and
+    EnvironmentFailed where the machinery fails: the agent is not to blame then."""
     known = {tool["name"]: tool for tool in TOOLS}
     if name not in known:
         raise ToolProblem(f"no tool {name!r}; the tools are {', '.join(known)}")
@@ -87,6 +89,8 @@ def call(desk: Desk, name: str, arguments: object) -> str:
         raise ToolProblem(str(error)) from None
     except FileNotFoundError as error:
         raise ToolProblem(f"the file {error.filename} has vanished since the tasks were loaded") from None
+    except OSError as error:
+        raise EnvironmentFailed(f"{name}: {type(error).__name__}: {error}") from error
 
 
 def _checked(tool: dict, arguments: object) -> dict:
@@ -160,11 +164,25 @@ def _run_python(desk: Desk, code: str) -> str:
 @lru_cache(maxsize=4096)
 def _cached_run(state: tuple, code: str, unsafe: bool) -> str:
     """A program that ended well is run once: grids of runs ask for the same ones again and again."""
-    done = sandbox.run(code, _files(state), unsafe)
+    files, note = _fitting(state)
+    done = sandbox.run(code, files, unsafe)
+    if done.failed:
+        raise EnvironmentFailed(f"run_python: {done.problem}")
     if done.problem:
         output = done.output if len(done.output) <= PAGE else f"...{done.output[-PAGE:]}"
-        raise ToolProblem(f"{done.problem}\n{output}".strip())
-    return done.output or "(the program printed nothing)"
+        raise ToolProblem(f"{note}{done.problem}\n{output}".strip())
+    return note + (done.output or "(the program printed nothing)")
+
+
+def _fitting(state: tuple) -> tuple[Files, str]:
+    """The files that fit into the sandbox, the small ones first, and a line that names the others."""
+    room, files, large = (sandbox.LIMITS.disk - 4) << 20, {}, []
+    for name, path, _, size in sorted(state, key=lambda one: (one[3], one[0])):
+        if size <= room:
+            files[name], room = path, room - size
+        else:
+            large.append(name)
+    return files, f"(too large, not in the folder: {', '.join(large)})\n" if large else ""
 
 
 _OPERATORS = {
@@ -174,7 +192,8 @@ _OPERATORS = {
 }  # fmt: skip
 _NAMES = {"pi": math.pi, "e": math.e}
 _CALLS = {
-    "round": round, "abs": abs, "min": min, "max": max, "sum": lambda *v: sum(v), "sqrt": math.sqrt, "log": math.log,
+    "round": lambda *given: _rounded(*given),
+    "abs": abs, "min": min, "max": max, "sum": lambda *v: sum(v), "sqrt": math.sqrt, "log": math.log,
     "log10": math.log10, "log2": math.log2, "exp": math.exp, "sin": math.sin, "cos": math.cos, "tan": math.tan,
     "floor": math.floor, "ceil": math.ceil, "int": int, "float": float, "gcd": math.gcd,
 }  # fmt: skip
@@ -226,6 +245,12 @@ def _small(value: object) -> int | float:
     return value
 
 
+def _rounded(value: int | float, digits: int | None = None) -> int | float:
+    if digits is not None and abs(digits) > 400:
+        raise ToolProblem(f"calculator: round to {digits} digits is out of range; use -400 to 400")
+    return round(value, digits)
+
+
 def _bits(bits: int) -> None:
     if bits > _MOST_BITS:
         raise ToolProblem(f"calculator: a number of {bits:,} bits is too large")
@@ -243,12 +268,38 @@ def _collection(state: tuple) -> dict[str, str]:
     return {page: _plain(read_text(known, name)) for page, name in _pages(known).items()}
 
 
+MAX_PAGE = 1_000_000
+"""Longest HTML page that is read, in characters."""
+_UNSEEN = re.compile(r"<(script|style)\b|<!--", re.IGNORECASE)
+_ENDS = {
+    "<script": re.compile(r"</script\s*>", re.IGNORECASE), "<style": re.compile(r"</style\s*>", re.IGNORECASE),
+    "<!--": re.compile("-->"),
+}  # fmt: skip
+
+
+def _without_unseen(text: str) -> str:
+    """HTML without scripts, styles and comments, each of which is looked for the end of once."""
+    parts, at, endless = [], 0, set()
+    for found in _UNSEEN.finditer(text):
+        kind = found[0].lower()
+        if found.start() < at or kind in endless:
+            continue
+        end = _ENDS[kind].search(text, found.end())
+        if end is None:
+            endless.add(kind)
+            continue
+        parts.append(text[at : found.start()])
+        at = end.end()
+    return "".join(parts) + text[at:]
+
+
 def _plain(text: str) -> str:
     if not re.match(r"\s*(<!doctype html|<html)", text, re.IGNORECASE):
         return text
-    text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->", "", text)
-    text = re.sub(r"(?i)<(br|/p|/div|/li|/tr|/h\d)\b[^>]*>", "\n", text)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"<[^>]{0,2000}>", "", text)).strip()
+    if len(text) > MAX_PAGE:
+        return f"(a page of {len(text):,} characters, which is over the limit of {MAX_PAGE:,}; use read_file)"
+    text = re.sub(r"(?i)<(br|/p|/div|/li|/tr|/h\d)\b[^<>]*>", "\n", _without_unseen(text))
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"<[^<>]{0,2000}>", "", text)).strip()
 
 
 def _search(desk: Desk, query: str) -> str:

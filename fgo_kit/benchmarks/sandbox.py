@@ -7,8 +7,8 @@ folder that is removed, with an empty environment, behind the strongest walls th
   no privileges (as root, a user id that nobody has; else a user namespace), and seccomp;
 - "landlock": the kernel's Landlock for files, and seccomp for the network and other processes.
 
-Which hold is tried out with a probe, once in each process: a program that attempts what must not be possible. Where
-none holds `run` raises SandboxUnavailable, unless it is told unsafe=True: then limits and folder alone.
+Which hold is tried out with a probe, until one is found to hold: a program that attempts what must not be possible.
+Where none holds `run` raises SandboxUnavailable, unless it is told unsafe=True: then limits and folder alone.
 """
 
 from __future__ import annotations
@@ -69,10 +69,14 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a program: what it printed, and what stopped it ("" when it ended well)."""
+    """What came of a program: what it printed, and what stopped it ("" when it ended well).
+
+    failed: it was the sandbox that came to nothing, e.g. for want of memory or processes, not the program.
+    """
 
     output: str
     problem: str = ""
+    failed: bool = False
 
 
 def run(
@@ -108,19 +112,25 @@ def _wall() -> str:
     return next((name for name, problem in _tried().items() if not problem), "")
 
 
-@cache
+_held: dict[str, str] = {}
+
+
 def _tried() -> dict[str, str]:
-    """What is wrong with each wall, "" for one that holds; the first that holds is the last tried."""
+    """What is wrong with each wall, "" for one that holds; the first that holds is the last tried. Remembered once
+    one holds: that none does may be for want of memory just now."""
+    if _held:
+        return dict(_held)
     found: dict[str, str] = {}
     for name in WALLS:
         found[name] = _probed(name) if sys.platform == "linux" else f"{name}: only on Linux"
         if not found[name]:
+            _held.update(found)
             break
     return found
 
 
 _PROBE = """
-import ctypes, json, os, socket, sys
+import ctypes, fcntl, json, os, socket, struct, sys
 told = json.load(open("probe.json"))
 broken = []
 def attempt(what, action):
@@ -134,6 +144,17 @@ attempt("writing outside", lambda: open(told["outside"], "w").write("x"))
 attempt("connecting", lambda: socket.create_connection(("127.0.0.1", told["port"]), 1))
 attempt("signalling the parent", lambda: os.kill(told["parent"], 0))
 attempt("reading the parent's environment", lambda: open(f"/proc/{told['parent']}/environ").read())
+pair = socket.socketpair()
+attempt("signals by an open file", lambda: fcntl.fcntl(pair[0], fcntl.F_SETOWN, told["parent"]))
+attempt("signals by a socket", lambda: fcntl.ioctl(pair[0], 0x8901, struct.pack("i", told["parent"])))
+def silent(action):
+    try:
+        action()
+    except OSError:
+        pass
+silent(lambda: os.chmod(told["canary"], 0o777))
+silent(lambda: os.utime(told["canary"], (0, 0)))
+silent(lambda: os.truncate(told["canary"], 0))
 for path in told["home"]:
     attempt("reading the home folder", lambda: open(path, "rb").read(1))
 attempt("becoming root", lambda: os.setuid(0) if os.getuid() else None)
@@ -170,12 +191,18 @@ def _probed(wall: str) -> str:
                 "keys": sorted(set(os.environ) - set(_ENVIRONMENT) - {"HOME", "TMPDIR", "PWD", "LC_CTYPE"}),
             }  # fmt: skip
             given.write_text(json.dumps(facts))
+            before = _attributes(canary)
             done = _launched(wall, _PROBE, {"probe.json": given}, LIMITS)
         if done.problem or done.output != "broken: nothing":
             return f"{wall}: {done.problem or done.output}".strip()[:300]
-        return ""
+        return "" if _attributes(canary) == before else f"{wall}: broken: the attributes of a file outside"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _attributes(path: Path) -> tuple:
+    found = path.stat()
+    return found.st_mode, found.st_uid, found.st_mtime_ns, found.st_size
 
 
 def _in_home() -> list[str]:
@@ -194,11 +221,18 @@ def _interpreter() -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     packages = tuple(dict.fromkeys(os.path.realpath(sysconfig.get_path(key)) for key in ("purelib", "platlib")))
     shared = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache")
     base = [os.path.realpath(path) for path in (sys.base_prefix, sys.base_exec_prefix)]
+    checkout, here = Path(__file__).resolve().parents[2], Path.cwd().resolve()
+    private = [str(place) for place in (here, checkout) if not str(place).startswith(packages)]
+    base = [path for base in base for path in (base, f"{base}/lib") if not any(_holds(path, one) for one in private)]
     seen = [*shared, *base, python, os.path.realpath(sysconfig.get_path("stdlib")), *packages]
     seen = [path for path in dict.fromkeys(seen) if os.path.exists(path)]
     home = os.path.realpath(os.path.expanduser("~"))
-    wide = [path for path in seen if path == "/" or home == path or home.startswith(f"{path}/")]
+    wide = [path for path in seen if path == "/" or _holds(path, home)]
     return python, packages, tuple(path for path in seen if path not in wide)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return f"{path}/".startswith(f"{folder}/")
 
 
 def _request(wall: str, code: str, files: dict[str, Path], limits: Limits) -> dict:
@@ -218,6 +252,13 @@ def _request(wall: str, code: str, files: dict[str, Path], limits: Limits) -> di
 
 
 def _launched(wall: str, code: str, files: dict[str, Path], limits: Limits) -> Done:
+    try:
+        return _started(wall, code, files, limits)
+    except (OSError, RuntimeError) as error:  # no process, thread, memory or room on the disk
+        return Done("", f"the sandbox failed: {type(error).__name__}: {error}", failed=True)
+
+
+def _started(wall: str, code: str, files: dict[str, Path], limits: Limits) -> Done:
     request = _request(wall, code, files, limits)
     report, write = os.pipe()
     folder = tempfile.mkdtemp(prefix="fgo-job-") if wall != "namespaces" else ""
@@ -294,7 +335,7 @@ def _told(out: bytes, err: bytes, report: bytes, limits: Limits) -> Done:
     output, errors = (text.decode("utf-8", "replace").replace("\r\n", "\n") for text in (out, err))
     told = marshal.loads(report) if report else {"setup": errors[-300:] or "the launcher ended without a report"}
     if "setup" in told:
-        return Done("", f"the sandbox failed: {told['setup']}")
+        return Done("", f"the sandbox failed: {told['setup']}", failed=True)
     if _ROOM_FAILED in errors and told["code"] == 120:
         return Done("", f"the sandbox failed: {errors.partition(_ROOM_FAILED)[2][:300]}")
     if len(output) > limits.output:

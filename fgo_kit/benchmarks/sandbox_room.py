@@ -69,7 +69,7 @@ def _namespaces(request: dict) -> int:
                 code = os.waitstatus_to_exitcode(status)
                 os._exit(code if code >= 0 else 128 - code)
 
-    return _forked(first)
+    return _forked(first, request["report"])
 
 
 def _landlock(request: dict) -> int:
@@ -89,10 +89,10 @@ def _landlock(request: dict) -> int:
         if os.getppid() != pid_of_launcher:
             os._exit(1)
         confined = walls.landlock([*request["seen"], request["program"]], request["home"])
-        walls.seccomp(signals=confined)
+        walls.seccomp(signals=confined, pretend=True)
         _execute(request)
 
-    return _forked(child)
+    return _forked(child, request["report"])
 
 
 def _folder(request: dict) -> int:
@@ -104,7 +104,7 @@ def _folder(request: dict) -> int:
         walls.prctl(walls.PR_SET_SUBREAPER, 1)
     if os.getuid() != 0:
         request["processes"] += _running(os.getuid())
-    return _forked(lambda: (os.setpgid(0, 0), _execute(request)))
+    return _forked(lambda: (os.setpgid(0, 0), _execute(request)), request["report"])
 
 
 def _prepare(request: dict, user: int) -> None:
@@ -165,14 +165,17 @@ def _running(user: int) -> int:
     return total
 
 
-def _forked(run) -> int:
+def _forked(run, report: int) -> int:
     pid = os.fork()
     if pid:
         return pid
     try:
         run()
     except BaseException as error:
-        os.write(2, f"\0room\0{error}".encode("utf-8", "replace"))
+        try:
+            os.write(report, marshal.dumps({"setup": str(error)}))
+        except OSError:  # closed already, for the program; it may write this itself, which is not believed
+            os.write(2, f"\0room\0{error}".encode("utf-8", "replace"))
     os._exit(120)
 
 

@@ -42,6 +42,16 @@ _SIGNALS = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424),
 }  # fmt: skip
+# what Landlock leaves open outside the job's folder; a program is told that it worked
+_PRETENDED = {
+    "chmod": (90, 53), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, 54),
+    "fchown": (93, 55), "lchown": (94, 54), "fchownat": (260, 54), "utime": (132, 88), "utimes": (235, 88),
+    "futimesat": (261, 88), "utimensat": (280, 88), "truncate": (76, 45), "setxattr": (188, 5),
+    "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463), "removexattr": (197, 14),
+    "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466), "file_setattr": (469, 469),
+}  # fmt: skip
+# an owner of an open file is sent signals: fcntl F_SETOWN and F_SETOWN_EX, ioctl FIOSETOWN and SIOCSPGRP
+_OWNERS = (((72, 25), (8, 15)), ((16, 29), (0x8901, 0x8902)))
 _CLONE, _CLONE3, _PRLIMIT = (56, 220), (435, 435), (302, 261)
 _ARCHES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
@@ -153,16 +163,24 @@ def _arch() -> tuple[int, int]:
     return _ARCHES[machine]
 
 
-def seccomp(signals: bool) -> None:
-    """Refuse the calls above from now on; those that send signals too, unless `signals`."""
+def seccomp(signals: bool, pretend: bool = False) -> None:
+    """Refuse the calls above from now on; those that send signals too, unless `signals`.
+
+    pretend: calls that change the attributes of files do nothing, without an error.
+    """
     column, arch = _arch()
     load, equal, bits, give = 0x20, 0x15, 0x45, 0x06
-    refuse, absent, allow = 0x00050001, 0x00050026, 0x7FFF0000  # EPERM, ENOSYS
+    refuse, nothing, absent, allow = 0x00050001, 0x00050000, 0x00050026, 0x7FFF0000  # EPERM, no error, ENOSYS
     denied = _DENIED if signals else {**_DENIED, **_SIGNALS}
     program = [(load, 0, 0, 4), (equal, 1, 0, arch), (give, 0, 0, 0x80000000), (load, 0, 0, 0)]
     program += [(0x35, 0, 1, 0x40000000), (give, 0, 0, refuse)]  # the x32 calls of x86_64
     for numbers in denied.values():
         program += [(equal, 0, 1, numbers[column]), (give, 0, 0, refuse)]
+    for numbers in _PRETENDED.values() if pretend else ():
+        program += [(equal, 0, 1, numbers[column]), (give, 0, 0, nothing)]
+    for numbers, (first, second) in _OWNERS:
+        program += [(equal, 0, 5, numbers[column]), (load, 0, 0, 24), (equal, 2, 0, first), (equal, 1, 0, second),
+                    (give, 0, 0, allow), (give, 0, 0, refuse)]
     program += [(equal, 0, 1, _CLONE3[column]), (give, 0, 0, absent)]
     program += [(equal, 0, 4, _CLONE[column]), (load, 0, 0, 16), (bits, 0, 1, ALL_NEW & ~0x80), (give, 0, 0, refuse),
                 (give, 0, 0, allow)]
