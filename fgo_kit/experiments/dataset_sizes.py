@@ -75,7 +75,7 @@ def _drawn(cube: np.ndarray) -> dict[str, np.ndarray]:
     measured, draws = np.nanmean(cube, axis=(1, 2)), (total / cells).T
     mean = paired_difference([np.nanmean(cube, axis=0)], [np.zeros((seeds, tasks))], np.random.default_rng(0))
     width = np.ptp(np.percentile(draws.mean(axis=1), [2.5, 97.5]))
-    stretch = (mean.hi - mean.lo) / width if width > 0 else 1.0
+    stretch = (mean.hi - mean.lo) / width if width > 0 and np.isfinite(mean.lo) else 1.0
     of_size = np.vstack([measured, measured + stretch * (draws - measured)])
     return {"mean": of_size.mean(axis=1), "worst": of_size.min(axis=1), "spread": np.ptp(of_size, axis=1)}
 
