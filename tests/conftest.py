@@ -58,6 +58,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(0))
 
 
+@pytest.fixture(autouse=True)
+def no_strategy_stays():
+    """Strategies that a test registers, or a notebook's cell that it runs, are gone after it."""
+    from fgo_kit.divide import DIVISIONS
+    from fgo_kit.merge import MERGES
+    from fgo_kit.methods import METHODS
+
+    before = [(registry, dict(registry)) for registry in (DIVISIONS, MERGES, METHODS)]
+    yield
+    for registry, kept in before:
+        registry.clear()
+        registry.update(kept)
+
+
 @pytest.fixture(scope="session")
 def repo_root() -> Path:
     """The root of the checkout."""

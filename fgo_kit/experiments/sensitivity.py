@@ -105,8 +105,8 @@ def gains(rows: pd.DataFrame, references: Sequence[str] = METHODS[:2], by: Seque
 
 
 def _verdict(gain: Interval) -> str:
-    if np.isnan(gain.lo) or np.isnan(gain.hi):
-        return "not known"
+    if np.isnan(gain.lo) or np.isnan(gain.hi):  # runs that are alike to the last task do tie
+        return "ties" if gain.value == 0 else "not known"
     return "wins" if gain.lo > 0 else "loses" if gain.hi < 0 else "ties"
 
 
