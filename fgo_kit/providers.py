@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -49,7 +50,7 @@ _FINISH = {
 }  # fmt: skip
 
 
-class _Remote:
+class _Remote(ABC):
     """What the two SDKs have in common."""
 
     provider = ""
@@ -113,11 +114,13 @@ class _Remote:
     def _scrub(self, text: str) -> str:
         return redact(text.replace(self._key, "[redacted]") if len(self._key) > 4 else text)
 
+    @abstractmethod
     def _connect(self, api_key: str, base_url: str | None, timeout: float):
-        raise NotImplementedError
+        """The SDK's client."""
 
+    @abstractmethod
     def _send(self, messages, tools, schema, sample) -> Reply:
-        raise NotImplementedError
+        """One request, without retries; raises the SDK's errors."""
 
 
 class OpenAILLM(_Remote):

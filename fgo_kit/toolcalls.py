@@ -21,6 +21,7 @@ _FINAL = re.compile(r"^[^\w\n]*FINAL[ _]ANSWER[^\w\n]*?:(.*)$", re.MULTILINE | r
 _RESULT = re.compile(r"<(tool_result|tool_error)\b[^>\n]*>\n?(.*?)\n?</\1>", re.DOTALL)
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers take as the name of a tool
 _MARKUP = "*`_ \t\r\n"
+_BULLET = re.compile(r"^\s*[-*•]\s+")
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,14 @@ def final_answer(reply: str) -> str | None:
     found = list(_FINAL.finditer(reply))
     if not found:
         return None
-    same = found[-1][1].strip(_MARKUP)
-    below = (line.strip(_MARKUP) for line in reply[found[-1].end() :].splitlines())
+    same = _bare(found[-1][1])
+    below = (_bare(_BULLET.sub("", line)) for line in reply[found[-1].end() :].splitlines())
     return same or next((line for line in below if line), "")
+
+
+def _bare(line: str) -> str:
+    """A line without the marks of bold or code around it, and the full stop after them."""
+    return re.sub(r"[*`_]+\.$", "", line.strip(_MARKUP)).strip(_MARKUP)
 
 
 def _call_at(reply: str, mark: re.Match) -> Turn:

@@ -15,8 +15,9 @@ from helpers import ScriptedLLM
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks import gaia, gaia_load, sandbox
+from fgo_kit.benchmarks.gaia_calculator import NotArithmetic, calculate
 from fgo_kit.benchmarks.gaia_files import MAX_BYTES, FileProblem, names_in, read_text
-from fgo_kit.benchmarks.gaia_tools import PAGE, TOOLS, Desk, ToolProblem, calculate, call
+from fgo_kit.benchmarks.gaia_tools import PAGE, TOOLS, Desk, ToolProblem, call
 from fgo_kit.records import NOT_SHOWN, Task
 from fgo_kit.toolcalls import call_text
 from fgo_kit.widgets.browser import static_page
@@ -371,8 +372,10 @@ def test_calculator(expression, value):
      "1 << 99999", "True + True", "1j", "exp(10**6)", "int('5')", "round(1, 'a')", "a.b", "x := 3", "{1}", "factorial(10**9)"],
 )  # fmt: skip
 def test_the_calculator_refuses_all_but_arithmetic(expression):
-    with pytest.raises(ToolProblem):
+    with pytest.raises(NotArithmetic):
         calculate(expression)
+    with pytest.raises(ToolProblem, match="^calculator: "):
+        call(Desk(), "calculator", {"expression": expression})
 
 
 def test_search_ranks_titles_and_rare_words_and_pages_open(files):

@@ -10,8 +10,9 @@ from gaia_folder import rows, write_jsonl
 from helpers import ScriptedLLM, context
 
 from fgo_kit.benchmarks import gaia, gaia_files, sandbox
+from fgo_kit.benchmarks.gaia_calculator import NotArithmetic, calculate
 from fgo_kit.benchmarks.gaia_files import FileProblem, names_in, read_text
-from fgo_kit.benchmarks.gaia_tools import MAX_PAGE, Desk, ToolProblem, _plain, calculate, call
+from fgo_kit.benchmarks.gaia_tools import MAX_PAGE, PAGE, Desk, _plain, call
 from fgo_kit.llm import BadRequest
 from fgo_kit.meter import Place
 from fgo_kit.records import Feedback
@@ -154,7 +155,7 @@ def test_a_damaged_archive_does_not_hide_the_other_files(tmp_path):
 @pytest.mark.parametrize("expression", ["round(1, -4000000)", "round(2**1000, -10**9)", "round(1.5, 10**8)"])
 def test_rounding_to_millions_of_digits_is_refused_at_once(expression):
     began = time.perf_counter()
-    with pytest.raises(ToolProblem, match="out of range"):
+    with pytest.raises(NotArithmetic, match="out of range"):
         calculate(expression)
     assert time.perf_counter() - began < 0.1
     assert (calculate("round(1234.5678, 2)"), calculate("round(1250.5, -2)")) == ("1234.57", "1300")
@@ -231,3 +232,10 @@ def test_a_program_sees_neither_the_checkout_nor_what_the_current_folder_lies_in
         monkeypatch.setattr("sys.base_prefix", str(base))
         seen = sandbox._interpreter.__wrapped__()[2]
         assert seen and not {str(root), str(root.parent), str(here), str(tmp_path)} & set(seen)
+
+
+def test_only_tools_with_pages_advise_to_ask_for_one(tmp_path):
+    (tmp_path / "long.txt").write_text("x" * (PAGE + 1))
+    assert call(Desk({"long.txt": tmp_path / "long.txt"}), "read_file", {"name": "long.txt"}).endswith("ask for page=2]")
+    found = call(Desk(web=lambda query: "x" * (PAGE + 1)), "search", {"query": "x"})
+    assert found.endswith("[cut: 1 more characters; ask for less]")

@@ -133,7 +133,8 @@ def test_answers_near_the_truth_are_scored_as_the_reference_does(pieces, at, ext
         ("**FINAL ANSWER:** 42", "42"), ("**FINAL ANSWER: 42**", "42"), ("FINAL ANSWER:\n\n42\n", "42"),
         ("FINAL ANSWER: `a, b`", "a, b"), ("FINAL ANSWER: $5", "$5"), ("FINAL_ANSWER: 7", "7"), ("FINAL ANSWER:", ""),
         ("FINAL ANSWER: -3", "-3"), ("- FINAL ANSWER: x: y", "x: y"), ("ANSWER: 42", None), ("42", None), ("", None),
-        ("the final answer: no", None), ("FINAL ANSWER 42", None),
+        ("the final answer: no", None), ("FINAL ANSWER 42", None), ("FINAL ANSWER: **42**.", "42"), ("FINAL ANSWER: 42.", "42."),
+        ("FINAL ANSWER:\n- 42", "42"), ("FINAL ANSWER:\n-42", "-42"), ("FINAL ANSWER: * a", "a"),
     ],
 )  # fmt: skip
 def test_the_answer_is_taken_from_its_line(reply, answer):

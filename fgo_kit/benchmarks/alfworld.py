@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from fgo_kit.benchmarks.alfworld_engine import NOTHING, Game, pool
 from fgo_kit.benchmarks.alfworld_games import Source, generated, official
-from fgo_kit.benchmarks.splits import deal
+from fgo_kit.benchmarks.splits import checked_seed, deal, training_set
 from fgo_kit.prompts import quote, section
 from fgo_kit.records import Component, Module, Task, Trajectory, digest
 
@@ -152,8 +151,7 @@ def load(
     Loading needs no engine; `start` does. Raises ValueError or FileNotFoundError that name the file or
     argument, what is allowed and the fix.
     """
-    if isinstance(split_seed, bool) or not isinstance(split_seed, (int, np.integer)) or split_seed < 0:
-        raise ValueError(f"split_seed={split_seed!r} is not allowed; use an integer >= 0")
+    checked_seed(split_seed)
     if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
         raise ValueError(f"processes={processes!r} is not allowed; use an integer >= 1")
     if test_split is not None and test_split not in TEST_SPLITS:
@@ -173,7 +171,7 @@ def load(
         train, gate = _set_aside(source.splits["train"], split_seed)
         test, name = source.splits[test_split], "ALFWorld"
     return ALFWorld(
-        name, _subset(train, n_train, split_seed), tuple(gate), tuple(test), source, source.told, processes
+        name, training_set(train, n_train, split_seed), tuple(gate), tuple(test), source, source.told, processes
     )
 
 
@@ -194,16 +192,3 @@ def _set_aside(tasks: list[Task], split_seed: int) -> tuple[list[Task], list[Tas
     everything = [True] * len(tasks)
     gate, train = deal(groups, everything, (share, 1 - share), np.random.default_rng([split_seed, 2]))
     return [tasks[at] for at in train], [tasks[at] for at in gate]
-
-
-def _subset(tasks: list[Task], n_train: int | None, split_seed: int) -> tuple[Task, ...]:
-    n_train = len(tasks) if n_train is None else n_train
-    if not 1 <= n_train <= len(tasks):
-        raise ValueError(f"n_train={n_train} is outside 1..{len(tasks)}, the training tasks there are")
-    order = np.random.default_rng([split_seed, 1]).permutation(len(tasks))
-    return tuple(tasks[at] for at in order[:n_train])
-
-
-def task_types(tasks) -> Counter:
-    """How many tasks there are of each type."""
-    return Counter(task.meta["task_type"] for task in tasks)

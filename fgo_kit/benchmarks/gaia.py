@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from fgo_kit.benchmarks.gaia_files import Files
 from fgo_kit.benchmarks.gaia_load import HIDDEN, LEVELS, Loaded, read_folder, unpacked
 from fgo_kit.benchmarks.gaia_score import score
 from fgo_kit.benchmarks.gaia_tools import TOOLS, Desk, ToolProblem, call
+from fgo_kit.benchmarks.splits import checked_seed, own_folder, training_set
 from fgo_kit.prompts import quote, section
 from fgo_kit.records import Component, Module, Task, Trajectory, digest, storable
 from fgo_kit.toolcalls import Turn, read_turn
@@ -201,8 +201,7 @@ def load(
 
     Raises ValueError or FileNotFoundError that name the file or argument, what is allowed and the fix.
     """
-    if isinstance(split_seed, bool) or not isinstance(split_seed, (int, np.integer)) or split_seed < 0:
-        raise ValueError(f"split_seed={split_seed!r} is not allowed; use an integer >= 0")
+    checked_seed(split_seed)
     if web is not None and not callable(web):
         raise ValueError(f"web={web!r} is not callable; give a function of the query that returns text")
     kept = [str(level) for level in levels]
@@ -215,7 +214,7 @@ def load(
     tasks = [task for task in tasks if task.meta["level"] in kept]
     train, gate, test = _given(tasks) if shipped else _dealt(tasks, split_seed)
     name = "GAIA-like" if shipped else "GAIA"
-    train, told = _subset(train, n_train, split_seed), _told(tasks, files)
+    train, told = training_set(train, n_train, split_seed), _told(tasks, files)
     return GAIA(name, train, tuple(gate), tuple(test), files, web, unsafe, told)
 
 
@@ -245,16 +244,7 @@ def submission(trajectories: Iterable[Trajectory]) -> str:
 
 
 def _own(path: str | Path | bool) -> Loaded:
-    if path is True:
-        if not os.environ.get(ENV_VAR):
-            raise ValueError(
-                f"path=True uses the folder named by the environment variable {ENV_VAR}, which is not set; set it, "
-                f"or pass path='/data/GAIA'"
-            )
-        path = os.environ[ENV_VAR]
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"path={str(folder)!r} is not a folder; give the folder of your copy of GAIA")
+    folder = own_folder(path, ENV_VAR, "your copy of GAIA")
     inner = (folder / "2023" / "validation", folder / "validation")
     folder = next((one for one in inner if one.is_dir()), folder)
     tasks, files = read_folder(folder)
@@ -286,11 +276,3 @@ def _dealt(tasks: list[Task], split_seed: int) -> tuple[list[Task], ...]:
             f"GAIA/2023/validation (the answers of 2023/test are hidden)"
         )
     return parts
-
-
-def _subset(tasks: list[Task], n_train: int | None, split_seed: int) -> tuple[Task, ...]:
-    n_train = len(tasks) if n_train is None else n_train
-    if not 1 <= n_train <= len(tasks):
-        raise ValueError(f"n_train={n_train} is outside 1..{len(tasks)}, the training tasks there are")
-    order = np.random.default_rng([split_seed, 1]).permutation(len(tasks))
-    return tuple(tasks[at] for at in order[:n_train])

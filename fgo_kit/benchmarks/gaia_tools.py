@@ -6,10 +6,8 @@ checks the arguments against the tool's schema first. What comes back is cut to 
 
 from __future__ import annotations
 
-import ast
 import json
 import math
-import operator
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from fgo_kit.benchmarks import sandbox
+from fgo_kit.benchmarks.gaia_calculator import NotArithmetic, calculate
 from fgo_kit.benchmarks.gaia_files import FileProblem, Files, names_in, read_text
 from fgo_kit.rollout import EnvironmentFailed
 
@@ -84,7 +83,7 @@ def call(desk: Desk, name: str, arguments: object) -> str:
     checked = _checked(known[name], arguments)
     page = checked.pop("page", 1)
     try:
-        return cut(_FUNCTIONS[name](desk, **checked), page)
+        return cut(_FUNCTIONS[name](desk, **checked), page, "page" in known[name]["parameters"]["properties"])
     except (FileProblem, sandbox.SandboxUnavailable) as error:
         raise ToolProblem(str(error)) from None
     except FileNotFoundError as error:
@@ -116,15 +115,17 @@ def _checked(tool: dict, arguments: object) -> dict:
 def _number(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value.strip()):
         return int(value)
-    return None if isinstance(value, bool) else int(value) if isinstance(value, float) and value == 1 else value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return None if isinstance(value, bool) else value
 
 
 def _example(tool: dict) -> str:
     return json.dumps({"tool": tool["name"], "arguments": dict.fromkeys(tool["parameters"]["properties"], "...")})
 
 
-def cut(text: str, page: int = 1) -> str:
-    """One page of a text, with a note of what follows.
+def cut(text: str, page: int = 1, paged: bool = True) -> str:
+    """One page of a text, with a note of what follows. paged: whether the rest can be asked for.
 
     >>> cut("x" * 6001)[-50:]
     'xxxxxxx\\n[cut: 1 more characters; ask for page=2]'
@@ -134,7 +135,8 @@ def cut(text: str, page: int = 1) -> str:
         pages = max(1, math.ceil(len(text) / PAGE))
         raise ToolProblem(f"page={page} does not exist; the text has {pages} page{'s' * (pages > 1)}")
     rest = len(text) - start - PAGE
-    note = f"\n[cut: {rest} more characters; ask for page={page + 1}]" if rest > 0 else ""
+    advice = f"ask for page={page + 1}" if paged else "ask for less"
+    note = f"\n[cut: {rest} more characters; {advice}]" if rest > 0 else ""
     return (text[start : start + PAGE] + note) or "(empty)"
 
 
@@ -185,75 +187,11 @@ def _fitting(state: tuple) -> tuple[Files, str]:
     return files, f"(too large, not in the folder: {', '.join(large)})\n" if large else ""
 
 
-_OPERATORS = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}  # fmt: skip
-_NAMES = {"pi": math.pi, "e": math.e}
-_CALLS = {
-    "round": lambda *given: _rounded(*given),
-    "abs": abs, "min": min, "max": max, "sum": lambda *v: sum(v), "sqrt": math.sqrt, "log": math.log,
-    "log10": math.log10, "log2": math.log2, "exp": math.exp, "sin": math.sin, "cos": math.cos, "tan": math.tan,
-    "floor": math.floor, "ceil": math.ceil, "int": int, "float": float, "gcd": math.gcd,
-}  # fmt: skip
-_MOST_BITS = 4_096
-
-
-def calculate(expression: str) -> str:
-    """The value of an arithmetic expression as text. Raises ToolProblem; never calls anything but arithmetic.
-
-    >>> calculate("round(10 / 4, 1)")
-    '2.5'
-    """
-    text = expression.strip().replace("^", "**").replace("×", "*").replace("÷", "/").replace("−", "-")
-    if len(text) > 1_000:
-        raise ToolProblem("calculator: the expression is over 1,000 characters; use run_python")
+def _calculator(desk: Desk, expression: str) -> str:
     try:
-        value = _value(ast.parse(text, mode="eval").body)
-        if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-            value = int(value)
-        return str(value)
-    except ToolProblem:
-        raise
-    except (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
-        raise ToolProblem(f"calculator: {expression[:200]!r}: {type(error).__name__}: {error}") from None
-
-
-def _value(node: ast.expr) -> int | float:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return _small(node.value)
-    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_value(node.operand))
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        left, right = _value(node.left), _value(node.right)
-        if isinstance(node.op, ast.Pow) and isinstance(left, int) and isinstance(right, int) and right > 0:
-            _bits(abs(left).bit_length() * right)
-        return _small(_OPERATORS[type(node.op)](left, right))
-    if isinstance(node, ast.Name) and node.id in _NAMES:
-        return _NAMES[node.id]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords and node.func.id in _CALLS:
-        return _small(_CALLS[node.func.id](*[_value(part) for part in node.args]))
-    raise ToolProblem(f"calculator: {ast.unparse(node)[:80]!r} is no arithmetic; use run_python for programs")
-
-
-def _small(value: object) -> int | float:
-    if type(value) not in (int, float):
-        raise ToolProblem("calculator: only real numbers")
-    if isinstance(value, int):
-        _bits(value.bit_length())
-    return value
-
-
-def _rounded(value: int | float, digits: int | None = None) -> int | float:
-    if digits is not None and abs(digits) > 400:
-        raise ToolProblem(f"calculator: round to {digits} digits is out of range; use -400 to 400")
-    return round(value, digits)
-
-
-def _bits(bits: int) -> None:
-    if bits > _MOST_BITS:
-        raise ToolProblem(f"calculator: a number of {bits:,} bits is too large")
+        return calculate(expression)
+    except NotArithmetic as error:
+        raise ToolProblem(f"calculator: {error}") from None
 
 
 def _pages(files: Files) -> dict[str, str]:
@@ -363,6 +301,6 @@ def _open_page(desk: Desk, name: str) -> str:
 
 
 _FUNCTIONS: dict[str, Callable[..., str]] = {
-    "read_file": _read_file, "run_python": _run_python, "calculator": lambda desk, expression: calculate(expression),
+    "read_file": _read_file, "run_python": _run_python, "calculator": _calculator,
     "search": _search, "open_page": _open_page,
 }  # fmt: skip

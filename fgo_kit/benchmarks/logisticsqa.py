@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import lzma
 import math
-import os
 import re
 import unicodedata
 from collections import Counter
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgo_kit.benchmarks.splits import deal, near_duplicates
+from fgo_kit.benchmarks.splits import checked_seed, deal, near_duplicates, own_folder, training_set
 from fgo_kit.benchmarks.ubl import check_size, read_ubl
 from fgo_kit.records import Component, Module, Task, Trajectory, digest
 
@@ -155,8 +154,7 @@ def load(
 
     Raises ValueError or FileNotFoundError that name the file or argument, what is allowed and the fix.
     """
-    if isinstance(split_seed, bool) or not isinstance(split_seed, (int, np.integer)) or split_seed < 0:
-        raise ValueError(f"split_seed={split_seed!r} is not allowed; use an integer >= 0")
+    checked_seed(split_seed)
     if path is None or path is False:
         if fold is not None:
             raise ValueError(
@@ -165,19 +163,12 @@ def load(
         splits = _load_world(world)
         name = "LogisticsQA-gen"
     else:
-        tasks = _load_folder(_folder(path))
+        holds = "the UBL .xml files and ground_truth.json"
+        tasks = _load_folder(own_folder(path == "real" or path, ENV_VAR, holds))
         splits = _fold(tasks, fold, n_folds, split_seed) if fold is not None else _split(tasks, split_seed)
         name = "LogisticsQA-real"
     train, gate, test = splits
-    return LogisticsQA(name, _subset(train, n_train, split_seed), tuple(gate), tuple(test))
-
-
-def _subset(pool: list[Task], n_train: int | None, split_seed: int) -> tuple[Task, ...]:
-    n_train = len(pool) if n_train is None else n_train
-    if not 1 <= n_train <= len(pool):
-        raise ValueError(f"n_train={n_train} is outside 1..{len(pool)}, the training tasks there are")
-    order = np.random.default_rng([split_seed, 1]).permutation(len(pool))
-    return tuple(pool[at] for at in order[:n_train])
+    return LogisticsQA(name, training_set(train, n_train, split_seed), tuple(gate), tuple(test))
 
 
 def _load_world(world: int) -> tuple[list[Task], list[Task], list[Task]]:
@@ -194,23 +185,6 @@ def _load_world(world: int) -> tuple[list[Task], list[Task], list[Task]]:
         text = read_ubl(row["xml"].encode("utf-8"), f"{file.name}:{row['id']}")
         splits[row["split"]].append(Task(row["id"], text, row["answer"], row["meta"]))
     return splits["train"], splits["gate"], splits["test"]
-
-
-def _folder(path: str | Path | bool) -> Path:
-    if path is True or path == "real":
-        if not os.environ.get(ENV_VAR):
-            raise ValueError(
-                f"path={path!r} uses the folder named by the environment variable {ENV_VAR}, which is "
-                f"not set; set it, e.g. export {ENV_VAR}=/data/invoices, or pass path='/data/invoices'"
-            )
-        path = os.environ[ENV_VAR]
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"path={str(folder)!r} is not a folder; give the folder that holds the UBL .xml files and "
-            f"ground_truth.json"
-        )
-    return folder
 
 
 def _load_folder(folder: Path) -> list[Task]:

@@ -31,6 +31,7 @@ from pathlib import Path
 
 WALLS = ("namespaces", "landlock")
 _HERE = str(Path(__file__).resolve().parent)
+PROBE = Path(_HERE) / "sandbox_probe.py"
 _BOOT = f"import sys; sys.path.insert(0, {_HERE!r}); import sandbox_room; sandbox_room.main()"
 _START = (
     "import sys; sys.path[:0] = ['']; sys.path += {packages!r}; sys.argv = ['program.py']; "
@@ -129,51 +130,6 @@ def _tried() -> dict[str, str]:
     return found
 
 
-_PROBE = """
-import ctypes, fcntl, json, os, socket, struct, sys
-told = json.load(open("probe.json"))
-broken = []
-def attempt(what, action):
-    try:
-        action()
-    except Exception:
-        return
-    broken.append(what)
-attempt("reading a file outside", lambda: open(told["canary"]).read())
-attempt("writing outside", lambda: open(told["outside"], "w").write("x"))
-attempt("connecting", lambda: socket.create_connection(("127.0.0.1", told["port"]), 1))
-attempt("signalling the parent", lambda: os.kill(told["parent"], 0))
-attempt("reading the parent's environment", lambda: open(f"/proc/{told['parent']}/environ").read())
-pair = socket.socketpair()
-attempt("signals by an open file", lambda: fcntl.fcntl(pair[0], fcntl.F_SETOWN, told["parent"]))
-attempt("signals by a socket", lambda: fcntl.ioctl(pair[0], 0x8901, struct.pack("i", told["parent"])))
-def silent(action):
-    try:
-        action()
-    except OSError:
-        pass
-silent(lambda: os.chmod(told["canary"], 0o777))
-silent(lambda: os.utime(told["canary"], (0, 0)))
-silent(lambda: os.truncate(told["canary"], 0))
-for path in told["home"]:
-    attempt("reading the home folder", lambda: open(path, "rb").read(1))
-attempt("becoming root", lambda: os.setuid(0) if os.getuid() else None)
-attempt("a new namespace", lambda: 1 / (ctypes.CDLL(None).unshare(0x10000000) == 0))
-if os.getuid() == 0 or any(key in os.environ for key in told["keys"]):
-    broken.append("root or the environment")
-if len(os.listdir(".")) != 1:
-    broken.append("the folder")
-def bomb():
-    for _ in range(told["processes"] * 3):
-        if os.fork() == 0:
-            import time
-            time.sleep(1)
-            os._exit(0)
-attempt("starting processes without end", bomb)
-print("broken:", ", ".join(broken) or "nothing")
-"""
-
-
 def _probed(wall: str) -> str:
     """What is wrong with a wall: a program behind it tries what must not be possible."""
     import json
@@ -192,7 +148,7 @@ def _probed(wall: str) -> str:
             }  # fmt: skip
             given.write_text(json.dumps(facts))
             before = _attributes(canary)
-            done = _launched(wall, _PROBE, {"probe.json": given}, LIMITS)
+            done = _launched(wall, PROBE.read_text(encoding="utf-8"), {"probe.json": given}, LIMITS)
         if done.problem or done.output != "broken: nothing":
             return f"{wall}: {done.problem or done.output}".strip()[:300]
         return "" if _attributes(canary) == before else f"{wall}: broken: the attributes of a file outside"

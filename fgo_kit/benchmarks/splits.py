@@ -1,10 +1,51 @@
-"""Splits of real documents: near-duplicates stay together, classes keep their shares."""
+"""What the loaders share: where a user's own data are, and how tasks are split.
+
+Near-duplicates stay together and classes keep their shares; a smaller training set is part of a larger one.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+
+from fgo_kit.records import Task
+
+
+def own_folder(path: str | Path | bool, env_var: str, holds: str) -> Path:
+    """The folder of a user's own data: `path`, or with True what an environment variable names.
+
+    Raises ValueError when the variable is not set and FileNotFoundError when there is no such folder.
+    """
+    if path is True:
+        if not os.environ.get(env_var):
+            raise ValueError(
+                f"path=True uses the folder named by the environment variable {env_var}, which is not set; set it, "
+                f"e.g. export {env_var}=/data/mine, or pass path='/data/mine'"
+            )
+        path = os.environ[env_var]
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"path={str(folder)!r} is not a folder; give the folder that holds {holds}")
+    return folder
+
+
+def checked_seed(split_seed: int) -> None:
+    """ValueError for a seed that numpy's generators do not take."""
+    if isinstance(split_seed, bool) or not isinstance(split_seed, (int, np.integer)) or split_seed < 0:
+        raise ValueError(f"split_seed={split_seed!r} is not allowed; use an integer >= 0")
+
+
+def training_set(tasks: Sequence[Task], n_train: int | None, split_seed: int) -> tuple[Task, ...]:
+    """`n_train` of the tasks (None: all) in an order drawn from the seed; ValueError when there are not so many."""
+    n_train = len(tasks) if n_train is None else n_train
+    if not 1 <= n_train <= len(tasks):
+        raise ValueError(f"n_train={n_train} is outside 1..{len(tasks)}, the training tasks there are")
+    order = np.random.default_rng([split_seed, 1]).permutation(len(tasks))
+    return tuple(tasks[at] for at in order[:n_train])
 
 
 def near_duplicates(texts: list[str], threshold: float = 0.9) -> list[int]:
