@@ -46,7 +46,7 @@ PARTS = {
         Part("01_main_results", 20, 128, "ALFWorld-gen"), Part("01_main_results", 10, 128, "ALFWorld-gen", 1.5),
         Part("01_main_results", 40, 256, "GAIA-like"), Part("01_main_results", 20, 256, "GAIA-like", 1.5),
         Part("02_division_strategies", 410, 256), Part("02_division_strategies", 24, 32, "ALFWorld-gen"),
-        Part("02_division_strategies", 24, 32, "GAIA-like"), Part("03_merge_ablations", 385, 128, times=2.7),
+        Part("02_division_strategies", 24, 32, "GAIA-like"), Part("03_merge_ablations", 770, 128, times=2.7),
         Part("03_merge_ablations", 24, 32, "ALFWorld-gen"), Part("03_merge_ablations", 24, 32, "GAIA-like"),
         Part("04_dataset_size", 420, 84), Part("05_token_reduction", 100, 256), Part("06_step_through_merges", 2, 128),
         Part("07_explore_trajectories", 11, 256),
