@@ -83,7 +83,7 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None, places: Mapping[str
         ax.errorbar([x], [y], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
     ax.set_title(f"{table['llm'].iloc[0]}\n{_best(table)}", fontsize=8)
     ax.set_xlabel("test score, %", fontsize=8)
-    _tidy(ax)
+    _listed(ax)
     return ax
 
 
@@ -101,7 +101,7 @@ def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(row["tokens_call_max"] / 1000, row["method"], "|", color="black", markersize=9)
     ax.set_title(f"{table['llm'].iloc[0]}: prompt tokens of an\noptimiser or merger call (| largest)", fontsize=8)
     ax.set_xlabel("thousand tokens", fontsize=8)
-    _tidy(ax)
+    _listed(ax)
     return ax
 
 
@@ -142,11 +142,17 @@ def _place(node: MergeNode, columns, places: dict[str, tuple[float, int]]) -> tu
     return places[node.id]
 
 
-def _tidy(ax: Axes) -> None:
-    ax.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+def tidy(ax: Axes, grid: str = "x", size: float = 8) -> None:
+    """The look of all figures: a light grid along `grid` ("x", "y" or "both"), no box, labels of `size` points."""
+    ax.grid(axis=grid, color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.tick_params(labelsize=8)
+    ax.tick_params(labelsize=size)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _listed(ax: Axes) -> None:
+    """Tidy, with the rows of a table from top to bottom."""
+    tidy(ax)
     if not ax.yaxis_inverted():
         ax.invert_yaxis()
 

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from ..calllog import CallLog, Place
+from ..gates import mean_score
 from ..llm import LLM
 from ..meter import Meter
 from ..records import MergeNode, Module, Rule
@@ -169,13 +170,13 @@ def gate_decisions(run: Run, bench: Benchmark, llm: LLM) -> list[dict]:
     on_test = _test_means(run, bench, llm)
     found = []
     for node in run.merge_tree.walk():
-        of_child = [_mean(at_gate.get(f"{node.id}<{child.id}", [])) for child in node.children]
+        of_child = [mean_score(at_gate.get(f"{node.id}<{child.id}", [])) for child in node.children]
         if node.candidate is None or not np.isfinite(of_child).any() or node.id not in at_gate:
             continue
         best = node.children[int(np.nanargmax(of_child))].module
         found.append({
             "node": node.id, "accepted": not node.decision.startswith("kept"),
-            "gate": _mean(at_gate[node.id]) - float(np.nanmax(of_child)),
+            "gate": mean_score(at_gate[node.id]) - float(np.nanmax(of_child)),
             "test": on_test(node.candidate) - on_test(best),
         })  # fmt: skip
     return found
@@ -192,14 +193,10 @@ def _test_means(run: Run, bench: Benchmark, llm: LLM) -> Callable[[Module], floa
         if str(module) not in known:
             ctx = Context(bench, Meter(llm, CallLog(None), "gates", workers=1, sample=seed), settings, seed)
             scores = [t.score for t in rollouts(ctx, module, bench.test, Place("test"))]
-            known[str(module)] = _mean(scores)
+            known[str(module)] = mean_score(scores)
         return known[str(module)]
 
     return of
-
-
-def _mean(scores: Sequence[float]) -> float:
-    return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")
 
 
 # -- tables

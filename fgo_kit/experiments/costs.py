@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from .. import prompts
-from ..figures import TOKENS, colour_of, note_simulated
+from ..figures import TOKENS, colour_of, note_simulated, tidy
 from ..grid import PAPER
 from ..llm import LLM, Usage, price
 from ..report import REFERENCE, percent, show
@@ -163,7 +163,7 @@ def plot_reductions(table: pd.DataFrame, constants: Sequence[str], paper: float 
         ax.set_title(f"{name}: {reached} of {len(own)}\nreach the paper's figure", fontsize=8)
         ax.set_xlabel("change, %", fontsize=8)
         ax.set_yticks(places, labels, fontsize=6.5)
-        _plain(ax)
+        tidy(ax, size=7)
     axes[0].invert_yaxis()
     note_simulated(figure, constants)
     return figure
@@ -202,7 +202,7 @@ def plot_phases(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
         told = f"{100 * learning.get('fgo', math.nan):.0f} % of fgo's tokens\nare the optimiser's and merger's"
         ax.set_title(f"{name}: {told}", fontsize=8)
         ax.set_xlabel("thousand prompt tokens a run", fontsize=8)
-        _plain(ax)
+        tidy(ax, size=7)
     axes[0][0].invert_yaxis()
     used = [phase for phase in PHASES if phase in set(table["phase"])]
     figure.legend(handles=[Patch(color=PHASES[phase], label=phase) for phase in used], loc="outside upper center",
@@ -300,7 +300,7 @@ def plot_frontier(table: pd.DataFrame, constants: Sequence[str], cost: str = "to
         ax.set_title(f"{name}: {len(best)} of {len(part)} on the frontier", fontsize=8)
         ax.set_xlabel("thousand tokens a run, all in", fontsize=8)
         ax.set_ylabel("test score, %", fontsize=8)
-        _plain(ax)
+        tidy(ax, size=7)
         ax.grid(color="#EEEEEE", linewidth=0.6)
     named = [Line2D([], [], marker="o", linestyle="", markersize=4, color=colour_of(label), label=f"{number}  {label}")
              for number, label in enumerate(labels, 1)]  # fmt: skip
@@ -316,10 +316,3 @@ def _plot_point(ax, row: Mapping, x: float, number: int) -> None:
     ax.plot([x], [y], "o", color=colour, markersize=4.5, markeredgecolor="white" if not row["best"] else "black")
     side = ((6, 4), (-6, 4), (6, -5), (-6, -5))[number % 4]
     ax.annotate(str(number + 1), (x, y), xytext=side, textcoords="offset points", fontsize=6, ha="center", va="center")
-
-
-def _plain(ax) -> None:
-    ax.tick_params(labelsize=7)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="x", color="#EEEEEE", linewidth=0.6)
-    ax.set_axisbelow(True)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ..figures import COLOURS, note_simulated
+from ..figures import COLOURS, note_simulated, tidy
 
 WIDTH = 85 / 25.4
 """Inches: a column of a printed page."""
@@ -73,7 +73,7 @@ def plot_grid(
         ax.set_title(str(name), fontsize=8)
         for edge in range(1, len(groups)):
             ax.axhline(edge - 0.5, color="#EEEEEE", linewidth=0.8, zorder=0)
-        _tidy(ax, "x")
+        tidy(ax, "x", 7.5)
     _foot(figure, axes, not one or bool(lines), _SHARE.get(value, value), table)
     return figure
 
@@ -103,7 +103,7 @@ def plot_curves(
         ax.set_title(str(name), fontsize=8)
         if "tokens" in labels[1]:
             _token_axis(ax)
-        _tidy(ax, "y")
+        tidy(ax, "y", 7.5)
     figure.supylabel(labels[1], fontsize=8)
     _title(figure, title)
     _foot(figure, axes[:, 0], True, labels[0], table)
@@ -147,7 +147,7 @@ def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
         ax.axhline(0, color="#666666", linewidth=0.7)
         ax.axvline(0, color="#666666", linewidth=0.7)
         ax.set_title(f"{kind} gate", fontsize=8)
-        _tidy(ax, "both")
+        tidy(ax, "both", 7.5)
     figure.supylabel("the same on the test split, points", fontsize=8)
     _foot(figure, axes, True, "candidate minus best child, gate split, points", decisions)
     return figure
@@ -218,10 +218,3 @@ def _token_axis(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _tidy(ax: Axes, grid: str) -> None:
-    ax.grid(axis=grid, color="#DDDDDD", linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.tick_params(labelsize=7.5)
-    ax.spines[["top", "right"]].set_visible(False)
