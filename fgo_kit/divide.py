@@ -230,10 +230,10 @@ def _cut(tasks: list[Task], n_subsets: int) -> list[list[Task]]:
     return [[tasks[i] for i in part] for part in np.array_split(np.arange(len(tasks)), n_subsets)]
 
 
-def _vectors(texts: Sequence[str]) -> np.ndarray:
-    """TF-IDF rows of the texts' words; digits are left out, they name the case and not the kind."""
+def _vectors(texts: Sequence[str]):
+    """Sparse TF-IDF rows of the texts' words; digits are left out, they name the case and not the kind."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{2,}\b", sublinear_tf=True, max_features=4_096)
     # one word that all share, so that none is without any
-    return words.fit_transform([f"{text} task" for text in texts]).toarray()
+    return words.fit_transform([f"{text} task" for text in texts])
