@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from .meter import Place
-from .records import MergeNode, Module
+from .records import MergeNode, Module, Trajectory
 from .rollout import Context, count_uses, rollouts
 
 GATES = {
@@ -30,7 +30,9 @@ def audit(
 ) -> tuple[Module, tuple[str, ...]]:
     """Roll the candidate out on up to `audit` training tasks of the node and count uses again.
 
-    Returns the module without the rules that this audit saw wrong more often than right, and their ids.
+    Returns the module without the rules that did harm here, and their ids: those that were wrong more often than
+    right, unless the tasks that used them score better in sum than when they were last explored. Hard tasks fail
+    with a good rule, too; that alone does not speak against it.
     """
     by_id = {task.id: task for task in ctx.bench.train}
     rng = np.random.default_rng([ctx.seed, *node_id.encode()])
@@ -38,10 +40,23 @@ def audit(
     tasks = [by_id[task_ids[i]] for i in sorted(chosen)]
     trajectories = rollouts(ctx, candidate, tasks, Place("audit", node=node_id))
     seen = count_uses(candidate.map_rules(lambda rule: replace(rule, right=0, wrong=0)), trajectories)
-    harmful = tuple(rule.id for rule in seen.rules if rule.wrong > rule.right)
+    gained = _gained(ctx, trajectories)
+    harmful = tuple(rule.id for rule in seen.rules if rule.wrong > rule.right and gained.get(rule.id, 0) <= 0)
     counted = count_uses(candidate, trajectories)
     kept = {c.name: tuple(r for r in c.rules if r.id not in harmful) for c in counted.components}
     return counted.with_rules(kept), harmful
+
+
+def _gained(ctx: Context, trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """By rule: how much better the tasks that cite it score now than in the last epoch that rolled them out."""
+    explored = sorted((j for j in list(ctx.record) if j.place.phase == "rollout"), key=lambda j: j.place.epoch)
+    before = {j.trajectory.task_id: j.trajectory.score for j in explored if j.trajectory.ok}
+    gained: dict[str, float] = {}
+    for trajectory in trajectories:
+        if trajectory.ok and trajectory.task_id in before:
+            for rule_id in trajectory.cited:
+                gained[rule_id] = gained.get(rule_id, 0) + trajectory.score - before[trajectory.task_id]
+    return gained
 
 
 def gated(ctx: Context, node: MergeNode) -> MergeNode:

@@ -26,8 +26,10 @@ from fgo_kit import merge as merging
 from fgo_kit.gates import accepts
 from fgo_kit.llm import BadRequest, ContextOverflow
 from fgo_kit.merge import MERGES, Merged, merge, merge_tree, related_first, unite
+from fgo_kit.meter import Place
 from fgo_kit.optimize import parse
-from fgo_kit.records import Component, MergeNode, Module, Rule
+from fgo_kit.records import Component, MergeNode, Module, Rule, Trajectory
+from fgo_kit.rollout import Judged
 
 A = Rule("a", "rule a", ("t1", "t2"), right=2, wrong=1)
 B = Rule("b", "rule b", ("t2", "t3"), right=1)
@@ -504,6 +506,26 @@ def test_an_audit_drops_rules_that_were_wrong_more_often_than_right():
     assert found.audited == ("b",)
     assert [(r.id, r.right, r.wrong) for r in found.module.rules] == [("a", 3, 1), ("c", 1, 1)]
     assert ctx.meter.log.calls()["phase"].tolist().count("audit") == 4
+
+
+@pytest.mark.parametrize(("epochs", "dropped"), [([(1, 0.0)], ()), ([(1, 1.0)], ("b",)), ([(2, 1.0), (1, 0.0)], ("b",))])
+def test_an_audit_keeps_a_rule_whose_tasks_it_made_better(epochs, dropped):
+    """Rule b is right on one task of three. Before, the last epoch had all three wrong, or one of them right."""
+    bench = TinyBench(train=tasks(3))
+
+    def reply(messages):
+        if "<modules>" in messages[-1]["content"]:
+            return take_over_all(messages)
+        return "RULES: b\nANSWER: answer 0" if "number 0" in messages[1]["content"] else "RULES: b\nANSWER: no"
+
+    ctx = context(ScriptedLLM(reply), bench, audit=10)
+    for epoch, score in epochs:
+        ctx.record.extend(
+            Judged(Place("rollout", subset="s1", epoch=epoch, task=f"t{n}"), Trajectory(f"t{n}", (), "", score=score * (n == 1)))
+            for n in range(3)
+        )
+    leaves = [MergeNode("s1", module(A), tasks=("t0", "t1")), MergeNode("s2", module(B), tasks=("t2",))]
+    assert merge_tree(ctx, leaves, (0, 1)).audited == dropped
 
 
 def test_an_audit_takes_no_more_tasks_than_it_was_given():

@@ -121,7 +121,8 @@ class State:
 class Desk:
     """What decisions need beside the state: the run whose modules are merged, its tasks, and an LLM.
 
-    run_id: under which calls are logged. record: trajectories of evaluations and audits, as they end.
+    run_id: under which calls are logged. record: the run's rollouts, which audits compare with, and trajectories of
+    evaluations and audits, as they end.
     on_call: see `Meter`; on_meter: called with every meter before it is used.
     """
 

@@ -54,7 +54,8 @@ def desk_for(run: Run, bench: Benchmark, llm: LLM | str, run_id: str | None = No
     if run_id is None:
         run_id = digest(config)
         run.log.begin(run_id, config, manifest())
-    return Desk(run, bench, llm, run_id, **options)
+    explored = [judged for judged in run.state.record if judged.place.phase == "rollout"]
+    return Desk(run, bench, llm, run_id, record=explored, **options)
 
 
 class Session:
@@ -263,7 +264,8 @@ def run_by_hand(
     ctx = desk.context()
     rollouts(ctx, state.module, bench.test, Place("test"))
     own = {node.id for node in run.merge_tree.walk()}  # those merges are made by hand
-    learnt = [j for j in run.state.record if j.place.node.split("<")[0] not in own and j.place.phase != "test"]
+    learnt = [j for j in run.state.record if j.place.node.split("<")[0] not in own]
+    learnt = [j for j in learnt if j.place.phase not in ("test", "rollout")]  # the desk has the rollouts
     record = sorted([*learnt, *ctx.record], key=lambda judged: str(judged.place))
     kept = replace(run.state, module=state.module, record=record, merge_tree=state.open[0])
     seconds = time.perf_counter() - began
