@@ -322,7 +322,7 @@ def size_rows(flat=0.6, rising=(0.3, 0.9)):
 
 
 def test_consistency_tells_an_even_gain_from_an_uneven_one():
-    table = dataset_sizes.consistency(size_rows()).set_index("method")
+    table = dataset_sizes.consistency(size_rows(flat=0.9, rising=(0.2, 0.9))).set_index("method")
     assert table.loc["fgo", "spread"] == 0 and table.loc["all_at_once", "spread"] > 0.4
     assert table.loc["all_at_once", "spread_more_lo"] > 0 and table.loc["all_at_once", "worst_more_hi"] < 0
     said = dataset_sizes.consistency_lines(table.reset_index())
@@ -335,6 +335,7 @@ def test_consistency_tells_an_even_gain_from_an_uneven_one():
 
 @pytest.mark.parametrize("gains", [(0.2, 0.2, 0.2, 0.2), (0.05, 0.15, 0.2, 0.25)])
 def test_intervals_of_consistency_cover(gains, monkeypatch):
+    """At their nominal 95 % or above, less what 60 repetitions leave to chance."""
     monkeypatch.setattr(dataset_sizes, "RESAMPLES", 400)
     monkeypatch.setattr(stats, "RESAMPLES", 400)
     rng, repeats, hits = np.random.default_rng(11), 60, np.zeros(2)
@@ -351,9 +352,10 @@ def test_intervals_of_consistency_cover(gains, monkeypatch):
         ])  # fmt: skip
         (found,) = dataset_sizes.consistency(rows).to_dict("records")
         assert found["spread"] >= 0 <= found["spread_lo"] and found["worst"] <= found["mean"]
+        assert found["worst_lo"] <= found["worst"] <= found["worst_hi"]
         hits += [found["worst_lo"] <= min(gains) <= found["worst_hi"],
                  found["spread_lo"] <= np.ptp(gains) <= found["spread_hi"]]  # fmt: skip
-    assert (hits >= 0.8 * repeats).all(), hits
+    assert (hits >= 0.93 * repeats).all(), hits
 
 
 def test_consistency_goes_without_a_method_that_failed_at_a_size():

@@ -11,7 +11,7 @@ from ..report import percent, score_matrix, summary
 from ..rollout import Settings
 from ..stats import RESAMPLES, paired_difference
 from .ablations import over_seeds
-from .findings import unless_apart
+from .findings import LEVEL, unless_apart
 
 WINDOWS = (8_000, 32_000, 128_000, 1_000_000)
 """Context windows, in tokens, that prompts are set beside."""
@@ -26,26 +26,25 @@ def by_size(rows: pd.DataFrame, reference: str = "base") -> pd.DataFrame:
 def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo") -> pd.DataFrame:
     """How even a method's gain over `reference` is over training-set sizes; one row an LLM and method.
 
-    worst: the smallest mean gain of any size; spread: the largest minus the smallest; mean: over sizes.
-    Intervals (nominal 95 %) come from one bootstrap that resamples seeds and tasks alike at all sizes. The
-    smallest of noisy means is biased downwards and the spread upwards, the more so the noisier the method; value and
-    interval are corrected by the bias that the bootstrap shows (Efron and Tibshirani 1993, 10.3); a spread is never
-    below 0, the smallest gain never above the mean. On made-up scores (10 seeds, 128 tasks, 6 sizes) the intervals
-    cover 93 to 95 % where gains rise with size, and only 80 to 83 % where all are equal. worst_more, spread_more:
-    the method's figure minus that of `beside`, from the same draws.
+    worst: the smallest mean gain of any size; spread: the largest minus the smallest; mean: over sizes. All as
+    measured: the smallest of noisy means is lower, and the spread larger, than the true ones, the more so the
+    noisier the method. worst_more, spread_more: the method's figure minus that of `beside`.
+
+    Intervals come from one bootstrap that resamples seeds and tasks alike at all sizes. Those of worst and spread
+    follow from bands that hold at all sizes, or for all pairs of sizes, together: wherever the true gains lie within
+    the bands, so does their smallest within the smallest bounds. They are wide, and cover 95 % or more.
     """
     table = []
     for llm, part in rows.groupby("llm", sort=False):
         gains = _gain_cubes(part, reference)
         draws = {method: _drawn(cube) for method, cube in gains.items()}
         for method, drawn in draws.items():
-            line = {"llm": llm, "method": method, "sizes": gains[method].shape[0]}
-            line |= {"constants": part["constants"].iloc[0]}
-            line |= _interval_of("mean", drawn["mean"]) | _interval_of("worst", _unbiased(drawn["worst"]))
-            line["worst"] = min(line["worst"], line["mean"])
-            line |= _interval_of("spread", np.maximum(_unbiased(drawn["spread"]), 0.0))
-            for name in ("worst", "spread") if beside in draws and method != beside else ():
-                line |= _interval_of(f"{name}_more", _unbiased(drawn[name] - draws[beside][name]))
+            line = {"llm": llm, "method": method, "sizes": drawn.shape[1], "constants": part["constants"].iloc[0]}
+            line |= _bounded("mean", drawn[0].mean(), _ends(_band(drawn.mean(axis=1, keepdims=True))))
+            line |= _bounded("worst", drawn[0].min(), _worst(drawn))
+            line |= _bounded("spread", np.ptp(drawn[0]), _spread(drawn))
+            if beside in draws and method != beside:
+                line |= _beside(drawn, draws[beside])
             table.append(line)
     return pd.DataFrame(table)
 
@@ -62,10 +61,10 @@ def _gain_cubes(rows: pd.DataFrame, reference: str) -> dict[str, np.ndarray]:
     return {m: np.stack([found[(s, m)] - found[(s, reference)] for s in sizes]) for m in methods}
 
 
-def _drawn(cube: np.ndarray) -> dict[str, np.ndarray]:
-    """mean, worst and spread over sizes: first as measured, then of every bootstrap draw.
+def _drawn(cube: np.ndarray) -> np.ndarray:
+    """Gains by size, a row a draw: first as measured, then of every bootstrap draw.
 
-    The draws are stretched about the measured means as those of `stats.mean_interval` are, by one factor.
+    The draws are stretched about the measured gains as those of `stats.mean_interval` are, by one factor.
     """
     rng, (_, seeds, tasks) = np.random.default_rng(0), cube.shape
     of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES).astype(float)
@@ -76,19 +75,52 @@ def _drawn(cube: np.ndarray) -> dict[str, np.ndarray]:
     mean = paired_difference([np.nanmean(cube, axis=0)], [np.zeros((seeds, tasks))], np.random.default_rng(0))
     width = np.ptp(np.percentile(draws.mean(axis=1), [2.5, 97.5]))
     stretch = (mean.hi - mean.lo) / width if width > 0 and np.isfinite(mean.lo) else 1.0
-    of_size = np.vstack([measured, measured + stretch * (draws - measured)])
-    return {"mean": of_size.mean(axis=1), "worst": of_size.min(axis=1), "spread": np.ptp(of_size, axis=1)}
+    return np.vstack([measured, measured + stretch * (draws - measured)])
 
 
-def _unbiased(drawn: np.ndarray) -> np.ndarray:
-    """A figure as measured and its draws, without the bias, which the draws have twice: the data's own, and theirs."""
-    bias = np.nanmean(drawn[1:]) - drawn[0]
-    return np.concatenate([drawn[:1] - bias, drawn[1:] - 2 * bias])
+def _band(drawn: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of every column that hold together: the largest of their standardised errors (max-t)."""
+    measured, errors = drawn[0], drawn[1:] - drawn[0]
+    scale = errors.std(axis=0)
+    each = np.divide(np.abs(errors), scale, out=np.zeros_like(errors), where=scale > 0)
+    half = np.quantile(each.max(axis=1), level) * scale
+    return measured - half, measured + half
 
 
-def _interval_of(name: str, drawn: np.ndarray) -> dict[str, float]:
-    lo, hi = np.nanpercentile(drawn[1:], [2.5, 97.5])
-    return {name: float(drawn[0]), f"{name}_lo": float(lo), f"{name}_hi": float(hi)}
+def _ends(band: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+    return float(band[0].min()), float(band[1].max())
+
+
+def _worst(drawn: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    lo, hi = _band(drawn, level)
+    return float(lo.min()), float(hi.min())
+
+
+def _spread(drawn: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    one, other = np.triu_indices(drawn.shape[1], 1)
+    if not len(one):
+        return 0.0, 0.0
+    pairs = drawn[:, one] - drawn[:, other]
+    lo, hi = _band(np.hstack([pairs, -pairs]), level)
+    return max(0.0, float(lo.max())), float(hi.max())
+
+
+def _beside(drawn: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    """worst_more and spread_more. The worst sizes of two methods are no further apart than the methods are at any
+    size; that, and the bounds of either method, hold together."""
+    half = 1 - (1 - LEVEL) / 2
+    low, high = _ends(_band(drawn - other, half))
+    (a_lo, b_lo), (a_hi, b_hi) = (np.split(bound, 2) for bound in _band(np.hstack([drawn, other]), half))
+    worst = max(low, a_lo.min() - b_hi.min()), min(high, a_hi.min() - b_lo.min())
+    (a_lo, a_hi), (b_lo, b_hi) = _spread(drawn, half), _spread(other, half)
+    return {
+        **_bounded("worst_more", drawn[0].min() - other[0].min(), worst),
+        **_bounded("spread_more", np.ptp(drawn[0]) - np.ptp(other[0]), (a_lo - b_hi, a_hi - b_lo)),
+    }
+
+
+def _bounded(name: str, value: float, bounds: tuple[float, float]) -> dict[str, float]:
+    return {name: float(value), f"{name}_lo": float(bounds[0]), f"{name}_hi": float(bounds[1])}
 
 
 def consistency_lines(table: pd.DataFrame, beside: str = "fgo") -> str:
@@ -144,7 +176,7 @@ def _tops(table: pd.DataFrame) -> list[tuple[int, str, str]]:
 
 
 def _most_even(table: pd.DataFrame) -> str:
-    """The methods with the smallest spread, of one LLM: several where the corrected spread of several is 0."""
+    """The methods with the smallest spread, of one LLM: several where that of several is the same."""
     least = table[table["spread"] <= table["spread"].min()]
     doubt = unless_apart(table, least.index[0], ("spread_lo", "spread_hi"))
     return f"{' and '.join(least['method'])}{doubt}"
