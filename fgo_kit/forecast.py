@@ -34,17 +34,17 @@ class Part:
 
 PARTS = {
     "fast": (
-        Part("00_quickstart", 20, 64), Part("01_main_results", 18, 64), Part("01_main_results", 6, 64, times=1.5),
-        Part("01_main_results", 10, 8, "ALFWorld-gen"), Part("01_main_results", 4, 8, "ALFWorld-gen", 1.5),
-        Part("01_main_results", 15, 24, "GAIA-like"), Part("01_main_results", 6, 24, "GAIA-like", 1.5),
+        Part("00_quickstart", 20, 64), Part("01_main_results", 36, 64), Part("01_main_results", 6, 64, times=1.5),
+        Part("01_main_results", 21, 8, "ALFWorld-gen"), Part("01_main_results", 6, 8, "ALFWorld-gen", 1.5),
+        Part("01_main_results", 33, 24, "GAIA-like"), Part("01_main_results", 6, 24, "GAIA-like", 1.5),
         Part("02_division_strategies", 57, 64), Part("03_merge_ablations", 54, 64, times=2.7),
         Part("04_dataset_size", 63, 35), Part("05_token_reduction", 30, 64), Part("06_step_through_merges", 2, 64),
         Part("07_explore_trajectories", 2, 64),
     ),
     "full": (
-        Part("00_quickstart", 20, 64), Part("01_main_results", 180, 256), Part("01_main_results", 60, 256, times=1.5),
-        Part("01_main_results", 25, 128, "ALFWorld-gen"), Part("01_main_results", 10, 128, "ALFWorld-gen", 1.5),
-        Part("01_main_results", 50, 256, "GAIA-like"), Part("01_main_results", 20, 256, "GAIA-like", 1.5),
+        Part("00_quickstart", 20, 64), Part("01_main_results", 360, 256), Part("01_main_results", 60, 256, times=1.5),
+        Part("01_main_results", 70, 128, "ALFWorld-gen"), Part("01_main_results", 20, 128, "ALFWorld-gen", 1.5),
+        Part("01_main_results", 110, 256, "GAIA-like"), Part("01_main_results", 20, 256, "GAIA-like", 1.5),
         Part("02_division_strategies", 410, 256), Part("02_division_strategies", 24, 32, "ALFWorld-gen"),
         Part("02_division_strategies", 24, 32, "GAIA-like"), Part("03_merge_ablations", 770, 128, times=2.7),
         Part("03_merge_ablations", 24, 32, "ALFWorld-gen"), Part("03_merge_ablations", 24, 32, "GAIA-like"),

@@ -54,8 +54,8 @@ rollouts as two epochs, and all rules kept but for those that an audit after eac
 class Preset:
     """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100.
 
-    games and questions (training tasks, subsets), every (one test task in so many) and game_seeds are for the
-    sets whose tasks are played turn by turn.
+    games and questions (training tasks, subsets) and every (one test task in so many) are for the sets whose tasks
+    are played turn by turn.
     """
 
     n_train: int
@@ -66,7 +66,6 @@ class Preset:
     folds: int = 5
     games: tuple[int, int] = (128, 8)
     questions: tuple[int, int] = (256, 16)
-    game_seeds: tuple[int, ...] = ()
     every: int = 1
 
 
@@ -74,12 +73,11 @@ _HEADLINE = tuple(range(100, 110))
 PRESETS = {
     "fast": Preset(
         64, _HEADLINE[:3], (0,), ("small", "null"), folds=2,
-        games=(8, 2), questions=(24, 3), game_seeds=_HEADLINE[:2], every=12,
+        games=(8, 2), questions=(24, 3), every=12,
     ),
     "full": Preset(
         256, _HEADLINE, (0, 1, 2), ("small", "large", "frontier", "null"),
         ("small-ruler", "large-ruler", "frontier-ruler", "small-helmet", "large-helmet", "frontier-helmet"),
-        game_seeds=_HEADLINE[:5],
     ),
 }  # fmt: skip
 

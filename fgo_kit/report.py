@@ -235,37 +235,39 @@ def holm_line(table: pd.DataFrame, level: float = 0.05) -> str:
 
 
 def findings(table: pd.DataFrame) -> str:
-    """What a summary shows of `fgo`, a line for every LLM, worded from its numbers.
+    """What a summary shows of `fgo` and, where it is a row, of `fgo+`: a line for every LLM, worded from its numbers.
 
     Beside all_at_once and beside bootstrapping, where they are in the table; what has no figure is not known.
     """
     lines = []
     for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
-        fgo = part[part["method"] == "fgo"]
-        if fgo.empty or part["score"].isna().all():
+        rows = part.set_index("method")
+        if "fgo" not in rows.index or part["score"].isna().all():
             continue
+        own = [name for name in ("fgo", "fgo+") if name in rows.index]
+        told = [_told(name, other, gain) for name in own for other, gain in _gains_over(rows.loc[name]).items()
+                if other in rows.index]  # fmt: skip
         best = part.loc[part["score"].idxmax()]
-        told = [_told(other, gain) for other, gain in _gains_over(fgo.iloc[0]).items() if other in set(part["method"])]
         told.append(f"highest mean: {best['method']}, {percent(*best[['score', 'lo', 'hi']])} %")
         lines.append(f"{benchmark}, {llm}: {'; '.join(told)}")
     return "\n".join(lines)
 
 
-def _gains_over(fgo: pd.Series) -> dict[str, tuple[float, float, float]]:
+def _gains_over(row: pd.Series) -> dict[str, tuple[float, float, float]]:
     """Gains of a summary's row with their bounds, by what they are over; NaN where the table has no such column."""
     names = {REFERENCE: "gain", OTHER: "gain_other"}
     return {
-        other: tuple(float(fgo.get(column, np.nan)) for column in (name, f"{name}_lo", f"{name}_hi"))
+        other: tuple(float(row.get(column, np.nan)) for column in (name, f"{name}_lo", f"{name}_hi"))
         for other, name in names.items()
     }
 
 
-def _told(other: str, gain: tuple[float, float, float]) -> str:
+def _told(method: str, other: str, gain: tuple[float, float, float]) -> str:
     value, lo, hi = gain
     if np.isnan(value):
-        return f"how fgo stands beside {other} is not known"
+        return f"how {method} stands beside {other} is not known"
     verdict = "beats" if lo > 0 else "loses to" if hi < 0 else "cannot be told from"
-    return f"fgo {verdict} {other} ({percent(*gain, sign='+')} points)"
+    return f"{method} {verdict} {other} ({percent(*gain, sign='+')} points)"
 
 
 def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -> pd.DataFrame:

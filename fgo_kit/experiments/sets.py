@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ..grid import Preset
+from .. import gepa_peer
+from ..grid import PAPER, Preset
 from ..records import Task
 from ..report import by_group
 from ..rollout import Benchmark
@@ -30,17 +31,22 @@ def try_load(name: str, **options) -> tuple[Benchmark | None, str]:
         return None, str(error)
 
 
-def interactive(name: str, chosen: Preset) -> tuple[Benchmark | None, str, tuple[int, ...], dict]:
-    """A set whose tasks are played turn by turn, at the size of a preset: (benchmark, reason, seeds, choices of `run`).
+def peers() -> dict[str, dict]:
+    """Neighbours of FGO as variants, in the paper's setting: combee, and GEPA where its package is installed."""
+    names = ("combee", "gepa") if gepa_peer.version() else ("combee",)
+    return {name: {"method": name, **PAPER} for name in names}
 
-    A game takes seconds, a question milliseconds: questions have more training tasks and all seeds.
+
+def interactive(name: str, chosen: Preset) -> tuple[Benchmark | None, str, dict]:
+    """A set whose tasks are played turn by turn, at the size of a preset: (benchmark, reason, choices of `run`).
+
+    A game takes ten times as long as a question: there are more training tasks of questions.
     """
-    games = name == "alfworld"
-    n_train, n_subsets = chosen.games if games else chosen.questions
+    n_train, n_subsets = chosen.games if name == "alfworld" else chosen.questions
     bench, reason = try_load(name, n_train=n_train)
     if bench is not None and chosen.every > 1:
         bench = replace(bench, test=bench.test[1 :: chosen.every])
-    return bench, reason, chosen.game_seeds if games else chosen.seeds, {"n_subsets": n_subsets}
+    return bench, reason, {"n_subsets": n_subsets}
 
 
 def not_run(name: str, methods: Iterable[str], reason: str) -> pd.DataFrame:
