@@ -45,8 +45,9 @@ VARIANTS: dict[str, dict] = {
 """The rows of the main comparison. The first four are the paper's setting, as far as it is known.
 
 "fgo+" is the best plain combination of this package's choices, found with development seeds (0 to 9) of
-LogisticsQA-gen on the gate split: fewer and mixed subsets, two passes of one epoch, so as many training
-rollouts as two epochs, and all rules kept but for those that an audit after each pass saw do harm.
+LogisticsQA-gen on the gate split (what an audit drops, on GAIA-like's as well): fewer and mixed subsets, two passes
+of one epoch, so as many training rollouts as two epochs, and all rules kept but for those that an audit after each
+pass saw do harm.
 """
 
 

@@ -1,8 +1,9 @@
 """The simulated LLM with other constants: the change acts, bears its name, and touches nothing else."""
 
+import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ from helpers import small_bench
 from fgo_kit import prompts
 from fgo_kit.experiments import model_card, sensitivity
 from fgo_kit.llm import ContextOverflow
+from fgo_kit.records import Component, Module, Rule
 from fgo_kit.run import run
 from fgo_kit.simulate import limits
-from fgo_kit.simulate.model import frozen_hash, load
+from fgo_kit.simulate.model import _Call, frozen_hash, load
 from fgo_kit.simulate.varied import WORDS, paraphrased, reworded, shuffled, varied
 
 
@@ -188,3 +190,30 @@ def test_held_out_figures_are_the_published_ones():
     assert (check.drop(columns="published, GPT-4o") <= 1).all(axis=None)
     with pytest.raises(ValueError, match="no rows for curve='nobody'"):
         model_card.published("nobody")
+
+
+def test_a_merger_with_oversight_unites_less():
+    rules = [Rule(f"r{n}", "If the document mentions 'sea freight', take the code after 'B/L'.", (f"t{n}",)) for n in range(6)]
+    module = Module((Component("instructions", "x", tuple(rules)),))
+    asked = prompts.merge([("s1", module)])
+
+    def written(oversight):
+        llm = varied("null", oversight=oversight)
+        return json.loads(llm.complete(asked).text)["rules"]
+
+    assert [rule["from"] for rule in written(1)] == [[f"r{n}"] for n in range(6)]
+    assert {rule["text"] for rule in written(1)} == {rules[0].text}
+    assert [len(rule["from"]) for rule in written(0)] == [6]
+    partly = written(0.5)
+    assert 1 < len(partly) < 6 and sorted(source for rule in partly for source in rule["from"]) == [f"r{n}" for n in range(6)]
+
+
+def test_misses_are_as_alike_between_calls_as_assumed():
+    def lucks(correlation, prompt):
+        call = _Call(load("small").limits, [{"role": "user", "content": prompt}], 9, 0)
+        with limits.assuming(replace(limits.ASSUMPTIONS, miss_correlation=correlation)):
+            return np.array([call.luck(f"t{n}") for n in range(400)])
+
+    alike = {rho: float((lucks(rho, "one") == lucks(rho, "two")).mean()) for rho in (0.0, 0.5, 1.0)}
+    assert alike[0.0] == 0 and alike[1.0] == 1 and alike[0.5] == pytest.approx(0.5, abs=0.1)
+    assert lucks(0.5, "one").mean() == pytest.approx(0.5, abs=0.05)  # as likely to notice as before

@@ -95,7 +95,7 @@ def step_lines(table: pd.DataFrame, beside: str = "bootstrapping") -> str:
         if beside in means.index:
             more = {kind: means.loc["fgo", kind] - means.loc[beside, kind] for kind in ERRORS}
             shares = ", ".join(f"{ERRORS[kind][1]} {100 * share:+.1f}" for kind, share in more.items())
-            lines.append(f"{benchmark}: errors of fgo less those of {beside}, points of all test tasks (means): {shares}")
+            lines.append(f"{benchmark}: errors of fgo less those of {beside}, points of all tasks (means): {shares}")
     return "\n".join(lines)
 
 

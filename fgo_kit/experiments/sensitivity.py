@@ -42,6 +42,7 @@ FACTORS = (
     Factor("context_window", (16_000, 32_000), "tokens that fit a prompt", "limit"),
     Factor("hop_scale", (0.5, 2), "times the two-hop factor, which one model was measured for"),
     Factor("position_scale", (0, 4), "times the position effect, which models of 2023 were measured for"),
+    Factor("miss_correlation", (0.5, 1), "share of trajectories that are read with the same luck in every call"),
     Factor("induce", (0.35, 0.95), "chance that a rule comes to mind, for every noticed trajectory that supports it"),
     Factor("code_odds", (1, 4), "log-odds for a rule from a code it gets right"),
     Factor("none_odds", (0.32, 1.28), "log-odds for a rule from a None it gets right"),
@@ -52,14 +53,13 @@ FACTORS = (
     Factor("trust", (0, 3), "log-odds for a label that feedback named"),
     Factor("patience", (0, 3), "by how many a rule may be more often wrong than right"),
     Factor("generalise", (0, 1), "chance that a merger gives up conditions"),
+    Factor("oversight", (0.2, 0.5), "chance that a merger compares a rule with no other, and carries it over as it is"),
     Factor("naive_none", (0.5, 2), "pull of None on a reader without rules"),
     Factor("naive_sharpness", (2, 8), "how firmly such a reader prefers the more appealing answer"),
 )  # fmt: skip
 NOT_VARIED = (
     ("judge without gold (tpr, fpr)", "not in force: on these sets the evaluator is shown the expected answer"),
     ("rewrite", "in force with edits=False alone, varied there"),
-    ("correlation of misses", "not a constant: whether a trajectory is noticed is drawn anew for every call"),
-    ("errors in uniting duplicates", "not a constant: the merger unites rules that say the same without errors"),
 )
 METHODS = ("all_at_once", "bootstrapping", "fgo")
 VERDICTS = {"wins": "#009E73", "ties": "#DDDDDD", "loses": "#D55E00", "not known": "#888888"}

@@ -49,6 +49,8 @@ class Call(Protocol):
 
     def lasting(self, *what: object) -> float: ...
 
+    def luck(self, task_id: str) -> float: ...
+
     def obeyed(self, rules: int) -> float: ...
 
     def noticed(self, hops: int, position: float = 0.5) -> float: ...
@@ -97,7 +99,7 @@ def _document_example(call: Call, task_id: str, score: str, body: str, position:
     feedback = find_section("feedback", body)
     marked = _MARKED.search(feedback) if feedback is not None else None
     told = marked is not None or (feedback is not None and "no transport reference" in feedback)
-    if call.draw("notice", task_id) >= call.noticed(1 if told else 2, position):
+    if call.luck(task_id) >= call.noticed(1 if told else 2, position):
         return None
     answer, label = unescape(expected).strip(), marked[1] if marked else ""
     return logisticsqa.Example(unescape(task_id), document, answer, float(score) >= 0.5, label)
@@ -117,7 +119,7 @@ def _game_judge(call: Call) -> str:
 
 def _game_example(call: Call, task_id: str, score: str, body: str, position: float):
     """One hop for what the text says and for the fault that feedback names, two for other faults."""
-    game, luck = alfworld.read_trajectory(body), call.draw("notice", task_id)
+    game, luck = alfworld.read_trajectory(body), call.luck(task_id)
     if game is None or luck >= call.noticed(1, position):
         return None
     won, named = float(score) >= 0.5, alfworld.told(find_section("feedback", body) or "")
@@ -147,7 +149,7 @@ def _tool_example(call: Call, task_id: str, score: str, body: str, position: flo
     if case is None:
         return None
     named = gaia.told(unescape(find_section("feedback", body) or ""))
-    if call.draw("notice", task_id) >= call.noticed(1 if named else 2, position):
+    if call.luck(task_id) >= call.noticed(1 if named else 2, position):
         return None
     treatments = frozenset(name for rule in named for name in rule.treatments)
     return gaia.Example(unescape(task_id), gaia.review(case, gaia.expected_of(body)), float(score) >= 0.5, treatments)

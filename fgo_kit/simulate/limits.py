@@ -69,6 +69,7 @@ class Assumptions:
 
     hop_scale: float = 1.0  # times the two-hop factor: that was measured on Llama 3.3 70B only
     position_scale: float = 1.0  # times the position effect: that was measured on models of 2023 only
+    miss_correlation: float = 0.0  # share of trajectories that are read with the same luck in every call
     induce: float = 0.7  # chance that a rule comes to mind, for every noticed trajectory that supports it
     code_odds: float = 2.0  # log-odds for a rule from a code it gets right: ln(.95 / one in seven codes)
     none_odds: float = 0.64  # and from a None it gets right: ln(.95 / one in two)
@@ -79,6 +80,7 @@ class Assumptions:
     trust: float = 1.0  # log-odds for a label that a reviewer's feedback named as what marks the right code
     patience: float = 1.0  # by how many a rule may be more often wrong than right before it is mended
     generalise: float = 0.5  # chance that a merger gives up conditions under which modules found one action
+    oversight: float = 0.0  # chance that a merger compares a rule with no other, and carries it over as it is
     naive_none: float = 1.0  # pull of "None" on a reader without rules, beside codes of appeal 0.4 to 3
     naive_sharpness: float = 4.0  # how firmly such a reader prefers the more appealing answer
 

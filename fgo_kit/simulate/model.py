@@ -20,7 +20,7 @@ from ..records import digest
 from ..tokens import count_messages, estimate
 from ..toolcalls import read_turn, split_reply
 from .competences import COMPETENCES, Competence, by_rules, by_tag, section
-from .limits import ASSUMPTIONS, Assumptions, Profile, assuming, constants_hash, noticing, obey, profile
+from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, noticing, obey, profile
 from .logisticsqa.learning import Known
 
 _TRAJECTORY = re.compile(r'<trajectory task="([^"]*)" score="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
@@ -85,7 +85,7 @@ class _Call:
         self.chat = messages[1:] or messages
         self.user = next((m["content"] for m in self.chat if m["role"] == "user"), "")
         state = hashlib.blake2b(str(sample).encode(), digest_size=16)
-        lasting = state.copy()
+        self.sample_seed, lasting = state.digest(), state.copy()
         first = self.user[: self.user.rfind("</")]  # without what is said after it, such as what was left out
         lasting.update(first.encode("utf-8", "surrogatepass"))
         for message in messages:
@@ -99,6 +99,11 @@ class _Call:
     def lasting(self, *what: object) -> float:
         """A uniform draw that stays the same over a dialogue: of its first message, the sample and `what`."""
         return _uniform(self.lasting_seed, what)
+
+    def luck(self, task_id: str) -> float:
+        """A uniform draw for noticing what is in a trajectory: of this call, or of the task, the same in every call."""
+        shared = _uniform(self.sample_seed, ("shared", task_id)) < assumed().miss_correlation
+        return _uniform(self.sample_seed, ("notice", task_id)) if shared else self.draw("notice", task_id)
 
     def obeyed(self, rules: int) -> float:
         """The share of so many rules that is obeyed at once."""
@@ -146,7 +151,9 @@ class _Call:
 
     def _merge(self, modules: str) -> str:
         known, homes = _rules(modules), _components(modules)
-        merged = self._written(by_rules(known).unite(known, self.draw))
+        overlooked = [rule for rule in known if self.draw("oversight", rule.id) < assumed().oversight]
+        united = by_rules(known).unite([rule for rule in known if rule not in overlooked], self.draw)
+        merged = self._written(united + [{"text": rule.text, "from": [rule.id]} for rule in overlooked])
         if not self._asked_for_json():
             kept = [rule for rule in merged if self._survives(rule["text"])]
             return _module_section(homes, [(_home(rule, homes), rule["text"]) for rule in kept])
