@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 APPLICATION_ID = 0x46474F31  # "FGO1" in the SQLite header marks the file as ours
 VERSION = 1
@@ -147,14 +148,24 @@ def open_log(path: Path | None) -> sqlite3.Connection:
 
 
 def _check_header(path: Path) -> None:
-    """Look at the file's first bytes before SQLite touches it: opening a database may change it."""
-    head = path.open("rb").read(100) if path.exists() else b""
-    if not head:
+    """Look at the file's header before it is opened for good, which may change it.
+
+    Through SQLite, because a file that this process opens and closes by itself loses the locks of every connection
+    the process has to it (POSIX), and another process could take away the journal below them.
+    """
+    if not path.exists() or not path.stat().st_size:
         return
-    if not head.startswith(b"SQLite format 3\0"):
-        raise NotACallLog(f"{path} is no call log: it starts with {head[:16]!r}; give another path")
-    application, version = int.from_bytes(head[68:72]), int.from_bytes(head[60:64])
-    if application != APPLICATION_ID:
+    look = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+    try:
+        application, version = (
+            look.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        )
+    except sqlite3.DatabaseError:  # no database, so nothing of ours is open there
+        with path.open("rb") as file:
+            raise NotACallLog(f"{path} is no call log: it starts with {file.read(16)!r}; give another path") from None
+    finally:
+        look.close()
+    if application % 2**32 != APPLICATION_ID:
         raise NotACallLog(
             f"{path} is an SQLite file of another program (application id {application}); give another path"
         )

@@ -13,10 +13,11 @@ from .records import digest
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout, which holds data/ and paper_figures/ beside the package."""
 SHOWING = (
-    "experiments/findings.py", "experiments/plots.py", "figures.py", "forecast.py", "listing.py", "report.py",
+    "experiments/dataset_sizes.py", "experiments/findings.py", "experiments/model_card.py", "experiments/plots.py",
+    "experiments/sensitivity.py", "experiments/sets.py", "figures.py", "forecast.py", "listing.py", "report.py",
     "reproduce.py",
 )  # fmt: skip
-"""Files of the package, by how their paths begin, that no run executes."""
+"""Files of the package, by how their paths begin, that no run executes; what they choose stands in a run's config."""
 
 
 def manifest() -> dict:

@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -268,3 +270,22 @@ def test_lone_surrogates_in_tasks_and_answers_are_no_reason_to_lose_a_run(tmp_pa
         assert hostile.calls("r")["task"].tolist() == ["t?"]
         assert meter.ask([{"role": "user", "content": "what \udc00?"}], place).text == reply.text
         assert hostile.paid("r")[0] == 1
+
+
+def test_a_second_look_from_one_process_leaves_the_locks_of_the_first(tmp_path):
+    """Another process that opens and closes the file must not take the journal from under open logs."""
+    path = tmp_path / "log.sqlite"
+    first = CallLog(path)
+    first.begin("r1", {"n": 1}, {})
+    second = CallLog(path)
+    script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); print(db.execute('SELECT run_id FROM runs').fetchall())"
+
+    def elsewhere():
+        return subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True).stdout.strip()
+
+    assert elsewhere() == "[('r1',)]"
+    first.begin("r2", {"n": 2}, {})
+    third = CallLog(path)
+    second.begin("r3", {"n": 3}, {})
+    third.begin("r4", {"n": 4}, {})
+    assert elsewhere() == "[('r1',), ('r2',), ('r3',), ('r4',)]"
