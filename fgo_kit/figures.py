@@ -88,8 +88,8 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None, places: Mapping[str
 
 
 def _best(table: pd.DataFrame) -> str:
-    found = table["score"].notna().any()
-    return f"highest mean: {table.loc[table['score'].idxmax(), 'method']}" if found else "no run"
+    best = table.loc[table["score"] == table["score"].max(), "method"]  # several where they are equal
+    return f"highest mean: {' and '.join(best)}" if len(best) else "no run"
 
 
 def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -247,8 +247,8 @@ def findings(table: pd.DataFrame) -> str:
         own = [name for name in ("fgo", "fgo+") if name in rows.index]
         told = [_told(name, other, gain) for name in own for other, gain in _gains_over(rows.loc[name]).items()
                 if other in rows.index]  # fmt: skip
-        best = part.loc[part["score"].idxmax()]
-        told.append(f"highest mean: {best['method']}, {percent(*best[['score', 'lo', 'hi']])} %")
+        best = part[part["score"] == part["score"].max()]  # several where they are equal
+        told.append(f"highest mean: {' and '.join(best['method'])}, {percent(*best.iloc[0][['score', 'lo', 'hi']])} %")
         lines.append(f"{benchmark}, {llm}: {'; '.join(told)}")
     return "\n".join(lines)
 

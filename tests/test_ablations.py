@@ -447,3 +447,10 @@ def test_a_strategy_keeps_its_colour_wherever_it_appears():
     assert len({one["color"] for one in plots.looks(["random", "contiguous", "stratified", "similar", "difficulty",
                                                      "failure", "budget"]).values()}) == 7  # fmt: skip
     assert among["mine"]["color"] != among["mine, too"]["color"]
+
+
+def test_runs_alike_to_the_last_task_are_the_same_and_not_unknown():
+    rows = rows_of({"a": noisy(0.5), "twin": noisy(0.5), "other": noisy(0.9)})
+    assert "; the same as a: twin" in findings.ranking(rows, ["a", "twin", "other"], "a")
+    told = findings.effect_lines(findings.effects(rows, {"a": {"gate": "none"}, "twin": {"gate": "hard"}}))
+    assert told.startswith("gate: hard gate gives the same as no gate")

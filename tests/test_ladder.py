@@ -54,7 +54,7 @@ def test_a_step_is_measured_against_the_one_before():
     assert "b: + one helps (+" in said and "+ two is not told from no change" in said and "+ three harms (-" in said
     assert "an answer where there is none +30.0" in said
     titles = [ax.get_title() for ax in ladder.plot_steps({"b": table}).axes]
-    assert titles[0] == "b: beyond noise\nhelps one"
+    assert titles[0] == "b, beyond noise\nhelps one; harms three"
 
 
 def test_the_steps_run(tmp_path):

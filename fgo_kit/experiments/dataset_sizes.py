@@ -270,7 +270,8 @@ def window_lines(table: pd.DataFrame, windows: tuple[int, ...] = WINDOWS) -> str
             rest = {w: x2 + (w / 1000 - y2) / slope for w, sizes in over.items() if not len(sizes)}
             told += [f"{_short(w)} at about {float(f'{n:.2g}'):,.0f} tasks (extrapolated)" for w, n in rest.items()]
         elif not len(over[windows[-1]]):
-            told += [f"{y2:.1f}k at {x2:.0f} tasks, growing more slowly than the set"]
+            growth = "growing more slowly than the set" if slope > 0 else "not growing with the set"
+            told += [f"{y2:.1f}k at {x2:.0f} tasks, {growth}"]
         lines.append(f"{method}: {'; '.join(told)}")
     return "\n".join(lines)
 
@@ -305,6 +306,6 @@ def dropped_title(table: pd.DataFrame) -> str:
         return "nothing is dropped at any size"
     most = table.loc[table["dropped"].idxmax()]
     return (
-        f"{most['method']} leaves out {most['dropped']:.0f} of {most['of']:.0f} trajectories a run "
+        f"{most['method']} leaves out {most['dropped']:.3g} of {most['of']:.0f} trajectories a run "
         f"at {most['n_train']} tasks ({most['llm'].removeprefix('simulated:')})"
     )

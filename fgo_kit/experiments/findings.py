@@ -17,20 +17,22 @@ from ..stats import RESAMPLES, Interval, paired_difference
 from .ablations import bounded, differences, said
 
 LEVEL = 0.95
-UNKNOWN = "not known"
+UNKNOWN, ALIKE = "not known", "alike"
 NOUNS = {
     "divide": "division strategy", "n_subsets": "number of subsets", "merge": "merge strategy", "fan_in": "fan-in",
     "edits": "way of writing",
 }  # fmt: skip
 
 
-def verdict_of(lo: float, hi: float) -> str:
-    """What the interval of a difference says; without an interval nothing is known.
+def verdict_of(value: float, lo: float, hi: float) -> str:
+    """What the interval of a difference says; without an interval nothing is known, unless runs are alike.
 
-    >>> verdict_of(0.1, 0.2), verdict_of(-0.1, 0.2), verdict_of(float("nan"), float("nan"))
-    ('better', 'unclear', 'not known')
+    >>> verdict_of(0.15, 0.1, 0.2), verdict_of(0.1, float("nan"), float("nan")), verdict_of(0, *2 * [float("nan")])
+    ('better', 'not known', 'alike')
     """
-    return UNKNOWN if np.isnan(lo) or np.isnan(hi) else "better" if lo > 0 else "worse" if hi < 0 else "unclear"
+    if np.isnan(lo) or np.isnan(hi):
+        return ALIKE if value == 0 else UNKNOWN
+    return "better" if lo > 0 else "worse" if hi < 0 else "unclear"
 
 
 def unless_apart(table: pd.DataFrame, at: object, bounds: tuple[str, str] = ("lo", "hi")) -> str:
@@ -57,9 +59,10 @@ def ranking(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
         return "no run to compare"
     best = max(means, key=means.get)
     parts = [f"highest mean: {best} ({100 * means[best]:.1f} %)"]
-    verdicts = pd.Series([verdict_of(row.lo, row.hi) for row in table.itertuples()], table.index, dtype=object)
+    verdicts = [verdict_of(row.difference, row.lo, row.hi) for row in table.itertuples()]
+    verdicts = pd.Series(verdicts, table.index, dtype=object)
     for verdict, words in (("better", "better than"), ("worse", "worse than"), ("unclear", "not told from"),
-                           (UNKNOWN, "not known beside")):  # fmt: skip
+                           (ALIKE, "the same as"), (UNKNOWN, "not known beside")):  # fmt: skip
         clear = verdict in ("better", "worse")
         named = [
             f"{row.method} ({percent(row.difference, row.lo, row.hi, '+')})" if clear else row.method
@@ -126,7 +129,7 @@ def effects(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFrame:
         mean = _mean_difference(scores, pairs, 1 - (1 - LEVEL) / len(found))
         line = {"factor": factor, "level": said(factor, level), "beside": said(factor, other), "pairs": len(pairs)}
         line |= {"difference": mean.value, "lo": mean.lo, "hi": mean.hi}
-        table.append(line | {"verdict": verdict_of(mean.lo, mean.hi)})
+        table.append(line | {"verdict": verdict_of(mean.value, mean.lo, mean.hi)})
     return pd.DataFrame(table, columns=["factor", "level", "beside", "pairs", "difference", "lo", "hi", "verdict"])
 
 
@@ -155,7 +158,7 @@ def _mean_difference(scores: Mapping[str, pd.DataFrame], pairs: list[tuple[str, 
 def effect_lines(table: pd.DataFrame) -> str:
     """An `effects` table as sentences, clear ones first."""
     words_of = {"better": "scores above", "worse": "scores below", "unclear": "cannot be told from",
-                UNKNOWN: "is not known beside"}  # fmt: skip
+                ALIKE: "gives the same as", UNKNOWN: "is not known beside"}  # fmt: skip
     lines = []
     for row in sorted(table.itertuples(), key=lambda row: list(words_of).index(row.verdict)):
         words = words_of[row.verdict]
@@ -191,7 +194,7 @@ def standing(rows: pd.DataFrame, labels: Sequence[str], reference: str) -> str:
     table = differences(rows, [(label, reference) for label in labels])
     if table["difference"].isna().all():
         return f"no run to compare with {reference}"
-    verdicts = [verdict_of(row.lo, row.hi) for row in table.itertuples()]
+    verdicts = [verdict_of(row.difference, row.lo, row.hi) for row in table.itertuples()]
     above, below, unknown = (verdicts.count(verdict) for verdict in ("better", "worse", UNKNOWN))
     best, worst = table.loc[table["difference"].idxmax()], table.loc[table["difference"].idxmin()]
     return (
@@ -236,7 +239,9 @@ def extremes(table: pd.DataFrame, by: str, value: str, what: str) -> str:
     if len(means) < 2:
         return ""
     top, low = means[value].idxmax(), means[value].idxmin()
-    doubt = unless_apart(means.loc[[top, low]], top, (f"{value}_lo", f"{value}_hi")) if top != low else ""
+    if top == low:
+        return f"{what}: {100 * means.loc[top, value]:.0f} % everywhere"
+    doubt = unless_apart(means.loc[[top, low]], top, (f"{value}_lo", f"{value}_hi"))
     most, least = 100 * means.loc[top, value], 100 * means.loc[low, value]
     return f"{what}: most with {top} ({most:.0f} %), least with {low} ({least:.0f} %){doubt}"
 

@@ -15,7 +15,7 @@ from ..report import percent, summary
 from ..rollout import Benchmark
 from ..run import Run
 from .ablations import differences, over_seeds
-from .findings import verdict_of
+from .findings import ALIKE, UNKNOWN, verdict_of
 
 _CHANGES = {
     "+ 8 random subsets": ("divide", "n_subsets"), "+ plain union": ("merge",),
@@ -86,9 +86,10 @@ def step_lines(table: pd.DataFrame, beside: str = "bootstrapping") -> str:
     lines = []
     for benchmark, part in table.groupby("benchmark", sort=False):
         told = part.dropna(subset=["step"])
-        words = {"better": "helps", "worse": "harms", "unclear": "is not told from no change"}
+        words = {"better": "helps", "worse": "harms", "unclear": "is not told from no change",
+                 ALIKE: "changes nothing", UNKNOWN: "is not known to help"}  # fmt: skip
         lines += [
-            f"{benchmark}: {row.method} {words.get(verdict_of(row.step_lo, row.step_hi), 'is not known')} "
+            f"{benchmark}: {row.method} {words[verdict_of(row.step, row.step_lo, row.step_hi)]} "
             f"({percent(row.step, row.step_lo, row.step_hi, '+')} points)" for row in told.itertuples()
         ]  # fmt: skip
         means = part.set_index("method")
@@ -97,6 +98,13 @@ def step_lines(table: pd.DataFrame, beside: str = "bootstrapping") -> str:
             shares = ", ".join(f"{ERRORS[kind][1]} {100 * share:+.1f}" for kind, share in more.items())
             lines.append(f"{benchmark}: errors of fgo less those of {beside}, points of all tasks (means): {shares}")
     return "\n".join(lines)
+
+
+def _told(table: pd.DataFrame) -> str:
+    """Which steps help and which harm, in a line."""
+    sides = {"helps": table["step_lo"] > 0, "harms": table["step_hi"] < 0}
+    return "; ".join(f"{word} {', '.join(table.loc[side, 'method'].str.removeprefix('+ ')) or 'none'}"
+                     for word, side in sides.items())  # fmt: skip
 
 
 def plot_steps(tables: Mapping[str, pd.DataFrame]) -> Figure:
@@ -113,9 +121,7 @@ def plot_steps(tables: Mapping[str, pd.DataFrame]) -> Figure:
             for kind, (shade, _) in ERRORS.items():
                 right.barh(row["method"], 100 * row[kind], left=start, color=shade)
                 start += 100 * row[kind]
-        steps = table.dropna(subset=["step"])
-        helping = steps.loc[steps["step_lo"] > 0, "method"].str.removeprefix("+ ").tolist()
-        left.set_title(f"{name}: beyond noise\nhelps {', '.join(helping) or 'none'}", fontsize=7.5)
+        left.set_title(f"{name}, beyond noise\n{_told(table)}", fontsize=7.5)
         left.set_xlabel("test score, %", fontsize=8)
         right.set_xlabel("errors, % of test tasks", fontsize=8)
         left.invert_yaxis()

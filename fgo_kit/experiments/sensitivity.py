@@ -164,10 +164,13 @@ def sensitivity_findings(table: pd.DataFrame) -> str:
         start = f"Against {reference} fgo {_said(frozen['verdict'])} as frozen ({_points(frozen, 'gain', 'lo', 'hi')})."
         told = others[(others["change_lo"] > 0) | (others["change_hi"] < 0)]
         named = [f"{row['constant']} = {row['value']:g} ({_points(row, *CHANGE)})" for row in told.to_dict("records")]
-        unknown, turned = int(others["change_lo"].isna().sum()), others[others["verdict"] != frozen["verdict"]]
+        turned, open_ = others[others["verdict"] != frozen["verdict"]], others[others["change_lo"].isna()]
+        alike = int((open_["change"] == 0).sum())  # runs that are the same to the last task
+        unknown = len(open_) - alike
         line = f"{start} The gain changes beyond noise with {len(told)} of {len(others)} values"
         line += f": {', '.join(named)}" if named else ""
-        line += f" ({unknown} not known)" if unknown else ""
+        line += f"; not at all with {alike}" if alike else ""
+        line += f"; not known with {unknown}" if unknown else ""
         line += f". Another verdict, which alone shows no change: {_verdicts(turned)}."
         if others["change"].notna().any():
             most = others.loc[others["change"].abs().idxmax()]

@@ -145,7 +145,12 @@ def judge_rates() -> tuple[float, float]:
 
 @cache
 def rewrite_retention() -> float:
-    """Share r kept by one rewriting: median over 19 models of the least-squares y = r^n (DELEGATE-52)."""
+    """Share kept by one rewriting: the median of `rewrite_rates`."""
+    return _rounded(median(rewrite_rates().values()))
+
+
+def rewrite_rates() -> dict[str, float]:
+    """Share r kept by one rewriting, for each of 19 models: least squares of y = r^n (DELEGATE-52)."""
     from scipy.optimize import minimize_scalar
 
     curve = "delegate52_reconstruction"
@@ -156,7 +161,7 @@ def rewrite_retention() -> float:
                                bounds=(0.1, 1), method="bounded").x
 
     models = sorted({r["model"] for r in _rows() if r["curve"] == curve})
-    return _rounded(median(map(rate, models)))
+    return {model: float(rate(model)) for model in models}
 
 
 def fit_table():
