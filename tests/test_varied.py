@@ -135,11 +135,14 @@ def test_a_gain_without_runs_is_not_known():
     single = rows(0.7, 0.5).query("seed == 0").assign(scores=[{0: 1.0}, {0: 0.0}])  # one cell: no interval
     line = sensitivity.gains(single, ["all_at_once"]).iloc[0]
     assert line["gain"] == 1.0 and line["verdict"] == "not known"
-    table = pd.DataFrame({"x50": [1.0, 2.0], "n50": 3.0, "reference": "all_at_once", "gain": [np.nan, 0.1],
-                          "verdict": ["not known", "wins"]})  # fmt: skip
+    table = pd.DataFrame({"x50": [1.0, 2000.0], "n50": 3.0, "method": "fgo+", "reference": "all_at_once",
+                          "gain": [np.nan, 0.1], "verdict": ["not known", "wins"]})  # fmt: skip
     figure = sensitivity.plot_maps([(table, "n50", "rules")], ["c"])
     assert [text.get_text() for text in figure.axes[0].texts] == ["?", "+10"]
     assert "not known" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert figure.axes[0].get_title() == "fgo+ against all_at_once: wins 1 of 2"
+    said = "against all_at_once wins 1, not known 1 of 2 cells (wins at 2k tokens and 3)"
+    assert sensitivity.map_line(table, "n50") == said
 
 
 def varied_rows(gain_of):

@@ -88,8 +88,10 @@ def sensitivity_llms(name: str = "small") -> dict[tuple[str, float], SimulatedLL
     return {("frozen", float("nan")): llm, **changed}
 
 
-def gains(rows: pd.DataFrame, references: Sequence[str] = METHODS[:2], by: Sequence[str] = ("llm",)) -> pd.DataFrame:
-    """Paired gains of fgo over every reference: one row a group (`by`) and reference, with the verdict.
+def gains(
+    rows: pd.DataFrame, references: Sequence[str] = METHODS[:2], by: Sequence[str] = ("llm",), method: str = "fgo"
+) -> pd.DataFrame:
+    """Paired gains of a method over every reference: one row a group (`by`) and reference, with the verdict.
 
     gain, lo, hi: difference of mean test scores, with an interval that resamples tasks and seeds. verdict: "wins" or
     "loses" where the 95 % interval leaves out zero, "ties" where it holds zero, "not known" where there is none.
@@ -97,8 +99,8 @@ def gains(rows: pd.DataFrame, references: Sequence[str] = METHODS[:2], by: Seque
     table = []
     for key, part in rows.groupby(list(by), sort=False):
         for reference in references:
-            gain = _paired(part, "fgo", reference)
-            line = {"reference": reference, "gain": gain.value, "lo": gain.lo, "hi": gain.hi}
+            gain = _paired(part, method, reference)
+            line = {"method": method, "reference": reference, "gain": gain.value, "lo": gain.lo, "hi": gain.hi}
             line["verdict"] = _verdict(gain)
             table.append(dict(zip(by, key, strict=True)) | line)
     return pd.DataFrame(table)
@@ -238,9 +240,9 @@ def map_llms(name: str, x50s: Sequence[float], **others: float) -> dict[float, S
 
 
 def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence[str]) -> Figure:
-    """Where fgo wins, ties and loses, or what is not known (grey): a row of panels a map, a panel a reference.
+    """Where a method wins, ties and loses, or what is not known (dark): a row of panels a map, a panel a reference.
 
-    maps: (gains table with a column x50, name of the column for the other axis, its label).
+    maps: (gains table of one method with a column x50, name of the column for the other axis, its label).
     """
     references = list(dict.fromkeys(maps[0][0]["reference"]))
     figure, axes = plt.subplots(len(maps), len(references), figsize=(3.6 * len(references), 2.3 * len(maps) + 0.5),
@@ -248,12 +250,24 @@ def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence
     for line, (table, column, label) in zip(axes, maps, strict=True):
         for ax, reference in zip(line, references, strict=True):
             _plot_map(ax, table[table["reference"] == reference], column, label)
-            ax.set_title(f"fgo against {reference}: {_share(table, reference)}", fontsize=8)
+            ax.set_title(f"{table['method'].iloc[0]} against {reference}: {_share(table, reference)}", fontsize=8)
     shown = _shown(pd.concat([table for table, *_ in maps]))
     figure.legend(handles=[Patch(color=VERDICTS[verdict], label=verdict) for verdict in shown],
                   loc="outside upper center", ncols=len(shown), fontsize=8, frameon=False)  # fmt: skip
     note_simulated(figure, constants)
     return figure
+
+
+def map_line(table: pd.DataFrame, column: str) -> str:
+    """How many cells of a map have which verdict against each reference, and where the wins are."""
+    told = []
+    for reference, part in table.groupby("reference", sort=False):
+        counts = part["verdict"].value_counts()
+        named = ", ".join(f"{verdict} {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
+        wins = part[part["verdict"] == "wins"].to_dict("records")
+        where = "; ".join(f"{_tokens(row['x50'])} tokens and {row[column]:g}" for row in wins)
+        told.append(f"against {reference} {named} of {len(part)} cells" + (f" (wins at {where})" if where else ""))
+    return "; ".join(told)
 
 
 def _shown(table: pd.DataFrame) -> list[str]:
