@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 APPLICATION_ID = 0x46474F31  # "FGO1" in the SQLite header marks the file as ours
 VERSION = 1
+HEADER = 100
+"""Bytes that every SQLite file begins with."""
 
 _CALL_FIELDS = "run_id, place, phase, subset, epoch, node, task, turn, key, paid, status, error, start, end"
 
@@ -128,7 +132,10 @@ def open_log(path: Path | None) -> sqlite3.Connection:
     try:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             _create(db)
-        version = db.execute("PRAGMA user_version").fetchone()[0]  # may not be in the header yet
+        application = db.execute("PRAGMA application_id").fetchone()[0]  # may not be in the header yet
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        _check_application(path, application)
+        _check_version(path, version)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 4000")
@@ -139,8 +146,6 @@ def open_log(path: Path | None) -> sqlite3.Connection:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise
         raise NotACallLog(f"{path} cannot be used as a call log ({error}); give another path") from error
-    try:
-        _check_version(path, version)
     except NotACallLog:
         db.close()
         raise
@@ -153,23 +158,39 @@ def _check_header(path: Path) -> None:
     Through SQLite, because a file that this process opens and closes by itself loses the locks of every connection
     the process has to it (POSIX), and another process could take away the journal below them.
     """
-    if not path.exists() or not path.stat().st_size:
+    size = path.stat().st_size if path.exists() else 0
+    if not size:
         return
-    look = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+    if size < HEADER:
+        raise _no_database(path)
+    where = quote(os.fsencode(path.resolve()))
     try:
-        application, version = (
-            look.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
-    except sqlite3.DatabaseError:  # no database, so nothing of ours is open there
-        with path.open("rb") as file:
-            raise NotACallLog(f"{path} is no call log: it starts with {file.read(16)!r}; give another path") from None
-    finally:
-        look.close()
+        with closing(sqlite3.connect(f"file:{where}?mode=ro&immutable=1", uri=True)) as look:
+            tables = look.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            application, version = (
+                look.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            )
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:  # so nothing of ours is open there
+            raise _no_database(path) from None
+        if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
+            raise NotACallLog(f"{path} cannot be opened ({error}); give another path") from None
+        return  # seen in the midst of another process's checkpoint: `open_log` looks again, with locks
+    if tables or application:
+        _check_application(path, application)
+        _check_version(path, version)
+
+
+def _no_database(path: Path) -> NotACallLog:
+    with path.open("rb") as file:
+        return NotACallLog(f"{path} is no call log: it starts with {file.read(16)!r}; give another path")
+
+
+def _check_application(path: Path | None, application: int) -> None:
     if application % 2**32 != APPLICATION_ID:
         raise NotACallLog(
             f"{path} is an SQLite file of another program (application id {application}); give another path"
         )
-    _check_version(path, version)
 
 
 def _check_version(path: Path | None, version: int) -> None:

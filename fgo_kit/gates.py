@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from .meter import Place
-from .records import MergeNode, Module, Trajectory
+from .records import MergeNode, Module, Rule, Trajectory
 from .rollout import Context, count_uses, rollouts
 
 GATES = {
@@ -26,37 +26,49 @@ SOFT_Z = 1.645
 
 
 def audit(
-    ctx: Context, node_id: str, candidate: Module, task_ids: Sequence[str]
+    ctx: Context, node_id: str, candidate: Module, children: Sequence[MergeNode]
 ) -> tuple[Module, tuple[str, ...]]:
-    """Roll the candidate out on up to `audit` training tasks of the node and count uses again.
+    """Roll the candidate out on up to `audit` training tasks of the children and count uses again.
 
     Returns the module without the rules that did harm here, and their ids: those that were wrong more often than
-    right, unless the tasks that used them score better in sum than when they were last explored. Hard tasks fail
-    with a good rule, too; that alone does not speak against it.
+    right, unless the tasks that used them score better in sum than when they were last explored without them. Hard
+    tasks fail with a good rule, too; that alone does not speak against it.
     """
     by_id = {task.id: task for task in ctx.bench.train}
+    task_ids = list(dict.fromkeys(task_id for child in children for task_id in child.tasks))
     rng = np.random.default_rng([ctx.seed, *node_id.encode()])
     chosen = rng.permutation(len(task_ids))[: ctx.settings.audit]
     tasks = [by_id[task_ids[i]] for i in sorted(chosen)]
     trajectories = rollouts(ctx, candidate, tasks, Place("audit", node=node_id))
     seen = count_uses(candidate.map_rules(lambda rule: replace(rule, right=0, wrong=0)), trajectories)
-    gained = _gained(ctx, trajectories)
-    harmful = tuple(rule.id for rule in seen.rules if rule.wrong > rule.right and gained.get(rule.id, 0) <= 0)
+    doubtful = {rule.id: _line(rule, children) for rule in seen.rules if rule.wrong > rule.right}
+    harmful = tuple(rule_id for rule_id, line in doubtful.items() if _gained(ctx, trajectories, rule_id, line) <= 0)
     counted = count_uses(candidate, trajectories)
     kept = {c.name: tuple(r for r in c.rules if r.id not in harmful) for c in counted.components}
     return counted.with_rules(kept), harmful
 
 
-def _gained(ctx: Context, trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """By rule: how much better the tasks that cite it score now than in the last epoch that rolled them out."""
+def _line(rule: Rule, children: Sequence[MergeNode]) -> set[str]:
+    """The rule's id, and those of all rules below that it comes from."""
+    parents = {one.id: one.parents for child in children for node in child.walk() for one in node.module.rules}
+    line, todo = {rule.id}, list(rule.parents)
+    while todo:
+        one = todo.pop()
+        if one not in line:
+            line.add(one)
+            todo += parents.get(one, ())
+    return line
+
+
+def _gained(ctx: Context, trajectories: Sequence[Trajectory], rule_id: str, line: set[str]) -> float:
+    """How much better the tasks that cite a rule score in sum than when last explored without any of its line."""
     explored = sorted((j for j in list(ctx.record) if j.place.phase == "rollout"), key=lambda j: j.place.epoch)
-    before = {j.trajectory.task_id: j.trajectory.score for j in explored if j.trajectory.ok}
-    gained: dict[str, float] = {}
-    for trajectory in trajectories:
-        if trajectory.ok and trajectory.task_id in before:
-            for rule_id in trajectory.cited:
-                gained[rule_id] = gained.get(rule_id, 0) + trajectory.score - before[trajectory.task_id]
-    return gained
+    before = {
+        j.trajectory.task_id: j.trajectory.score
+        for j in explored if j.trajectory.ok and line.isdisjoint(j.trajectory.cited)
+    }  # fmt: skip
+    citing = [t for t in trajectories if t.ok and rule_id in t.cited and t.task_id in before]
+    return sum(trajectory.score - before[trajectory.task_id] for trajectory in citing)
 
 
 def gated(ctx: Context, node: MergeNode) -> MergeNode:

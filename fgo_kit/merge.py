@@ -153,7 +153,7 @@ def finished(ctx: Context, node_id: str, children: tuple[MergeNode, ...], candid
     """The node of a candidate, however it was made: audited, and accepted or refused by the gate."""
     audited: tuple[str, ...] = ()
     if ctx.settings.audit:
-        candidate, audited = audit(ctx, node_id, candidate, tasks_of(children))
+        candidate, audited = audit(ctx, node_id, candidate, children)
     node = MergeNode(node_id, candidate, children, "merged", candidate, audited=audited, tasks=tasks_of(children))
     return node if ctx.settings.gate == "none" else gated(ctx, node)
 

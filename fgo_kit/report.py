@@ -241,7 +241,7 @@ def findings(table: pd.DataFrame) -> str:
     """
     lines = []
     for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
-        rows = part.set_index("method")
+        rows = part.drop_duplicates("method").set_index("method")  # of groups of tasks the first, which is all
         if "fgo" not in rows.index or part["score"].isna().all():
             continue
         own = [name for name in ("fgo", "fgo+") if name in rows.index]

@@ -335,12 +335,11 @@ def test_consistency_tells_an_even_gain_from_an_uneven_one():
 
 @pytest.mark.parametrize("gains", [(0.2, 0.2, 0.2, 0.2), (0.05, 0.15, 0.2, 0.25)])
 def test_intervals_of_consistency_cover(gains, monkeypatch):
-    """At their nominal 95 % or above, less what 60 repetitions leave to chance."""
-    monkeypatch.setattr(dataset_sizes, "RESAMPLES", 400)
-    monkeypatch.setattr(stats, "RESAMPLES", 400)
-    rng, repeats, hits = np.random.default_rng(11), 60, np.zeros(2)
+    """At their nominal 95 % or above, less what 100 repetitions leave to chance, where the luck of runs is large."""
+    monkeypatch.setattr(stats, "RESAMPLES", 100)  # the mean alone is drawn for
+    rng, repeats, hits = np.random.default_rng(11), 100, np.zeros(2)
     for _ in range(repeats):
-        hard, luck = 0.15 * rng.normal(size=64), rng.normal(0, 0.03, (4, 8, 1))
+        hard, luck = 0.15 * rng.normal(size=64), rng.normal(0, 0.08, (4, 8, 1))
         shape, gain = (4, 8, 64), np.array(gains)[:, None, None]
         right, base = (rng.random(shape) < np.clip(0.35 + more + hard, 0, 1) for more in (gain + luck, 0.0))
         frames = [(size, method, cube[at]) for at, size in enumerate((8, 16, 32, 64))
@@ -355,7 +354,7 @@ def test_intervals_of_consistency_cover(gains, monkeypatch):
         assert found["worst_lo"] <= found["worst"] <= found["worst_hi"]
         hits += [found["worst_lo"] <= min(gains) <= found["worst_hi"],
                  found["spread_lo"] <= np.ptp(gains) <= found["spread_hi"]]  # fmt: skip
-    assert (hits >= 0.93 * repeats).all(), hits
+    assert (hits >= 0.92 * repeats).all(), hits
 
 
 def test_consistency_goes_without_a_method_that_failed_at_a_size():

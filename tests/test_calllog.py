@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fgo_kit.calllog import CallLog, NotACallLog, Place, Response, asked, redact
+from fgo_kit.calllog_sql import _check_header
 
 
 def request(text, llm="openai:x", sample=0):
@@ -289,3 +290,30 @@ def test_a_second_look_from_one_process_leaves_the_locks_of_the_first(tmp_path):
     second.begin("r3", {"n": 3}, {})
     third.begin("r4", {"n": 4}, {})
     assert elsewhere() == "[('r1',), ('r2',), ('r3',), ('r4',)]"
+
+
+def test_a_look_in_the_midst_of_a_checkpoint_is_no_verdict(tmp_path):
+    """Another process writes so much that pages move into the file all the time; a look must neither fail nor unlock."""
+    path = tmp_path / "log.sqlite"
+    mine = CallLog(path)
+    mine.begin("r1", {"n": 1}, {})
+    script = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)\n"
+        "db.execute('PRAGMA wal_autocheckpoint = 20')\n"
+        "for n in range(1500): db.execute('INSERT INTO messages VALUES (?, ?, ?)', (str(n), 'user', 'x' * 20_000))"
+    )
+    writing = subprocess.Popen([sys.executable, "-c", script, path])
+    while writing.poll() is None:
+        _check_header(path)
+    assert writing.returncode == 0
+    mine.begin("r2", {"n": 2}, {})
+    with CallLog(path) as log:
+        assert [log.run(name)["status"] for name in ("r1", "r2")] == ["running"] * 2
+
+
+@pytest.mark.parametrize("name", ["a?b#c%d&e.sqlite", "für 1;2.sqlite"])
+def test_any_file_name_will_do(tmp_path, name):
+    for _ in range(2):
+        with CallLog(tmp_path / name) as log:
+            log.begin("r", {}, {})
+    assert [file.name for file in tmp_path.iterdir()] == [name]

@@ -22,14 +22,14 @@ def test_every_step_changes_settings_and_the_last_is_fgo_plus():
 
 
 def test_errors_are_told_apart():
-    gold = {"a": "1", "b": "2", "c": "None", "d": "4", "e": "5", "f": "6"}
-    said = {"a": ("1", 1.0), "b": ("None", 0.0), "c": ("9", 0.0), "d": ("9", 0.0), "e": ("", 0.0)}
+    gold = {"a": "1", "b": "2", "c": "None", "d": "4", "e": "5", "f": "6", "g": "7"}
+    said = {"a": ("1", 1.0), "b": ("None", 0.0), "c": ("9", 0.0), "d": ("9", 0.0), "e": ("", 0.0), "g": ("none.", 0.0)}
     record = [Judged(Place("test", task=t), Trajectory(t, (), answer, score=score)) for t, (answer, score) in said.items()]
     record.append(Judged(Place("test", task="f"), Trajectory("f", (), "", status="BadRequest: no")))
     record.append(Judged(Place("rollout", task="a"), Trajectory("a", (), "no", score=0.0)))
     run = SimpleNamespace(state=SimpleNamespace(record=record))
     bench = SimpleNamespace(test=[Task(t, "", answer, {}) for t, answer in gold.items()])
-    assert ladder.errors(run, bench, None) == {"missed": 2 / 5, "invented": 1 / 5, "other": 1 / 5}
+    assert ladder.errors(run, bench, None) == {"missed": 3 / 6, "invented": 1 / 6, "other": 1 / 6}
 
 
 def rows_of(rates: dict[str, float]) -> pd.DataFrame:
@@ -50,11 +50,18 @@ def test_a_step_is_measured_against_the_one_before():
     means = table.set_index("method")
     assert means["step"]["+ two"] == pytest.approx(means["score"]["+ two"] - means["score"]["+ one"])
     assert np.isnan(means["step"]["fgo"]) and np.isnan(means["step"]["bootstrapping"])
-    said = ladder.step_lines(table)
+    said = ladder.step_lines(table, labels)
     assert "b: + one helps (+" in said and "+ two is not told from no change" in said and "+ three harms (-" in said
     assert "an answer where there is none +30.0" in said
     titles = [ax.get_title() for ax in ladder.plot_steps({"b": table}).axes]
     assert titles[0] == "b, beyond noise\nhelps one; harms three"
+
+
+def test_a_step_that_failed_is_named():
+    labels, rows = ["fgo", "+ one", "+ two"], rows_of({"fgo": 0.2, "+ one": 0.6, "+ two": 0.6, "bootstrapping": 0.5})
+    rows["scores"] = [{} if method == "+ one" else scores for method, scores in zip(rows["method"], rows["scores"], strict=True)]
+    said = ladder.step_lines(ladder.steps(rows, labels), labels)
+    assert said.count("is not known to help (no runs to compare)") == 2
 
 
 def test_the_steps_run(tmp_path):

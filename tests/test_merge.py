@@ -508,9 +508,13 @@ def test_an_audit_drops_rules_that_were_wrong_more_often_than_right():
     assert ctx.meter.log.calls()["phase"].tolist().count("audit") == 4
 
 
-@pytest.mark.parametrize(("epochs", "dropped"), [([(1, 0.0)], ()), ([(1, 1.0)], ("b",)), ([(2, 1.0), (1, 0.0)], ("b",))])
+@pytest.mark.parametrize(("epochs", "dropped"), [
+    ([(1, 0.0, ())], ()), ([(1, 1.0, ())], ("b",)), ([(2, 1.0, ()), (1, 0.0, ())], ("b",)),
+    ([(2, 1.0, ("b",)), (1, 0.0, ())], ()), ([(2, 1.0, ("b0",)), (1, 0.0, ())], ()), ([(2, 1.0, ("b",))], ("b",)),
+])  # fmt: skip
 def test_an_audit_keeps_a_rule_whose_tasks_it_made_better(epochs, dropped):
-    """Rule b is right on one task of three. Before, the last epoch had all three wrong, or one of them right."""
+    """Rule b, which comes from b0, is right on one task of three. Before, the last epoch that did not cite them had
+    all three wrong, or one of them right."""
     bench = TinyBench(train=tasks(3))
 
     def reply(messages):
@@ -519,12 +523,14 @@ def test_an_audit_keeps_a_rule_whose_tasks_it_made_better(epochs, dropped):
         return "RULES: b\nANSWER: answer 0" if "number 0" in messages[1]["content"] else "RULES: b\nANSWER: no"
 
     ctx = context(ScriptedLLM(reply), bench, audit=10)
-    for epoch, score in epochs:
+    for epoch, score, cited in epochs:
         ctx.record.extend(
-            Judged(Place("rollout", subset="s1", epoch=epoch, task=f"t{n}"), Trajectory(f"t{n}", (), "", score=score * (n == 1)))
+            Judged(Place("rollout", subset="s1", epoch=epoch, task=f"t{n}"),
+                   Trajectory(f"t{n}", (), "", score=score * (n == 1), cited=cited))
             for n in range(3)
-        )
-    leaves = [MergeNode("s1", module(A), tasks=("t0", "t1")), MergeNode("s2", module(B), tasks=("t2",))]
+        )  # fmt: skip
+    old = MergeNode("s2", module(replace(B, id="b0")), tasks=("t2",))
+    leaves = [MergeNode("s1", module(A), tasks=("t0", "t1")), MergeNode("m1", module(replace(B, parents=("b0",))), (old,), tasks=("t2",))]
     assert merge_tree(ctx, leaves, (0, 1)).audited == dropped
 
 

@@ -141,7 +141,7 @@ def test_a_gain_without_runs_is_not_known():
     assert [text.get_text() for text in figure.axes[0].texts] == ["?", "+10"]
     assert "not known" in [text.get_text() for text in figure.legends[0].get_texts()]
     assert figure.axes[0].get_title() == "fgo+ against all_at_once: wins 1 of 2"
-    said = "against all_at_once wins 1, not known 1 of 2 cells (wins at 2k tokens and 3)"
+    said = "against all_at_once wins 1, not known 1 of 2 cells (wins at 2k and 3)"
     assert sensitivity.map_line(table, "n50") == said
 
 

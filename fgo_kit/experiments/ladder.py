@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..benchmarks.logisticsqa import is_none
 from ..figures import colour_of, note_simulated, tidy
 from ..grid import VARIANTS
 from ..llm import LLM
@@ -26,6 +27,10 @@ ERRORS = {
     "other": ("#CC79A7", "another answer"),
 }  # fmt: skip
 """Kinds of errors on test tasks: their colours, and what they are."""
+WORDS = {
+    "better": "helps", "worse": "harms", "unclear": "is not told from no change", ALIKE: "changes nothing",
+    UNKNOWN: "is not known to help",
+}  # fmt: skip
 
 
 def ladder(**choices) -> dict[str, dict]:
@@ -43,13 +48,12 @@ def ladder(**choices) -> dict[str, dict]:
 def errors(run: Run, bench: Benchmark, llm: LLM) -> dict[str, float]:
     """For `compare(after=errors)`: shares of the test tasks by kind of error (`ERRORS`); failed calls are none."""
     kinds = dict.fromkeys(ERRORS, 0)
-    answers = {task.id: task.answer for task in bench.test}
+    gold = {task.id: task.answer for task in bench.test}
     played = [j.trajectory for j in run.state.record if j.place.phase == "test" and j.trajectory.ok]
     for trajectory in played:
         if trajectory.score < 0.5:
-            silent = trajectory.answer.strip() in ("", "None")
-            kind = "missed" if silent else "invented" if answers[trajectory.task_id] == "None" else "other"
-            kinds[kind] += 1
+            expected = "invented" if is_none(gold[trajectory.task_id]) else "other"
+            kinds["missed" if is_none(trajectory.answer) else expected] += 1
     return {kind: count / max(1, len(played)) for kind, count in kinds.items()}
 
 
@@ -63,8 +67,8 @@ def steps(rows: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     found = differences(rows, list(zip(labels[1:], labels, strict=False))).set_index("method")
     for column, name in (("step", "difference"), ("step_lo", "lo"), ("step_hi", "hi")):
         table[column] = table["method"].map(found[name])
+    runs = dict(tuple(rows.groupby("method", sort=False)))
     for kind in ERRORS:
-        runs = dict(tuple(rows.groupby("method", sort=False)))
         table[kind] = [over_seeds(runs[method][kind], runs[method]["seed"]).value for method in table["method"]]
     return table
 
@@ -81,22 +85,18 @@ def show_steps(table: pd.DataFrame) -> pd.DataFrame:
     return shown.set_index(["benchmark", "method"])
 
 
-def step_lines(table: pd.DataFrame, beside: str = "bootstrapping") -> str:
-    """Which steps of a `steps` table help and which harm beyond noise, and where errors differ from `beside` most."""
+def step_lines(table: pd.DataFrame, labels: Sequence[str], beside: str = "bootstrapping") -> str:
+    """Which steps of a `steps` table help and which harm beyond noise, and the first one's errors beside `beside`."""
     lines = []
     for benchmark, part in table.groupby("benchmark", sort=False):
-        told = part.dropna(subset=["step"])
-        words = {"better": "helps", "worse": "harms", "unclear": "is not told from no change",
-                 ALIKE: "changes nothing", UNKNOWN: "is not known to help"}  # fmt: skip
-        lines += [
-            f"{benchmark}: {row.method} {words[verdict_of(row.step, row.step_lo, row.step_hi)]} "
-            f"({percent(row.step, row.step_lo, row.step_hi, '+')} points)" for row in told.itertuples()
-        ]  # fmt: skip
         means = part.set_index("method")
-        if beside in means.index:
-            more = {kind: means.loc["fgo", kind] - means.loc[beside, kind] for kind in ERRORS}
-            shares = ", ".join(f"{ERRORS[kind][1]} {100 * share:+.1f}" for kind, share in more.items())
-            lines.append(f"{benchmark}: errors of fgo less those of {beside}, points of all tasks (means): {shares}")
+        for label in labels[1:]:
+            found = means.loc[label, ["step", "step_lo", "step_hi"]]
+            points = f" ({percent(*found, '+')} points)" if found.notna().any() else " (no runs to compare)"
+            lines.append(f"{benchmark}: {label} {WORDS[verdict_of(*found)]}{points}")
+        more = {words: means.loc[labels[0], kind] - means.loc[beside, kind] for kind, (_, words) in ERRORS.items()}
+        shares = ", ".join(f"{words} {100 * share:+.1f}" for words, share in more.items())
+        lines.append(f"{benchmark}: errors of {labels[0]} less those of {beside}, points (means): {shares}")
     return "\n".join(lines)
 
 

@@ -265,7 +265,7 @@ def map_line(table: pd.DataFrame, column: str) -> str:
         counts = part["verdict"].value_counts()
         named = ", ".join(f"{verdict} {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
         wins = part[part["verdict"] == "wins"].to_dict("records")
-        where = "; ".join(f"{_tokens(row['x50'])} tokens and {row[column]:g}" for row in wins)
+        where = "; ".join(f"{_tokens(row['x50'])} and {row[column]:g}" for row in wins)
         told.append(f"against {reference} {named} of {len(part)} cells" + (f" (wins at {where})" if where else ""))
     return "; ".join(told)
 

@@ -151,9 +151,9 @@ class _Call:
 
     def _merge(self, modules: str) -> str:
         known, homes = _rules(modules), _components(modules)
-        overlooked = [rule for rule in known if self.draw("oversight", rule.id) < assumed().oversight]
-        united = by_rules(known).unite([rule for rule in known if rule not in overlooked], self.draw)
-        merged = self._written(united + [{"text": rule.text, "from": [rule.id]} for rule in overlooked])
+        overlooked = {rule.id: rule.text for rule in known if self.draw("oversight", rule.id) < assumed().oversight}
+        united = by_rules(known).unite([rule for rule in known if rule.id not in overlooked], self.draw)
+        merged = self._written(united + [{"text": text, "from": [rule_id]} for rule_id, text in overlooked.items()])
         if not self._asked_for_json():
             kept = [rule for rule in merged if self._survives(rule["text"])]
             return _module_section(homes, [(_home(rule, homes), rule["text"]) for rule in kept])
