@@ -374,9 +374,9 @@ def test_sizes_in_words():
     table = dataset_sizes.by_size(size_rows())
     said = dataset_sizes.size_lines(table)
     assert "fgo gains beyond noise at 8, 16" in said and "8: fgo, 16: all_at_once" in said
-    assert dataset_sizes.size_title(table) == "fgo has the highest mean at 1 of 2 sizes, told apart at 1 (small)"
+    assert dataset_sizes.size_title(table) == "Highest mean: small: fgo at 1 of 2 sizes (told apart at 1)"
     alike = dataset_sizes.by_size(size_rows(rising=(0.55, 0.55)))
-    assert dataset_sizes.size_title(alike).endswith("2 of 2 sizes, told apart at none (small)")
+    assert dataset_sizes.size_title(alike).endswith("small: fgo at 2 of 2 sizes (told apart at none)")
     assert "8: fgo (not told apart)" in dataset_sizes.size_lines(alike)
     even = dataset_sizes.consistency(size_rows(rising=(0.55, 0.55)))
     assert dataset_sizes.consistency_title(even) == (

@@ -138,18 +138,20 @@ def size_lines(table: pd.DataFrame, method: str = "fgo") -> str:
     return "\n".join(lines)
 
 
-def size_title(table: pd.DataFrame, method: str = "fgo") -> str:
-    """For every LLM of a `by_size` table, at how many sizes `method` has the highest mean, as a figure's title.
+def size_title(table: pd.DataFrame, methods: Sequence[str] = ("fgo", "fgo+")) -> str:
+    """For every LLM of a `by_size` table, at how many sizes each of the methods has the highest mean, as a title.
 
     Told apart: where its interval overlaps no other's.
     """
     told = []
     for llm, part in table.groupby("llm", sort=False):
-        tops = _tops(part)
-        own = [doubt for _, name, doubt in tops if name == method]
-        apart = f", told apart at {own.count('') or 'none'}" if own else ""
-        told.append(f"{len(own)} of {len(tops)} sizes{apart} ({llm.removeprefix('simulated:')})")
-    return f"{method} has the highest mean at {', '.join(told)}"
+        tops, found = _tops(part), []
+        for method in [name for name in methods if name in set(part["method"])]:
+            own = [doubt for _, name, doubt in tops if name == method]
+            apart = f" (told apart at {own.count('') or 'none'})" if own else ""
+            found.append(f"{method} at {len(own)} of {len(tops)} sizes{apart}")
+        told.append(f"{llm.removeprefix('simulated:')}: {', '.join(found)}")
+    return f"Highest mean: {'; '.join(told)}"
 
 
 def _tops(table: pd.DataFrame) -> list[tuple[int, str, str]]:
