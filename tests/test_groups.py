@@ -59,3 +59,17 @@ def test_the_panel_of_call_tokens_names_its_llm_and_calls():
     title = drawn.axes[-1].get_title()
     assert title.startswith("simulated:small: ") and "optimiser or merger call" in title
     figures.plt.close(drawn)
+
+
+def test_a_saved_figure_is_laid_out_for_good(tmp_path, monkeypatch):
+    """The layout's last digits differ between processes; nothing of them may reach a file."""
+    monkeypatch.setattr(figures, "FIGURES", tmp_path)
+    drawn, ax = figures.plt.subplots(layout="constrained")
+    ax.set_ylabel("label")
+    drawn.suptitle("title")
+    report.save("one", pd.DataFrame({"x": [1.0]}), None, drawn)
+    places = [*ax.get_position().bounds, *drawn.texts[0].get_position()]
+    assert places == [round(place, 6) for place in places] and places[0] > 0.05
+    report.save("two", pd.DataFrame({"x": [1.0]}), None, drawn)
+    assert (tmp_path / "fast/one.pdf").read_bytes() == (tmp_path / "fast/two.pdf").read_bytes()
+    figures.plt.close(drawn)
