@@ -88,8 +88,12 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None, places: Mapping[str
 
 
 def _best(table: pd.DataFrame) -> str:
-    best = table.loc[table["score"] == table["score"].max(), "method"]  # several where they are equal
-    return f"highest mean: {' and '.join(best)}" if len(best) else "no run"
+    best = table[table["score"] == table["score"].max()]  # several where they are equal
+    if best.empty:
+        return "no run"
+    near = (table["hi"] >= best["lo"].min()) & ~table.index.isin(best.index)
+    apart = "" if len(best) == 1 and not near.any() and best["lo"].notna().all() else " (not told apart)"
+    return f"highest mean: {' and '.join(best['method'])}{apart}"
 
 
 def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

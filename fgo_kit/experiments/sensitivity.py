@@ -291,7 +291,7 @@ def _plot_map(ax, table: pd.DataFrame, column: str, label: str) -> None:
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(-0.5, len(lines) - 0.5)
     ax.set_xticks(range(len(columns)), [_tokens(x) for x in columns], fontsize=7)
-    ax.set_yticks(range(len(lines)), [f"{y:g}" for y in lines], fontsize=7)
+    ax.set_yticks(range(len(lines)), [f"{y:.3g}" for y in lines], fontsize=7)
     ax.set_xlabel("tokens at which half is noticed", fontsize=8)
     ax.set_ylabel(label, fontsize=8)
     ax.spines[:].set_visible(False)
