@@ -92,7 +92,7 @@ def _best(table: pd.DataFrame) -> str:
     if best.empty:
         return "no run"
     near = (table["hi"] >= best["lo"].min()) & ~table.index.isin(best.index)
-    apart = "" if len(best) == 1 and not near.any() and best["lo"].notna().all() else " (not told apart)"
+    apart = "" if len(best) == 1 and not near.any() and best["lo"].notna().all() else "\n(not told apart)"
     return f"highest mean: {' and '.join(best['method'])}{apart}"
 
 
