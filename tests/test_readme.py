@@ -10,6 +10,24 @@ from fgo_kit.report import to_markdown
 ROOT = Path(__file__).parents[1]
 
 
+def test_the_paper_table_is_that_of_the_committed_figures():
+    table = pd.read_csv(ROOT / "paper_figures" / "paper_table.csv", keep_default_na=False)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for row in table[table["measured"] != ""].itertuples():
+        assert f"| {row.set} | {row.measured} | {row.interval} | {row[6]} | {row.model} | {row.verdict} |" in readme
+
+
+def test_consistency_in_the_paper_table_is_that_of_the_committed_figures():
+    table = pd.read_csv(ROOT / "paper_figures" / "dataset_size_consistency.csv")
+    small = table[table["llm"] == "simulated:small"].set_index("method")
+    worst = {name: f"{100 * value:+.1f}" for name, value in small["worst"].items()}
+    said = (
+        f"at the worst of {small.loc['fgo', 'sizes']} sizes {worst['fgo']} points over base "
+        f"(all_at_once {worst['all_at_once']}, bootstrapping {worst['bootstrapping']})"
+    )
+    assert said in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("name", "across"), [("main_results", "benchmark"), ("quickstart_methods", "llm"), ("real_invoices_methods", "llm")]
 )
