@@ -7,7 +7,7 @@ import pytest
 from helpers import small_bench
 
 from fgo_kit import prompts
-from fgo_kit.experiments import costs
+from fgo_kit.experiments import costs, plots
 from fgo_kit.figures import colour_of
 from fgo_kit.grid import compare
 from fgo_kit.llm import Usage, price
@@ -169,3 +169,17 @@ def test_failed_runs_cost_nothing_that_is_known(rows):
     failed = failed.assign(status="Overloaded", scores=[{}] * len(rows))
     table = costs.with_costs(summary(failed), failed)
     assert table["USD, gpt-5-mini"].isna().all() and costs.show_costs(table).eq("").all(axis=None)
+
+
+def test_changes_of_tokens_have_intervals_over_seeds():
+    one = {"benchmark": "b", "llm": "l"}
+    tokens = {("fgo", 0): 30.0, ("fgo", 1): 10.0, ("all_at_once", 0): 100.0, ("all_at_once", 1): 60.0}
+    rows = pd.DataFrame([one | {"method": method, "seed": seed, **dict.fromkeys(plots.TOKEN_FIGURES, value)}
+                         for (method, seed), value in tokens.items()])  # fmt: skip
+    changes = plots.token_changes(rows)
+    assert changes["figure"].tolist() == ["mean of a call", "all calls together", "all in"]
+    assert changes["change"].tolist() == pytest.approx([100 * 40 / 160 - 100] * 3)  # of the means, not of ratios
+    assert ((changes["lo"] < changes["change"]) & (changes["change"] < changes["hi"])).all()
+    drawn, _ = plots.plt.subplots(1, 3)
+    assert [len(ax.lines) for ax in plots.draw_changes(drawn, changes).axes] == [1, 1, 1]
+    plots.plt.close(drawn)

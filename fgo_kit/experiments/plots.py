@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..figures import COLOURS, note_simulated, tidy
+from .ablations import TOKEN_FIGURES, over_seeds
 
 WIDTH = 85 / 25.4
 """Inches: a column of a printed page."""
@@ -125,13 +126,36 @@ def draw_windows(figure: Figure, windows: Sequence[int]) -> Figure:
     return figure
 
 
+def token_changes(rows: pd.DataFrame, method: str = "fgo", reference: str = "all_at_once") -> pd.DataFrame:
+    """Change of the three token figures against a reference, in per cent: a row a benchmark, LLM and figure.
+
+    change: of the mean over runs; lo, hi: its 95 % interval over seeds (see `ablations.over_seeds`).
+    """
+    table = []
+    for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
+        for column, figure in TOKEN_FIGURES.items():
+            means = part.groupby(["seed", "method"])[column].mean().unstack().dropna(subset=[method, reference])
+            found = over_seeds(100 * means[method] / means[reference], means.index, means[reference])
+            bounds = {"change": found.value - 100, "lo": found.lo - 100, "hi": found.hi - 100}
+            table.append({"benchmark": benchmark, "llm": llm, "figure": figure} | bounds)
+    return pd.DataFrame(table)
+
+
+def draw_changes(figure: Figure, changes: pd.DataFrame) -> Figure:
+    """The intervals of `token_changes` upon the bars of `costs.plot_reductions`."""
+    for ax, name in zip(figure.axes, TOKEN_FIGURES.values(), strict=True):
+        for place, row in enumerate(changes[changes["figure"] == name].itertuples()):
+            ax.plot([row.lo, row.hi], [place - 0.2, place - 0.2], color="black", linewidth=1, marker="|", markersize=4)
+    return figure
+
+
 def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
     """Every gated merge: candidate minus best child on the gate split (across) and on the test split (up).
 
     A panel for every kind of gate; crosses are the means of accepted and refused candidates with their
     intervals over seeds. A perfect gate has accepted candidates above 0 and refused ones below.
     """
-    from .ablations import over_seeds
+    from .ablations import TOKEN_FIGURES, over_seeds
 
     kinds = list(dict.fromkeys(decisions["kind"]))
     figure, axes = _figure(2.6, len(kinds), title)
