@@ -155,8 +155,6 @@ def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
     A panel for every kind of gate; crosses are the means of accepted and refused candidates with their
     intervals over seeds. A perfect gate has accepted candidates above 0 and refused ones below.
     """
-    from .ablations import TOKEN_FIGURES, over_seeds
-
     kinds = list(dict.fromkeys(decisions["kind"]))
     figure, axes = _figure(2.6, len(kinds), title)
     for ax, kind in zip(axes, kinds, strict=True):
