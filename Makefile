@@ -84,7 +84,7 @@ engine: $(STAMP)  ## install ALFWorld's game engine, where there is a C++ compil
 	if env MAKEFLAGS="-j$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)" MAKELEVEL= MFLAGS= \
 	    $(VENV)/bin/uv pip install -q --python $(PY) --no-deps --require-hashes --compile-bytecode \
 	    --build-constraints requirements-alfworld.lock -r requirements-alfworld.lock >$(VENV)/engine.log 2>&1 \
-	    && $(PY) -c 'from fgo_kit.benchmarks.alfworld_engine import Worker; Worker().kill()' 2>>$(VENV)/engine.log; \
+	    && $(PY) -c 'from fgo_kit.benchmarks.alfworld.engine import Worker; Worker().kill()' 2>>$(VENV)/engine.log; \
 	then touch $(ENGINE); \
 	else echo "$$without installing the engine failed, see $(VENV)/engine.log."; fi
 

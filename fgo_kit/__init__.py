@@ -10,18 +10,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .calllog import CallLog
-from .divide import division
-from .forecast import estimate
-from .grid import VARIANTS, compare, preset
-from .listing import strategies
-from .llm import load_llm
-from .merge import merge_tree, merging, pooled
-from .methods import method
+from .algorithm.divide import division
+from .algorithm.merge import merge_tree, merging, pooled
+from .algorithm.methods import method
+from .algorithm.rollout import Benchmark
+from .calls.log import CallLog
+from .calls.protocol import load_llm
 from .records import Component, Module, Rule, Task, Trajectory
-from .rollout import Benchmark
-from .run import Run, run
-from .trajectories import optimiser_tokens, read_trajectories
+from .runs.compare import VARIANTS, compare, preset
+from .runs.estimate import estimate
+from .runs.listing import strategies
+from .runs.run import Run, run
+from .runs.traces import optimiser_tokens, read_trajectories
 
 __version__ = "0.1.0"
 __all__ = [

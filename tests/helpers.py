@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fgo_kit.benchmarks import logisticsqa
-from fgo_kit.calllog import CallLog
-from fgo_kit.llm import Reply, Usage
-from fgo_kit.meter import Meter
+from fgo_kit.algorithm.rollout import Context, Settings
+from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.meter import Meter
+from fgo_kit.calls.protocol import Reply, Usage
+from fgo_kit.calls.tokens import count_messages, estimate
 from fgo_kit.records import Component, Module, Rule, Task, Trajectory
-from fgo_kit.rollout import Context, Settings
-from fgo_kit.tokens import count_messages, estimate
 
 
 def small_bench(n_train=16, n_test=12, n_gate=8, **options):

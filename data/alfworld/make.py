@@ -211,7 +211,7 @@ def make_game(game_id: str, kind: str, able: list[tuple], world, rng: np.random.
 
 def numbered(names: list[str]) -> dict[str, str]:
     """The names the engine shows: per kind the last id in sorted order is number 1."""
-    from fgo_kit.benchmarks.alfworld_scenes import pddl_name
+    from fgo_kit.benchmarks.alfworld.scenes import pddl_name
 
     groups: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: pddl_name(name).lower()):
@@ -279,7 +279,7 @@ def make(seed: int) -> list[dict]:
 
 def export(file: Path, folder: Path) -> int:
     """Write the games as the official files are laid out; test games become valid_seen and valid_unseen."""
-    from fgo_kit.benchmarks.alfworld_scenes import game_content, read_scenes, traj_data
+    from fgo_kit.benchmarks.alfworld.scenes import game_content, read_scenes, traj_data
 
     names = {"train": "train", "test_seen": "valid_seen", "test_unseen": "valid_unseen"}
     scenes = read_scenes(file)

@@ -12,8 +12,8 @@ import numpy as np
 from oracle import read_all
 from parts import FAMILIES, PROCEDURES
 
-from fgo_kit.benchmarks import gaia
-from fgo_kit.benchmarks.gaia_files import names_in
+from fgo_kit.benchmarks.gaia import benchmark as gaia
+from fgo_kit.benchmarks.gaia.files import names_in
 
 GROUPS = ("train", "gate", "test, seen", "test, unseen")
 

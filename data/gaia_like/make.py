@@ -33,7 +33,7 @@ import level3_more  # noqa: E402, F401
 import level3_unseen  # noqa: E402, F401
 from parts import FAMILIES, PROCEDURES, Made, make_task  # noqa: E402
 
-from fgo_kit.benchmarks.gaia_score import score  # noqa: E402
+from fgo_kit.benchmarks.gaia.score import score  # noqa: E402
 
 WEB_STEPS = [
     "Search the pages for what the question names.", "Open the page that was found.",

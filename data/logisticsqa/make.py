@@ -202,7 +202,7 @@ def packed(rows: list[dict]) -> bytes:
 
 def describe() -> str:
     """A Markdown table of the shipped worlds."""
-    from fgo_kit.benchmarks.logisticsqa import WORLDS
+    from fgo_kit.benchmarks.logisticsqa.benchmark import WORLDS
 
     columns = [_column(world) for world in WORLDS]
     heads = "| world | " + " | ".join(map(str, WORLDS)) + " |\n" + "|---" * (len(WORLDS) + 1) + "|\n"
@@ -211,7 +211,7 @@ def describe() -> str:
 
 
 def _column(world: int) -> dict[str, str]:
-    from fgo_kit.benchmarks import logisticsqa as lqa
+    from fgo_kit.benchmarks.logisticsqa import benchmark as lqa
     from fgo_kit.records import Trajectory
 
     bench = lqa.load(world=world)

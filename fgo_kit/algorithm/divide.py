@@ -19,12 +19,12 @@ from math import isqrt
 
 import numpy as np
 
+from ..calls.meter import Place
+from ..calls.tokens import estimate
+from ..records import Division, Feedback, Task, Trajectory
 from . import prompts
-from .meter import Place
 from .optimize import evaluate
-from .records import Division, Feedback, Task, Trajectory
 from .rollout import Context, Judged, rollouts
-from .tokens import estimate
 
 Strategy = Callable[..., list[list[Task]]]
 DIVISIONS: dict[str, Strategy] = {}

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .meter import Place
-from .records import MergeNode, Module, Rule, Trajectory
+from ..calls.meter import Place
+from ..records import MergeNode, Module, Rule, Trajectory
 from .rollout import Context, count_uses, rollouts
 
 GATES = {

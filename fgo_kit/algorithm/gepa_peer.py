@@ -15,10 +15,10 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from typing import Any
 
-from .meter import Place
+from ..calls.meter import Place
+from ..records import Component, Feedback, Module, Task, Trajectory
 from .methods import Outcome, method
 from .optimize import evaluate, propose
-from .records import Component, Feedback, Module, Task, Trajectory
 from .rollout import Context, Judged, count_uses, rollouts
 
 MINIBATCH = 3

@@ -22,12 +22,12 @@ from itertools import count
 import numpy as np
 from pydantic import BaseModel, Field
 
+from ..calls.meter import Place
+from ..calls.protocol import BadRequest, ContextOverflow
+from ..records import MergeNode, Module, Rule
 from . import prompts
 from .gates import audit, gated
-from .llm import BadRequest, ContextOverflow
-from .meter import Place
 from .optimize import RuleText, ask_checked, parse, rewritten
-from .records import MergeNode, Module, Rule
 from .rollout import Context
 
 Plan = int | tuple["Plan", ...]

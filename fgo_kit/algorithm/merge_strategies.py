@@ -14,9 +14,9 @@ from itertools import zip_longest
 
 import numpy as np
 
+from ..records import MergeNode, Module, Rule
 from .gates import gate_scores, mean_score
 from .merge import Merged, Plan, merging, pooled, related_first, tasks_of, total_support, unite
-from .records import MergeNode, Module, Rule
 from .rollout import Context
 
 VOTE_RULES = 24

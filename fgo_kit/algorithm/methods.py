@@ -18,13 +18,13 @@ from math import isqrt
 
 import numpy as np
 
+from ..calls.meter import Place
+from ..records import Division, MergeNode, Module, Task
 from . import merge_strategies  # noqa: F401  registers them
 from .divide import divide
 from .gates import accepts, gate_scores
 from .merge import merge
-from .meter import Place
 from .optimize import epoch_pass, evaluate, optimize, propose
-from .records import Division, MergeNode, Module, Task
 from .rollout import Context, count_uses, rollouts
 
 

@@ -15,10 +15,10 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from ..calls.meter import Place
+from ..calls.protocol import BadRequest, ContextOverflow
+from ..records import Feedback, Module, Rule, Task, Trajectory
 from . import prompts
-from .llm import BadRequest, ContextOverflow
-from .meter import Place
-from .records import Feedback, Module, Rule, Task, Trajectory
 from .rollout import Context, Judged, count_uses, rollouts
 
 RULE_LIMIT = 1_000

@@ -13,8 +13,8 @@ import re
 from collections.abc import Sequence
 from string import Template
 
-from . import toolcalls
-from .records import Feedback, Module, Rule, Task, Trajectory, digest
+from ..calls import toolcalls
+from ..records import Feedback, Module, Rule, Task, Trajectory, digest
 
 NO_RULES = "(no rules yet)"
 TAGS = (

@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from . import prompts, toolcalls
-from .llm import BadRequest, ContextOverflow, FGOError
-from .meter import Meter, Place
-from .records import Feedback, Module, Step, Task, Trajectory
+from ..calls import toolcalls
+from ..calls.meter import Meter, Place
+from ..calls.protocol import BadRequest, ContextOverflow, FGOError
+from ..records import Feedback, Module, Step, Task, Trajectory
+from . import prompts
 
 MAX_TURNS = 50
 """Longest rollout, in turns: ALFWorld's own limit."""

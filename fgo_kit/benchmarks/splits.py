@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fgo_kit.records import Task
+from ..records import Task
 
 
 def own_folder(path: str | Path | bool, env_var: str, holds: str) -> Path:

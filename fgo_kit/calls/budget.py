@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .llm import BudgetExceeded
-from .pool import TICK
+from .protocol import BudgetExceeded
+from .workers import TICK
 
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut, so that a run cannot hang on one header
 FIRST_WAIT = 0.25  # seconds, doubled at every failure in a row

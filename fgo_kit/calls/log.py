@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from . import calllog_sql as sql
-from .calllog_sql import NotACallLog, open_log
-from .records import storable
+from ..records import storable
+from . import log_sql as sql
+from .log_sql import NotACallLog, open_log
 
 if TYPE_CHECKING:  # pandas takes half a second to import and processes that only write never need it
     import pandas as pd

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..records import storable
 from .budget import Account, Budget, Limiter, now
-from .calllog import Asked, CallLog, Place, Response, asked
-from .llm import (
+from .log import Asked, CallLog, Place, Response, asked
+from .protocol import (
     LLM,
     BudgetExceeded,
     Cancelled,
@@ -22,8 +23,7 @@ from .llm import (
     as_reply,
     price,
 )  # fmt: skip
-from .pool import TICK, Pool
-from .records import storable
+from .workers import TICK, Pool
 
 __all__ = ["Budget", "Limiter", "Meter", "Place"]
 

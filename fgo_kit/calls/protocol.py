@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from .calllog import Response
+from .log import Response
 
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
 
@@ -146,7 +146,7 @@ def load_llm(spec: str, base_url: str | None = None, api_key: str | None = None,
     provider, _, model = spec.partition(":")
     if provider == "simulated":
         _allow(spec, params | _given(base_url=base_url, api_key=api_key), ())
-        from .simulate.model import load
+        from ..simulate.model import load
 
         return load(model) if model else load("small")
     if provider not in ("openai", "anthropic", "replay") or not model:
@@ -156,7 +156,7 @@ def load_llm(spec: str, base_url: str | None = None, api_key: str | None = None,
         from .replay import ReplayLLM
 
         return ReplayLLM(model, **params)
-    from . import providers
+    from . import remote as providers
 
     _allow(spec, params, ("temperature", "max_completion", "context_window", "timeout", "native_tools"))
     variable = f"{provider.upper()}_API_KEY"

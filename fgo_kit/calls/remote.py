@@ -15,8 +15,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from .calllog import redact
-from .llm import (
+from .log import redact
+from .protocol import (
     AuthError,
     BadRequest,
     ContextOverflow,

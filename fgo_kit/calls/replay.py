@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .calllog import CallLog, asked
-from .llm import ContextOverflow, Message, Reply, UnseenCall, as_reply
+from .log import CallLog, asked
+from .protocol import ContextOverflow, Message, Reply, UnseenCall, as_reply
 from .tokens import count_messages, encoding_for
 
 PROVIDERS = ("openai", "anthropic")  # they have tool calls of their own, unless told otherwise

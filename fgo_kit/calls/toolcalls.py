@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .llm import Reply, ToolCall
-from .records import storable
+from ..records import storable
+from .protocol import Reply, ToolCall
 
 _CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?:[^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
 _FINAL = re.compile(r"^[^\w\n]*FINAL[ _]ANSWER[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from .llm import Cancelled
+from .protocol import Cancelled
 
 TICK = 0.1  # seconds between looks at whether the run was cancelled, wherever something is awaited
 

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from ..calllog import CallLog, Place
-from ..gates import mean_score
-from ..llm import LLM
-from ..meter import Meter
+from ..algorithm.gates import mean_score
+from ..algorithm.rollout import Benchmark, Context, Settings, rollouts
+from ..calls.log import CallLog, Place
+from ..calls.meter import Meter
+from ..calls.protocol import LLM
 from ..records import MergeNode, Module, Rule
-from ..report import REFERENCE, percent, score_matrix, summary
-from ..rollout import Benchmark, Context, Settings, rollouts
-from ..run import Run
+from ..report.summary import REFERENCE, percent, score_matrix, summary
+from ..runs.run import Run
 from ..stats import Interval, paired_difference
 
 SUPPORT = ("1", "2-3", "4+", "unknown")

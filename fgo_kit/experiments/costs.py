@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from .. import prompts
-from ..figures import TOKENS, colour_of, note_simulated, tidy
-from ..grid import PAPER
-from ..llm import LLM, Usage, price
-from ..report import REFERENCE, percent, show
-from ..rollout import Benchmark
-from ..run import OPTIMISER_PHASES, Run
-from ..tokens import count_messages
+from ..algorithm import prompts
+from ..algorithm.rollout import Benchmark
+from ..calls.protocol import LLM, Usage, price
+from ..calls.tokens import count_messages
+from ..report.figures import TOKENS, colour_of, note_simulated, tidy
+from ..report.summary import REFERENCE, percent, show
+from ..runs.compare import PAPER
+from ..runs.run import OPTIMISER_PHASES, Run
 from .ablations import differences
 
 PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash")

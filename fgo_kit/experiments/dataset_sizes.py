@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ..report import percent, score_matrix, summary
-from ..rollout import Settings
+from ..algorithm.rollout import Settings
+from ..report.summary import percent, score_matrix, summary
 from ..stats import Interval, paired_difference, paired_t
 from .ablations import over_seeds
 from .findings import LEVEL, unless_apart

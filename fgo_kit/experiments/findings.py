@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ..report import percent, score_matrix
+from ..report.summary import percent, score_matrix
 from ..stats import RESAMPLES, Interval, paired_difference
 from .ablations import bounded, differences, said
 

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ..figures import COLOURS, note_simulated, tidy
+from ..report.figures import COLOURS, note_simulated, tidy
 from .ablations import TOKEN_FIGURES, over_seeds
 
 WIDTH = 85 / 25.4

@@ -15,8 +15,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..figures import note_simulated
-from ..report import percent, score_matrix
+from ..report.figures import note_simulated
+from ..report.summary import percent, score_matrix
 from ..simulate.model import SimulatedLLM, load
 from ..simulate.varied import constant_of, varied
 from ..stats import Interval, paired_difference

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from .. import gepa_peer
-from ..grid import PAPER, Preset
+from ..algorithm import gepa_peer
+from ..algorithm.rollout import Benchmark
 from ..records import Task
-from ..report import by_group
-from ..rollout import Benchmark
+from ..report.summary import by_group
+from ..runs.compare import PAPER, Preset
 
 SETS = {"logisticsqa": "LogisticsQA-gen", "alfworld": "ALFWorld-gen", "gaia": "GAIA-like"}
 
@@ -21,7 +21,7 @@ def try_load(name: str, **options) -> tuple[Benchmark | None, str]:
     from .. import load_benchmark
 
     if name == "alfworld":
-        from ..benchmarks.alfworld_engine import missing
+        from ..benchmarks.alfworld.engine import missing
 
         if missing():
             return None, missing()

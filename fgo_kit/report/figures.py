@@ -16,9 +16,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .provenance import ROOT, manifest
-from .records import MergeNode
-from .run import Run
+from ..records import MergeNode
+from ..runs.provenance import ROOT, manifest
+from ..runs.run import Run
 
 FIGURES = ROOT / "paper_figures"
 TOKENS = {

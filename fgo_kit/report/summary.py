@@ -1,7 +1,6 @@
 """Tables with intervals and what they show: `summary`, `by_group`, `findings`, `paper_table`.
 
-Figures and files are in `figures`; its public names are here as well. Whatever rests on the simulated LLM
-says so.
+Whatever rests on the simulated LLM says so.
 """
 
 from __future__ import annotations
@@ -12,20 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from .figures import (
-    COLOURS,
-    TOKENS,
-    colour_of,
-    note_simulated,
-    plot_call_tokens,
-    plot_merge_tree,
-    plot_methods,
-    plot_scores,
-    plot_sets,
-    save,
-)
-from .provenance import ROOT
-from .stats import (
+from ..runs.provenance import ROOT
+from ..stats import (
     Interval,
     detectable_difference,
     detectable_effect,
@@ -35,12 +22,7 @@ from .stats import (
     paired_p,
     tasks_needed,
 )
-
-__all__ = [
-    "COLOURS", "by_group", "colour_of", "findings", "holm_line", "note_simulated", "paper_table", "percent",
-    "plot_call_tokens", "plot_merge_tree", "plot_methods", "plot_scores", "plot_sets", "power_line", "save",
-    "score_matrix", "show", "show_groups", "summary", "to_markdown",
-]  # fmt: skip
+from .figures import TOKENS
 
 PAPER_VALUES = ROOT / "data" / "paper_values.csv"
 REFERENCE = "all_at_once"

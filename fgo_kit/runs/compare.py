@@ -20,14 +20,14 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from .calllog import CallLog
-from .divide import DIVISIONS
-from .llm import LLM, FGOError, load_llm
-from .merge import MERGES
-from .methods import METHODS
+from ..algorithm.divide import DIVISIONS
+from ..algorithm.merge import MERGES
+from ..algorithm.methods import METHODS
+from ..algorithm.rollout import Benchmark, Settings
+from ..calls.log import CallLog
+from ..calls.protocol import LLM, FGOError, load_llm
+from ..records import digest
 from .provenance import manifest
-from .records import digest
-from .rollout import Benchmark, Settings
 from .run import Run, _check, _config, _log_path, _source, described, run
 
 PAPER = {"gate": "none", "counts": False, "audit": 0}

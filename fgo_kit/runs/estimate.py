@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .grid import VARIANTS, preset
-from .llm import Usage, price
+from ..algorithm.rollout import Benchmark
+from ..calls.protocol import Usage, price
+from .compare import VARIANTS, preset
 from .provenance import ROOT
-from .rollout import Benchmark
 from .run import run
 
 MAIN = ROOT / "paper_figures" / "main_results.csv"

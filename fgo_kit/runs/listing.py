@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from .divide import DIVISIONS
-from .gates import GATES
-from .merge import MERGES
-from .methods import METHODS
+from ..algorithm.divide import DIVISIONS
+from ..algorithm.gates import GATES
+from ..algorithm.merge import MERGES
+from ..algorithm.methods import METHODS
 
 KINDS: dict[str, dict[str, Callable]] = {"method": METHODS, "divide": DIVISIONS, "merge": MERGES}
 

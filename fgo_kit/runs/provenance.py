@@ -8,13 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
 
-from .records import digest
+from ..records import digest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 """The checkout, which holds data/ and paper_figures/ beside the package."""
 SHOWING = (
     "experiments/dataset_sizes.py", "experiments/findings.py", "experiments/model_card.py", "experiments/plots.py",
-    "experiments/sensitivity.py", "experiments/sets.py", "figures.py", "forecast.py", "listing.py", "report.py",
+    "experiments/sensitivity.py", "experiments/sets.py", "report/", "runs/estimate.py", "runs/listing.py",
     "reproduce.py",
 )  # fmt: skip
 """Files of the package, by how their paths begin, that no run executes; what they choose stands in a run's config."""

@@ -17,18 +17,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import gepa_peer, prompts
-from .calllog import CallLog, Place
-from .divide import DIVISIONS
-from .gates import GATES
-from .llm import LLM, load_llm
-from .merge import MERGES
-from .meter import Budget, Meter
-from .methods import METHODS, Outcome
+from ..algorithm import gepa_peer, prompts
+from ..algorithm.divide import DIVISIONS
+from ..algorithm.gates import GATES
+from ..algorithm.merge import MERGES
+from ..algorithm.methods import METHODS, Outcome
+from ..algorithm.rollout import Benchmark, Context, Judged, Settings, rollouts
+from ..calls.log import CallLog, Place
+from ..calls.meter import Budget, Meter
+from ..calls.protocol import LLM, load_llm
+from ..records import (
+    Division,
+    MergeNode,
+    Module,
+    Task,
+    Trajectory,
+    digest,
+    escape,
+    folded,
+    from_json,
+    showable,
+    to_json,
+)
+from ..stats import Interval, mean_interval, wilson
 from .provenance import ROOT, code_version, manifest
-from .records import Division, MergeNode, Module, Task, Trajectory, digest, escape, folded, from_json, showable, to_json
-from .rollout import Benchmark, Context, Judged, Settings, rollouts
-from .stats import Interval, mean_interval, wilson
 from .tables import merge_table, rule_table, trajectory_table
 
 DEFAULT_LOG = ROOT / "data" / "runs" / "fgo.sqlite"
@@ -227,7 +239,7 @@ def run(
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter
     to cancel the run from another thread.
 
-    Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.llm`; what was paid is in
+    Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.calls.protocol`; what was paid is in
     the log then, and running the same again goes on from there.
     """
     llm = load_llm(llm) if isinstance(llm, str) else llm

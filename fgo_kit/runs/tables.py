@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from .records import NOT_SHOWN, MergeNode, Module, Rule, Task, concealed
-from .rollout import Judged
+from ..algorithm.rollout import Judged
+from ..records import NOT_SHOWN, MergeNode, Module, Rule, Task, concealed
 
 RULE_COLUMNS = (
     "node", "rule", "text", "n_support", "support", "parents", "origin", "subsets", "right", "wrong", "final",

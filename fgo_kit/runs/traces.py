@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import prompts
-from .divide import divide
-from .records import Component, Feedback, Module, Step, Task, Trajectory
-from .tokens import count_messages, estimate
+from ..algorithm import prompts
+from ..algorithm.divide import divide
+from ..calls.tokens import count_messages, estimate
+from ..records import Component, Feedback, Module, Step, Task, Trajectory
 
 KNOWN = (
     '{"name": "<type and trial>", "result": true | false | 0 | 1, "traj": "You are in ...\\n> action\\n..."}'

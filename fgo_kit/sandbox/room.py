@@ -42,7 +42,7 @@ def _watched(request: dict, report: int) -> dict:
 
 
 def _namespaces(request: dict) -> int:
-    import sandbox_walls as walls
+    import walls
 
     contents = _contents(request)
     user, group = (_stranger(), 65534) if os.getuid() == 0 else (os.getuid(), os.getgid())
@@ -73,7 +73,7 @@ def _namespaces(request: dict) -> int:
 
 
 def _landlock(request: dict) -> int:
-    import sandbox_walls as walls
+    import walls
 
     walls.prctl(walls.PR_SET_SUBREAPER, 1)
     pid_of_launcher = os.getpid()
@@ -99,7 +99,7 @@ def _folder(request: dict) -> int:
     """No walls at all: a folder, limits and an empty environment."""
     _prepare(request, os.getuid())
     if hasattr(os, "uname") and os.uname().sysname == "Linux":
-        import sandbox_walls as walls
+        import walls
 
         walls.prctl(walls.PR_SET_SUBREAPER, 1)
     if os.getuid() != 0:

@@ -31,8 +31,8 @@ from pathlib import Path
 
 WALLS = ("namespaces", "landlock")
 _HERE = str(Path(__file__).resolve().parent)
-PROBE = Path(_HERE) / "sandbox_probe.py"
-_BOOT = f"import sys; sys.path.insert(0, {_HERE!r}); import sandbox_room; sandbox_room.main()"
+PROBE = Path(_HERE) / "probe.py"
+_BOOT = f"import sys; sys.path.insert(0, {_HERE!r}); import room; room.main()"
 _START = (
     "import sys; sys.path[:0] = ['']; sys.path += {packages!r}; sys.argv = ['program.py']; "
     "exec(compile(open(PROGRAM, encoding='utf-8').read(), 'program.py', 'exec'), {{'__name__': '__main__'}})"

@@ -1,6 +1,6 @@
 """The walls of the sandbox: Linux namespaces, Landlock and seccomp, called by number through ctypes.
 
-Used in the launcher's process only (`sandbox_room`), which runs without the site packages: standard library alone.
+Used in the launcher's process only (`room`), which runs without the site packages: standard library alone.
 Numbers are those of the kernel's user interface; see namespaces(7), landlock(7), seccomp(2). Needs Linux 5.13.
 """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Any, Protocol
 
-from ..llm import BadRequest
+from ..calls.protocol import BadRequest
 from . import alfworld, gaia, logisticsqa
 from .logisticsqa.learning import Known
 

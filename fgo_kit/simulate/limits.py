@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cache
 
-from fgo_kit.simulate.fits import (
+from .fits import (
     MODELS,
     NOTICE_CURVES,
     OBEY_CURVE,

@@ -1,6 +1,6 @@
 """The simulated LLM: a deterministic, seeded chat model that sees only the messages it is sent.
 
-It tells its job by the section tags in the prompt (see `fgo_kit.prompts`), hands the material to the
+It tells its job by the section tags in the prompt (see `fgo_kit.algorithm.prompts`), hands the material to the
 competence that reads it, and bounds what comes of it by the limits of its profile: what it notices in a
 long prompt, how many rules it obeys or items it writes at once, what a rewrite loses. It does not know
 which method asks. Its results are simulated and are no evidence about any named model.
@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from html import unescape
 
-from ..llm import BadRequest, ContextOverflow, Reply, Usage
+from ..calls.protocol import BadRequest, ContextOverflow, Reply, Usage
+from ..calls.tokens import count_messages, estimate
+from ..calls.toolcalls import read_turn, split_reply
 from ..records import digest
-from ..tokens import count_messages, estimate
-from ..toolcalls import read_turn, split_reply
-from .competences import COMPETENCES, Competence, by_rules, by_tag, section
+from .competence import COMPETENCES, Competence, by_rules, by_tag, section
 from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, noticing, obey, profile
 from .logisticsqa.learning import Known
 

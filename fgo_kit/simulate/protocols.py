@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from fgo_kit.llm import Message, Reply
-from fgo_kit.toolcalls import call_text
+from ..calls.protocol import Message, Reply
+from ..calls.toolcalls import call_text
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ import numpy as np
 import tornado.httpserver
 import tornado.web
 
-from fgo_kit.llm import LLM, BadRequest, ContextOverflow, Reply
-from fgo_kit.simulate import protocols
-from fgo_kit.simulate.protocols import BadBody
+from ..calls.protocol import LLM, BadRequest, ContextOverflow, Reply
+from . import protocols
+from .protocols import BadBody
 
 MAX_BODY = 8 * 2**20  # bytes
 
@@ -281,7 +281,7 @@ def _flag(name: str) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line: serve the simulated LLM until interrupted."""
-    from fgo_kit.simulate import limits, model
+    from . import limits, model
 
     parser = argparse.ArgumentParser(prog="python -m fgo_kit.simulate.server", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 import numpy as np
 
-from ..llm import Reply
+from ..algorithm.rollout import Benchmark
+from ..calls.protocol import Reply
 from ..records import digest
-from ..rollout import Benchmark
 from .limits import ASSUMPTIONS, Assumptions, Hill, Profile
 from .model import SimulatedLLM, frozen_hash, load
 

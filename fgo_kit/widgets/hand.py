@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..budget import Budget
-from ..merge import related_first
-from ..meter import Meter, Place
+from ..algorithm.merge import related_first
+from ..algorithm.rollout import Benchmark, Context, Judged, Settings
+from ..calls.budget import Budget
+from ..calls.meter import Meter, Place
 from ..records import MergeNode, Module, digest
-from ..rollout import Benchmark, Context, Judged, Settings
-from ..run import Run
+from ..runs.run import Run
 
 YOU = "you"
 """Origin of rules that a person wrote or reworded."""

@@ -17,13 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from ..budget import now
-from ..calllog import CallLog
-from ..llm import LLM, Cancelled, load_llm
-from ..meter import Meter
+from ..algorithm.rollout import Benchmark, Settings
+from ..calls.budget import now
+from ..calls.log import CallLog
+from ..calls.meter import Meter
+from ..calls.protocol import LLM, Cancelled, load_llm
 from ..records import escape, showable
-from ..rollout import Benchmark, Settings
-from ..run import Run, _check, _log_path, run
+from ..runs.run import Run, _check, _log_path, run
 from .progress import Progress, Snapshot, Watched, clock, line, short
 
 EVERY = 0.5

@@ -7,12 +7,12 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from ..budget import now
-from ..calllog import Place
-from ..divide import count
-from ..llm import LLM, Cancelled
+from ..algorithm.divide import count
+from ..algorithm.rollout import Benchmark, Settings
+from ..calls.budget import now
+from ..calls.log import Place
+from ..calls.protocol import LLM, Cancelled
 from ..records import showable
-from ..rollout import Benchmark, Settings
 
 PHASES = ("divide", "rollout", "evaluate", "propose", "repair", "merge", "audit", "gate", "test")
 NO_LLM = ("concat", "vote", "select")

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
+from ..algorithm.rollout import Judged
 from ..records import NOT_SHOWN, Task, concealed, showable
-from ..rollout import Judged
-from ..run import Run
+from ..runs.run import Run
 
 PHASES = ("divide", "rollout", "audit", "gate", "test")
 SORTS = ("task", "where", "outcome", "answer", "expected", "cited", "run")

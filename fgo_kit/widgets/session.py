@@ -11,14 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..budget import Budget
-from ..calllog import Asked
-from ..llm import LLM, BudgetExceeded, load_llm
-from ..meter import Meter, Place
-from ..provenance import ROOT, manifest
+from ..algorithm.rollout import Benchmark, rollouts
+from ..calls.budget import Budget
+from ..calls.log import Asked
+from ..calls.meter import Meter, Place
+from ..calls.protocol import LLM, BudgetExceeded, load_llm
 from ..records import Module, digest, from_json, to_json
-from ..rollout import Benchmark, rollouts
-from ..run import Run
+from ..runs.provenance import ROOT, manifest
+from ..runs.run import Run
 from .steps import Decision, Desk, State, apply, start, suggestion
 
 FORMAT = "fgo merges by hand 1"

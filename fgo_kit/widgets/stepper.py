@@ -16,12 +16,12 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from ..budget import Budget
-from ..llm import LLM, BudgetExceeded, Cancelled, FGOError
-from ..meter import Meter
+from ..algorithm.rollout import Benchmark
+from ..calls.budget import Budget
+from ..calls.meter import Meter
+from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
 from ..records import Module, showable
-from ..rollout import Benchmark
-from ..run import Run
+from ..runs.run import Run
 from .hand import Decision, State
 from .session import Session, as_decision, default_path, desk_for, placed, run_by_hand
 from .static_stepper import static_page
@@ -96,7 +96,7 @@ class MergeStepper(anywidget.AnyWidget):
     def do(self, decision: Decision | dict | str, **choices) -> None:
         """Carry out a decision: `do("merge")`, `do("lock", rule="s1e1.1")`.
 
-        Raises ValueError for one that is not possible now, and the errors of `fgo_kit.llm`.
+        Raises ValueError for one that is not possible now, and the errors of `fgo_kit.calls.protocol`.
         """
         decision = Decision(decision, **choices) if isinstance(decision, str) else as_decision(decision)
         self._work(decision.do, lambda: self._decide(decision))

@@ -14,12 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..merge import merge_node, pooled
-from ..meter import Place
-from ..optimize import RULE_LIMIT
+from ..algorithm.merge import merge_node, pooled
+from ..algorithm.optimize import RULE_LIMIT
+from ..algorithm.rollout import rollouts
+from ..calls.meter import Place
 from ..records import MergeNode, Rule, Task, digest, showable
-from ..rollout import rollouts
-from ..run import Run
+from ..runs.run import Run
 from .hand import YOU, Decision, Desk, Evaluation, State, start, suggestion
 
 __all__ = ["STRATEGIES", "Decision", "Desk", "State", "apply", "better_child", "flips", "start", "suggestion"]

@@ -5,10 +5,10 @@ import json
 import pytest
 from helpers import ScriptedLLM, TinyBench, context, module
 
-from fgo_kit import prompts
-from fgo_kit.merge import merge_tree, pooled
-from fgo_kit.meter import Place
-from fgo_kit.optimize import propose, rewritten
+from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.merge import merge_tree, pooled
+from fgo_kit.algorithm.optimize import propose, rewritten
+from fgo_kit.calls.meter import Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
 from fgo_kit.simulate.model import _components, _home, _module_section
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
 
-from fgo_kit import divide as division
-from fgo_kit.calllog import CallLog
-from fgo_kit.divide import DIVISIONS, TARGET_TOKENS, divide, trajectory_tokens
-from fgo_kit.llm import BadRequest
+from fgo_kit.algorithm import divide as division
+from fgo_kit.algorithm.divide import DIVISIONS, TARGET_TOKENS, divide, trajectory_tokens
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import BadRequest
 from fgo_kit.records import Task
-from fgo_kit.run import run
+from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 
 # documents that are all the same are part of what must work

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from helpers import ScriptedLLM, TinyBench, Wrapped, context, job_of, small_bench, tasks
 
-from fgo_kit.calllog import CallLog
-from fgo_kit.llm import BadRequest, BudgetExceeded, ContextOverflow
-from fgo_kit.methods import METHODS
-from fgo_kit.run import run
+from fgo_kit.algorithm.methods import METHODS
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, ContextOverflow
+from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 
 pytest.importorskip("gepa", reason="needs the optional package gepa: pip install gepa")

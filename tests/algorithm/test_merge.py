@@ -22,14 +22,14 @@ from hypothesis import given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
 
-from fgo_kit import merge as merging
-from fgo_kit.gates import accepts
-from fgo_kit.llm import BadRequest, ContextOverflow
-from fgo_kit.merge import MERGES, Merged, merge, merge_tree, related_first, unite
-from fgo_kit.meter import Place
-from fgo_kit.optimize import parse
+from fgo_kit.algorithm import merge as merging
+from fgo_kit.algorithm.gates import accepts
+from fgo_kit.algorithm.merge import MERGES, Merged, merge, merge_tree, related_first, unite
+from fgo_kit.algorithm.optimize import parse
+from fgo_kit.algorithm.rollout import Judged
+from fgo_kit.calls.meter import Place
+from fgo_kit.calls.protocol import BadRequest, ContextOverflow
 from fgo_kit.records import Component, MergeNode, Module, Rule, Trajectory
-from fgo_kit.rollout import Judged
 
 A = Rule("a", "rule a", ("t1", "t2"), right=2, wrong=1)
 B = Rule("b", "rule b", ("t2", "t3"), right=1)

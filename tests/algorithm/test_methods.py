@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from helpers import ScriptedLLM, TinyBench, context, job_of, module, small_bench, tasks
 
-from fgo_kit import methods
-from fgo_kit.calllog import CallLog
-from fgo_kit.grid import VARIANTS
-from fgo_kit.methods import METHODS
-from fgo_kit.prompts import quote
+from fgo_kit.algorithm import methods
+from fgo_kit.algorithm.methods import METHODS
+from fgo_kit.algorithm.prompts import quote
+from fgo_kit.calls.log import CallLog
 from fgo_kit.records import Rule
 from fgo_kit.report import plot_merge_tree
-from fgo_kit.run import run
+from fgo_kit.runs.compare import VARIANTS
+from fgo_kit.runs.run import run
 from fgo_kit.widgets.session import run_by_hand
 from fgo_kit.widgets.steps import Decision
 

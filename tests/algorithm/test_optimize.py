@@ -8,11 +8,11 @@ from helpers import ScriptedLLM, TinyBench, context, job_of, module, tasks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgo_kit.llm import BadRequest, ContextOverflow
-from fgo_kit.meter import Place
-from fgo_kit.optimize import Proposal, apply_edits, evaluate, optimize, parse, propose, rewritten
+from fgo_kit.algorithm.optimize import Proposal, apply_edits, evaluate, optimize, parse, propose, rewritten
+from fgo_kit.algorithm.rollout import count_uses, rollouts
+from fgo_kit.calls.meter import Place
+from fgo_kit.calls.protocol import BadRequest, ContextOverflow
 from fgo_kit.records import Component, Feedback, Module, Rule, Step, Trajectory
-from fgo_kit.rollout import count_uses, rollouts
 
 R1 = Rule("r1", "first", ("t1", "t2"), right=3, wrong=1)
 R2 = Rule("r2", "second", ("t3",))

@@ -7,7 +7,7 @@ from helpers import job_of, module, small_bench
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgo_kit import prompts
+from fgo_kit.algorithm import prompts
 from fgo_kit.records import Feedback, Rule, Step, Task, Trajectory
 from fgo_kit.simulate.model import load
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import fgo_kit as fgo
-from fgo_kit.benchmarks import alfworld_engine, alfworld_games
-from fgo_kit.benchmarks.alfworld_scenes import game_content, kind_of, read_scenes
+from fgo_kit.benchmarks.alfworld import engine as alfworld_engine
+from fgo_kit.benchmarks.alfworld import games as alfworld_games
+from fgo_kit.benchmarks.alfworld.scenes import game_content, kind_of, read_scenes
 
-MAKE = Path(__file__).resolve().parent.parent / "data" / "alfworld" / "make.py"
+MAKE = Path(__file__).resolve().parents[2] / "data" / "alfworld" / "make.py"
 SCENES = MAKE.with_name("games.jsonl.xz")
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import fgo_kit as fgo
-from fgo_kit.benchmarks import alfworld_engine as engine
-from fgo_kit.benchmarks.alfworld_engine import NOTHING, EngineError, Game, Pool
-from fgo_kit.rollout import EnvironmentFailed
+from fgo_kit.algorithm.rollout import EnvironmentFailed
+from fgo_kit.benchmarks.alfworld import engine
+from fgo_kit.benchmarks.alfworld.engine import NOTHING, EngineError, Game, Pool
 
 pytestmark = pytest.mark.skipif(bool(engine.missing()), reason=engine.missing() or "-")
 STOCK = Path(__file__).with_name("alfworld_stock.py")

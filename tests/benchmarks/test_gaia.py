@@ -14,12 +14,14 @@ from gaia_folder import CONTENTS, packed, rows, write_jsonl, write_parquet
 from helpers import ScriptedLLM
 
 import fgo_kit as fgo
-from fgo_kit.benchmarks import gaia, gaia_load, sandbox
-from fgo_kit.benchmarks.gaia_calculator import NotArithmetic, calculate
-from fgo_kit.benchmarks.gaia_files import MAX_BYTES, FileProblem, names_in, read_text
-from fgo_kit.benchmarks.gaia_tools import PAGE, TOOLS, Desk, ToolProblem, call
+from fgo_kit.benchmarks.gaia import benchmark as gaia
+from fgo_kit.benchmarks.gaia import load as gaia_load
+from fgo_kit.benchmarks.gaia.calculator import NotArithmetic, calculate
+from fgo_kit.benchmarks.gaia.files import MAX_BYTES, FileProblem, names_in, read_text
+from fgo_kit.benchmarks.gaia.tools import PAGE, TOOLS, Desk, ToolProblem, call
+from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import NOT_SHOWN, Task
-from fgo_kit.toolcalls import call_text
+from fgo_kit.sandbox import run as sandbox
 from fgo_kit.widgets.browser import static_page
 from fgo_kit.widgets.table import Table
 

@@ -9,15 +9,17 @@ import pytest
 from gaia_folder import rows, write_jsonl
 from helpers import ScriptedLLM, context
 
-from fgo_kit.benchmarks import gaia, gaia_files, sandbox
-from fgo_kit.benchmarks.gaia_calculator import NotArithmetic, calculate
-from fgo_kit.benchmarks.gaia_files import FileProblem, names_in, read_text
-from fgo_kit.benchmarks.gaia_tools import MAX_PAGE, PAGE, Desk, _plain, call
-from fgo_kit.llm import BadRequest
-from fgo_kit.meter import Place
+from fgo_kit.algorithm.rollout import EnvironmentFailed, rollout
+from fgo_kit.benchmarks.gaia import benchmark as gaia
+from fgo_kit.benchmarks.gaia import files as gaia_files
+from fgo_kit.benchmarks.gaia.calculator import NotArithmetic, calculate
+from fgo_kit.benchmarks.gaia.files import FileProblem, names_in, read_text
+from fgo_kit.benchmarks.gaia.tools import MAX_PAGE, PAGE, Desk, _plain, call
+from fgo_kit.calls.meter import Place
+from fgo_kit.calls.protocol import BadRequest
+from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import Feedback
-from fgo_kit.rollout import EnvironmentFailed, rollout
-from fgo_kit.toolcalls import call_text
+from fgo_kit.sandbox import run as sandbox
 
 CALL = call_text("calculator", {"expression": "6 * 7"})
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fgo_kit.benchmarks import gaia, gaia_tools, sandbox
-from fgo_kit.benchmarks.gaia_files import names_in, read_text
+from fgo_kit.benchmarks.gaia import benchmark as gaia
+from fgo_kit.benchmarks.gaia import tools as gaia_tools
+from fgo_kit.benchmarks.gaia.files import names_in, read_text
+from fgo_kit.sandbox import run as sandbox
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "gaia_like"
+DATA = Path(__file__).resolve().parents[2] / "data" / "gaia_like"
 MODULES = [path.stem for path in DATA.glob("*.py")]
 COLUMNS = ["Annotator Metadata", "Final answer", "Level", "Question", "family", "file_name", "files", "seen", "split",
            "task_id"]  # fmt: skip

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fgo_kit.benchmarks.gaia import score
-from fgo_kit.toolcalls import final_answer
+from fgo_kit.benchmarks.gaia.benchmark import score
+from fgo_kit.calls.toolcalls import final_answer
 
 # answer, truth, right?
 CASES = [

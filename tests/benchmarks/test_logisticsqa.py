@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import fgo_kit.benchmarks.logisticsqa as lqa
+import fgo_kit.benchmarks.logisticsqa.benchmark as lqa
 from fgo_kit.benchmarks.splits import deal, near_duplicates
 from fgo_kit.records import Task, Trajectory
 

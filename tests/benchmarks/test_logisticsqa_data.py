@@ -12,9 +12,9 @@ import pytest
 from stdnum import iban, iso6346
 from stdnum.exceptions import ValidationError
 
-from fgo_kit.benchmarks import logisticsqa as lqa
+from fgo_kit.benchmarks.logisticsqa import benchmark as lqa
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "logisticsqa"
+DATA = Path(__file__).resolve().parents[2] / "data" / "logisticsqa"
 ALL_WORLDS = pytest.mark.parametrize("world", lqa.WORLDS)
 
 

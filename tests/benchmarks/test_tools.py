@@ -11,16 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fgo_kit as fgo
-from fgo_kit import prompts, providers, toolcalls
-from fgo_kit.benchmarks import gaia
-from fgo_kit.calllog import CallLog
-from fgo_kit.llm import Reply, ToolCall, Usage, load_llm
-from fgo_kit.meter import Place
+from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.rollout import rollout, rollouts
+from fgo_kit.benchmarks.gaia import benchmark as gaia
+from fgo_kit.calls import remote as providers
+from fgo_kit.calls import toolcalls
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.meter import Place
+from fgo_kit.calls.protocol import Reply, ToolCall, Usage, load_llm
+from fgo_kit.calls.tokens import count_messages, estimate
+from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import Component, Module, Rule, Task
-from fgo_kit.rollout import rollout, rollouts
 from fgo_kit.simulate.server import serving
-from fgo_kit.tokens import count_messages, estimate
-from fgo_kit.toolcalls import call_text
 
 CODE = 'rows = [line.split(",") for line in open("a1.csv")]\nprint(sum(int(r[1]) for r in rows[1:] if r[2].strip() == "ok"\n          and r[0] == "Oslo"), "ä \\"quoted\\"")'
 

@@ -10,9 +10,9 @@ MANY = """
 import time
 from fgo_kit import Component, Module, Rule, Run, Task, Trajectory, CallLog, browse
 from fgo_kit.records import Feedback, Step
-from fgo_kit.calllog import Place
-from fgo_kit.rollout import Judged
-from fgo_kit.run import State
+from fgo_kit.calls.log import Place
+from fgo_kit.algorithm.rollout import Judged
+from fgo_kit.runs.run import State
 
 N = 10_000
 words = "waybill container booking invoice vessel carrier freight harbour seal weight".split()
@@ -49,9 +49,9 @@ ALL = " ".join(t if len(t) < 9999 else t[:200] for t in T)
 import fgo_kit as fgo
 from fgo_kit import *
 from fgo_kit.records import Feedback, Step, MergeNode, Division
-from fgo_kit.calllog import Place
-from fgo_kit.rollout import Judged
-from fgo_kit.run import State
+from fgo_kit.calls.log import Place
+from fgo_kit.algorithm.rollout import Judged
+from fgo_kit.runs.run import State
 def judged(i, t, phase="test"):
     made = Trajectory(t[:400], (Step(t, t), Step(ALL, ALL)), t[:5000], float(phase == "test"), (t[:300], "r1"), "ok" if i else ALL)
     return Judged(Place(phase, subset=t[:50], epoch=1, node=t[:50]), made, Feedback(t[:400], 0.0, t[:30_000]))

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from fgo_kit.calllog import CallLog, NotACallLog, Place, Response, asked, redact
-from fgo_kit.calllog_sql import _check_header
+from fgo_kit.calls.log import CallLog, NotACallLog, Place, Response, asked, redact
+from fgo_kit.calls.log_sql import _check_header
 
 
 def request(text, llm="openai:x", sample=0):
@@ -260,7 +260,7 @@ def test_lone_surrogates_in_tasks_and_answers_are_no_reason_to_lose_a_run(tmp_pa
     """JSON may carry half a character; files cannot."""
     from helpers import ScriptedLLM
 
-    from fgo_kit.meter import Meter
+    from fgo_kit.calls.meter import Meter
 
     with CallLog(tmp_path / "log.sqlite") as hostile:
         hostile.begin("r", {}, {})

@@ -5,13 +5,15 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fgo_kit.budget import Account
-from fgo_kit.calllog import CallLog
-from fgo_kit.llm import (
+from fgo_kit.calls.budget import Account
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.meter import Budget, Limiter, Meter, Place
+from fgo_kit.calls.protocol import (
     BadRequest,
     BudgetExceeded,
     Cancelled,
@@ -23,7 +25,6 @@ from fgo_kit.llm import (
     Unreachable,
     Usage,
 )
-from fgo_kit.meter import Budget, Limiter, Meter, Place
 
 
 class FakeLLM:
@@ -87,7 +88,7 @@ def log():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("fgo_kit.budget.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("fgo_kit.calls.budget.FIRST_WAIT", 0.001)
 
 
 # -- caching
@@ -387,7 +388,7 @@ except KeyboardInterrupt:
 
 
 def _start(code):
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = str(Path(__file__).resolve().parents[2])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.path.join(root, "tests")])}
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 

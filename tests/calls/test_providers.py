@@ -10,10 +10,10 @@ from time import sleep, time
 
 import pytest
 
-from fgo_kit import llm as api
-from fgo_kit.calllog import CallLog, Place
-from fgo_kit.llm import Usage, load_llm, price
-from fgo_kit.meter import Budget, Meter
+from fgo_kit.calls import protocol as api
+from fgo_kit.calls.log import CallLog, Place
+from fgo_kit.calls.meter import Budget, Meter
+from fgo_kit.calls.protocol import Usage, load_llm, price
 
 KEY = "sk-test-SECRETSECRET123456"
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
@@ -257,7 +257,7 @@ def test_anthropic_stops_at_its_window(server):
 
 
 def test_a_run_through_refusals_is_complete_and_paid_once(llm, server, monkeypatch):
-    monkeypatch.setattr("fgo_kit.budget.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("fgo_kit.calls.budget.FIRST_WAIT", 0.01)
     server.script += [(429, failure("slow"), {"retry-after-ms": "20"})] * 3 + [
         (500, failure("x"), {}),
         (200, b"{", {}),

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from fgo_kit import tokens
+from fgo_kit.calls import tokens
 
 ENGLISH = "The transport reference is usually found in the header note of the invoice, after a label. " * 20
 

@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 from helpers import ScriptedLLM, TinyBench, module, small_bench, tasks
 
-from fgo_kit import grid, stats
+from fgo_kit import stats
+from fgo_kit.calls.protocol import load_llm
 from fgo_kit.experiments import ablations, dataset_sizes, findings, plots
-from fgo_kit.grid import compare
-from fgo_kit.llm import load_llm
 from fgo_kit.records import MergeNode, Rule
-from fgo_kit.run import run
+from fgo_kit.runs import compare as grid
+from fgo_kit.runs.compare import compare
+from fgo_kit.runs.run import run
 
 SEEDS = range(8)
 

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from helpers import small_bench
 
-from fgo_kit import prompts
+from fgo_kit.algorithm import prompts
+from fgo_kit.calls.protocol import Usage, price
+from fgo_kit.calls.tokens import count_messages
 from fgo_kit.experiments import costs, plots
-from fgo_kit.figures import colour_of
-from fgo_kit.grid import compare
-from fgo_kit.llm import Usage, price
 from fgo_kit.report import summary
-from fgo_kit.run import OPTIMISER_PHASES, run
-from fgo_kit.tokens import count_messages
+from fgo_kit.report.figures import colour_of
+from fgo_kit.runs.compare import compare
+from fgo_kit.runs.run import OPTIMISER_PHASES, run
 
 
 @pytest.fixture(scope="module")

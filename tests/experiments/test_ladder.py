@@ -8,10 +8,10 @@ import pytest
 from helpers import small_bench
 
 import fgo_kit as fgo
+from fgo_kit.algorithm.rollout import Judged, Settings
+from fgo_kit.calls.meter import Place
 from fgo_kit.experiments import ladder, sets
-from fgo_kit.meter import Place
 from fgo_kit.records import Task, Trajectory
-from fgo_kit.rollout import Judged, Settings
 
 
 def test_every_step_changes_settings_and_the_last_is_fgo_plus():

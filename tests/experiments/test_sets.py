@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import fgo_kit as fgo
-from fgo_kit.benchmarks import alfworld_engine
+from fgo_kit.benchmarks.alfworld import engine as alfworld_engine
 from fgo_kit.experiments import sets
 from fgo_kit.records import Task
 from fgo_kit.report import findings, holm_line, paper_table, power_line, show, summary

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from fgo_kit import figures, report
+from fgo_kit import report
+from fgo_kit.report import figures
 
 
 def rows(**more):

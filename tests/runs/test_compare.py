@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from helpers import Wrapped, job_of, small_bench
 
-from fgo_kit import grid
-from fgo_kit.calllog import CallLog
-from fgo_kit.divide import DIVISIONS, division
+from fgo_kit.algorithm.divide import DIVISIONS, division
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import BadRequest, load_llm
 from fgo_kit.experiments import costs
-from fgo_kit.grid import compare, preset
-from fgo_kit.llm import BadRequest, load_llm
 from fgo_kit.records import digest
-from fgo_kit.run import run
+from fgo_kit.runs import compare as grid
+from fgo_kit.runs.compare import compare, preset
+from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
 

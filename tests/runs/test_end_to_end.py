@@ -5,11 +5,11 @@ import sqlite3
 import pytest
 from helpers import small_bench
 
-from fgo_kit.benchmarks import logisticsqa
-from fgo_kit.calllog import CallLog
-from fgo_kit.llm import load_llm
+from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import load_llm
 from fgo_kit.records import to_json
-from fgo_kit.run import run
+from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving, serving_process
 

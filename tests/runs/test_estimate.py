@@ -11,13 +11,14 @@ import pytest
 from helpers import small_bench
 
 import fgo_kit as fgo
-from fgo_kit import forecast, grid
-from fgo_kit.calllog import CallLog
-from fgo_kit.forecast import LONGER, PARTS, Part
-from fgo_kit.llm import Usage, price
-from fgo_kit.run import run
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import Usage, price
+from fgo_kit.runs import compare as grid
+from fgo_kit.runs import estimate as forecast
+from fgo_kit.runs.estimate import LONGER, PARTS, Part
+from fgo_kit.runs.run import run
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def runs_of(name: str, preset: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("preset", ["fast", "full"])
 def test_runs_are_those_that_the_notebooks_ask_for(preset, monkeypatch, tmp_path):
-    monkeypatch.setattr("fgo_kit.figures.FIGURES", tmp_path)  # a cell may save a figure that needs no result
+    monkeypatch.setattr("fgo_kit.report.figures.FIGURES", tmp_path)  # a cell may save a figure that needs no result
     monkeypatch.setattr("fgo_kit.experiments.sets.try_load", lambda name, **options: (None, "not counted here"))
     counted = {part.notebook: part.runs for part in reversed(PARTS[preset]) if part.benchmark == "LogisticsQA-gen"}
     main = runs_of("01_main_results", preset)

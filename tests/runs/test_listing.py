@@ -1,9 +1,9 @@
 """The list of everything that can be chosen by name."""
 
 import fgo_kit as fgo
-from fgo_kit.divide import DIVISIONS
-from fgo_kit.merge import MERGES
-from fgo_kit.methods import METHODS
+from fgo_kit.algorithm.divide import DIVISIONS
+from fgo_kit.algorithm.merge import MERGES
+from fgo_kit.algorithm.methods import METHODS
 
 
 def test_every_choice_is_listed_with_its_description():

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from helpers import Wrapped, job_of, module, small_bench
 
-from fgo_kit import provenance
-from fgo_kit.calllog import CallLog, Place, Response, asked
-from fgo_kit.divide import DIVISIONS, division
-from fgo_kit.llm import BadRequest, BudgetExceeded
+from fgo_kit.algorithm.divide import DIVISIONS, division
+from fgo_kit.algorithm.rollout import Judged
+from fgo_kit.calls.log import CallLog, Place, Response, asked
+from fgo_kit.calls.protocol import BadRequest, BudgetExceeded
 from fgo_kit.records import MergeNode, Task, Trajectory, to_json
-from fgo_kit.rollout import Judged
-from fgo_kit.run import Run, State, run
+from fgo_kit.runs import provenance
+from fgo_kit.runs.run import Run, State, run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
 
@@ -121,7 +121,7 @@ def test_the_id_covers_strategies_written_elsewhere(bench, monkeypatch):
 
 
 def test_the_id_covers_the_prompts(bench, monkeypatch):
-    from fgo_kit import prompts
+    from fgo_kit.algorithm import prompts
 
     before = run(bench, "simulated", method="base").id
     monkeypatch.setitem(prompts.TEMPLATES, "evaluate", "Review it.")
@@ -166,8 +166,8 @@ def test_a_second_run_in_one_log_pays_only_for_what_is_new(bench, tmp_path):
 KILLED = """
     import os, signal, sys, threading
     from helpers import small_bench
-    from fgo_kit.llm import load_llm
-    from fgo_kit.run import run
+    from fgo_kit.calls.protocol import load_llm
+    from fgo_kit.runs.run import run
 
     lock, done = threading.Lock(), [0]
 
@@ -186,7 +186,7 @@ def test_killed_and_run_again_it_finishes_as_if_nothing_had_been(tmp_path):
     bench, path = small_bench(n_train=64), tmp_path / "killed.sqlite"
     with serving(load("small"), latency_ms=2) as server:
         command = [sys.executable, "-c", textwrap.dedent(KILLED), server.openai_url, str(path)]
-        here = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+        here = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))}
         killed = subprocess.run(command, env=here, capture_output=True, text=True, timeout=120)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         with sqlite3.connect(path) as db:
@@ -195,7 +195,7 @@ def test_killed_and_run_again_it_finishes_as_if_nothing_had_been(tmp_path):
         served = server.ledger()["successes"]
         assert 100 <= logged <= served <= logged + 8  # at most those in flight are lost
 
-        from fgo_kit.llm import load_llm
+        from fgo_kit.calls.protocol import load_llm
 
         llm = load_llm("openai:small", base_url=server.openai_url)
         resumed = run(bench, llm, log=path, workers=8)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import fgo_kit as fgo
-from fgo_kit import prompts
+from fgo_kit.algorithm import prompts
+from fgo_kit.calls.tokens import count_messages
 from fgo_kit.records import Task
-from fgo_kit.tokens import count_messages
-from fgo_kit.trajectories import optimiser_tokens, read_trajectories
+from fgo_kit.runs.traces import optimiser_tokens, read_trajectories
 
 ROOM = "You are in the middle of a room. Looking quickly around you, you see a desk 1, and a shelf 1.\nYour task is to: {}\n"
 WON = {

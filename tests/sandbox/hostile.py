@@ -113,7 +113,7 @@ def slip_zip() -> bytes:
 
 def main(folder: Path, wall: str) -> None:
     sys.path.insert(0, str(folder))
-    import sandbox
+    import run as sandbox
 
     room = Path(tempfile.mkdtemp(prefix="fgo-hostile-"))
     room.chmod(0o755)

@@ -14,7 +14,7 @@ from pathlib import Path
 import hostile
 import pytest
 
-from fgo_kit.benchmarks import sandbox
+from fgo_kit.sandbox import run as sandbox
 
 HERE = Path(__file__).parent
 NOBODY = 65534
@@ -32,12 +32,12 @@ def _checked(result, what):
 def folder():
     """The sandbox's modules where every user can read them, as in an installed package."""
     path = Path(tempfile.mkdtemp(prefix="fgo-tests-"))
-    for file in [*Path(sandbox.__file__).parent.glob("sandbox*.py"), HERE / "hostile.py"]:
+    for file in [*Path(sandbox.__file__).parent.glob("*.py"), HERE / "hostile.py"]:
         shutil.copy(file, path)
         (path / file.name).chmod(0o644)
     path.chmod(0o755)
     shutil.copytree(path, path / "old")
-    with (path / "old" / "sandbox_walls.py").open("a") as file:
+    with (path / "old" / "walls.py").open("a") as file:
         file.write(AS_OLD)
     yield path
     shutil.rmtree(path)
@@ -187,7 +187,7 @@ def test_a_wall_with_a_hole_is_not_used():
 @pytest.mark.parametrize(("dropped", "expected"), [("-sys_admin", "landlock"), ("-sys_admin,-setuid,-setgid", "")])
 def test_without_privileges_landlock_takes_over_or_nothing_runs(folder, dropped, expected):
     """As root of an ordinary container, which may make no namespaces, and of one without any capability."""
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import sandbox; print(sandbox.available() or sandbox._tried())"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import run as sandbox; print(sandbox.available() or sandbox._tried())"
     command = ["setpriv", "--bounding-set", dropped, python_of(PEOPLE[-1]), "-c", script, str(folder)]
     said = subprocess.run(command, capture_output=True, text=True, cwd="/").stdout.strip()
     if expected and "landlock: " in said:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fgo_kit import prompts
-from fgo_kit.prompts import parse_action, section
+from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.prompts import parse_action, section
 from fgo_kit.records import Component, Module, Rule, Step, Task, Trajectory
 
 OPENABLE = ("cabinet", "drawer", "fridge", "microwave")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fgo_kit import prompts, toolcalls
-from fgo_kit.benchmarks.gaia import GAIA
-from fgo_kit.prompts import section
+from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.prompts import section
+from fgo_kit.benchmarks.gaia.benchmark import GAIA
+from fgo_kit.calls import toolcalls
 from fgo_kit.records import Component, Module, Rule, Step, Task, Trajectory
 
 TOWNS = ("Lund", "Narvik", "Oulu")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fgo_kit.simulate.model import frozen_hash
 
-FROZEN = Path(__file__).parents[1] / "data" / "simulator_constants.txt"
+FROZEN = Path(__file__).parents[2] / "data" / "simulator_constants.txt"
 
 
 def test_constants_are_the_frozen_ones():

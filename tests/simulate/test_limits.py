@@ -13,7 +13,7 @@ import pytest
 from fgo_kit.simulate import fits, limits
 
 matplotlib.use("Agg")
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.mark.parametrize("name, x50, k", [

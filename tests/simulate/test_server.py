@@ -10,7 +10,7 @@ import anthropic
 import openai
 import pytest
 
-from fgo_kit.llm import BadRequest, ContextOverflow, Reply, ToolCall, Usage
+from fgo_kit.calls.protocol import BadRequest, ContextOverflow, Reply, ToolCall, Usage
 from fgo_kit.simulate.server import MAX_BODY, Endpoint, serving, serving_process
 
 HELLO = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello there"}]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fgo_kit as fgo
-from fgo_kit import prompts
-from fgo_kit.meter import Place
-from fgo_kit.rollout import rollout
+from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.rollout import rollout
+from fgo_kit.calls.meter import Place
 from fgo_kit.simulate.alfworld import language as lang
 from fgo_kit.simulate.alfworld import read_chat, read_trajectory
 from fgo_kit.simulate.alfworld.reading import Goal, read_action, read_goal, read_result, read_scene, remember
@@ -220,7 +220,7 @@ def test_it_is_fast():
 
 
 def test_old_turns_are_left_out_but_the_task_stays(monkeypatch):
-    monkeypatch.setattr("fgo_kit.rollout.HISTORY_LIMIT", 500)
+    monkeypatch.setattr("fgo_kit.algorithm.rollout.HISTORY_LIMIT", 500)
     asked = []
 
     class Listening:

@@ -7,7 +7,7 @@ import pytest
 from dollhouse import houses, module, of
 
 import fgo_kit as fgo
-from fgo_kit import prompts
+from fgo_kit.algorithm import prompts
 from fgo_kit.records import Feedback, Rule
 from fgo_kit.simulate.alfworld import language as lang
 from fgo_kit.simulate.alfworld import read_trajectory, review

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from ledgers import ORDERS, QUESTION, chat
 
 import fgo_kit as fgo
+from fgo_kit.calls.toolcalls import read_turn
 from fgo_kit.simulate import alfworld, logisticsqa
 from fgo_kit.simulate.gaia import compute, language
 from fgo_kit.simulate.gaia.cells import date, number
 from fgo_kit.simulate.gaia.language import PLAIN, Rule, parse_rule, render
 from fgo_kit.simulate.gaia.tables import read
-from fgo_kit.toolcalls import read_turn
 
 NULL = fgo.load_llm("simulated:null")
 FORMS = frozenset({"form", "round", "order"})

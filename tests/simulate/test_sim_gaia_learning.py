@@ -8,7 +8,7 @@ import pytest
 from ledgers import ORDERS, QUESTION, bench, module, played
 
 import fgo_kit as fgo
-from fgo_kit import prompts
+from fgo_kit.algorithm import prompts
 from fgo_kit.records import Feedback, Rule
 from fgo_kit.simulate.gaia import read_trajectory, review
 from fgo_kit.simulate.gaia.language import PLAIN, parse_rule

@@ -15,12 +15,12 @@ from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 import fgo_kit.simulate
-from fgo_kit import prompts
-from fgo_kit.benchmarks import logisticsqa
-from fgo_kit.llm import BadRequest, ContextOverflow
+from fgo_kit.algorithm import prompts
+from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
+from fgo_kit.calls.protocol import BadRequest, ContextOverflow
 from fgo_kit.records import Feedback, Step, Task, Trajectory
 from fgo_kit.records import Rule as ModuleRule
-from fgo_kit.run import run
+from fgo_kit.runs.run import run
 from fgo_kit.simulate.logisticsqa.language import Rule, parse_rule, render
 from fgo_kit.simulate.logisticsqa.reading import picks_of, read
 from fgo_kit.simulate.model import load

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from helpers import small_bench
 
-from fgo_kit import prompts
+from fgo_kit.algorithm import prompts
+from fgo_kit.calls.protocol import ContextOverflow
 from fgo_kit.experiments import model_card, sensitivity
-from fgo_kit.llm import ContextOverflow
 from fgo_kit.records import Component, Module, Rule
-from fgo_kit.run import run
+from fgo_kit.runs.run import run
 from fgo_kit.simulate import limits
 from fgo_kit.simulate.model import _Call, frozen_hash, load
 from fgo_kit.simulate.varied import WORDS, paraphrased, reworded, shuffled, varied

@@ -8,8 +8,8 @@ import pytest
 from helpers import Wrapped, small_bench, wait_until
 
 import fgo_kit as fgo
-from fgo_kit.calllog import CallLog
-from fgo_kit.llm import BudgetExceeded, Cancelled, RateLimited
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import BudgetExceeded, Cancelled, RateLimited
 from fgo_kit.simulate.model import load
 from fgo_kit.widgets.progress import Part, Snapshot, line
 

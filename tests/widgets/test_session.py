@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import fgo_kit as fgo
 from fgo_kit import report
-from fgo_kit.calllog import CallLog
-from fgo_kit.llm import Cancelled
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import Cancelled
 from fgo_kit.records import Rule, to_json
 from fgo_kit.widgets.hand import Decision, start
 from fgo_kit.widgets.session import Session, as_decision, as_dict, desk_for, replay_merges, run_by_hand

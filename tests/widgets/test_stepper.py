@@ -13,7 +13,7 @@ import pytest
 from by_hand import scripted
 
 import fgo_kit as fgo
-from fgo_kit.budget import Budget
+from fgo_kit.calls.budget import Budget
 from fgo_kit.widgets.stepper import WIDGET_MIME
 
 

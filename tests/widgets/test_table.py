@@ -6,10 +6,10 @@ import math
 import pytest
 from helpers import small_bench
 
-from fgo_kit.calllog import CallLog, Place
+from fgo_kit.algorithm.rollout import Judged
+from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
-from fgo_kit.rollout import Judged
-from fgo_kit.run import Run, State, run
+from fgo_kit.runs.run import Run, State, run
 from fgo_kit.widgets.table import PAGE, Query, Table
 
 HOSTILE = "<script>alert(1)</script>\u202e\x00\x1b[31m\ud800 javascript:alert(1)"

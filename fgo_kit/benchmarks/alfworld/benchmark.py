@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fgo_kit.benchmarks.alfworld_engine import NOTHING, Game, pool
-from fgo_kit.benchmarks.alfworld_games import Source, generated, official
-from fgo_kit.benchmarks.splits import checked_seed, deal, training_set
-from fgo_kit.prompts import quote, section
-from fgo_kit.records import Component, Module, Task, Trajectory, digest
+from ...algorithm.prompts import quote, section
+from ...records import Component, Module, Task, Trajectory, digest
+from ..splits import checked_seed, deal, training_set
+from .engine import NOTHING, Game, pool
+from .games import Source, generated, official
 
 MAX_STEPS = 50
 TEST_SPLITS = ("valid_unseen", "valid_seen", "generated")

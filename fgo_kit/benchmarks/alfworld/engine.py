@@ -21,8 +21,8 @@ import time
 from functools import cache
 from pathlib import Path
 
-from fgo_kit.llm import FGOError
-from fgo_kit.rollout import EnvironmentFailed
+from ...algorithm.rollout import EnvironmentFailed
+from ...calls.protocol import FGOError
 
 PARTS = ("textworld", "fast_downward", "alfworld")
 NOTHING = "Nothing happens."
@@ -31,8 +31,8 @@ WALL_LIMIT = 120.0
 GAMES_A_WORKER = 500
 """A worker is replaced after so many games: the planner library keeps a little of every game."""
 REPLACEMENTS = 2
-_WORKER = Path(__file__).with_name("alfworld_worker.py")
-_CACHE = Path(__file__).resolve().parents[2] / "data" / "runs" / "alfworld_cache"
+_WORKER = Path(__file__).with_name("worker.py")
+_CACHE = Path(__file__).resolve().parents[3] / "data" / "runs" / "alfworld_cache"
 
 
 class EngineError(FGOError):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fgo_kit.benchmarks.alfworld_scenes import Scenes, game_content, read_scenes
-from fgo_kit.records import Task, digest
+from ...records import Task, digest
+from .scenes import Scenes, game_content, read_scenes
 
 TASK_TYPES = (
     "pick_and_place_simple", "look_at_obj_in_light", "pick_clean_then_place_in_recep",
@@ -23,7 +23,7 @@ OFFICIAL = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
 AGAIN = "run `alfworld-download` again"
 SUCCESS = "the task is done (won)"
 _GOAL = re.compile(r"Your task is to: ((?:[^\"\\]|\\.)*)\"")
-_DATA = Path(__file__).resolve().parents[2] / "data" / "alfworld"
+_DATA = Path(__file__).resolve().parents[3] / "data" / "alfworld"
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fgo_kit.benchmarks.gaia_files import Files
-from fgo_kit.benchmarks.gaia_load import HIDDEN, LEVELS, Loaded, read_folder, unpacked
-from fgo_kit.benchmarks.gaia_score import score
-from fgo_kit.benchmarks.gaia_tools import TOOLS, Desk, ToolProblem, call
-from fgo_kit.benchmarks.splits import checked_seed, own_folder, training_set
-from fgo_kit.prompts import quote, section
-from fgo_kit.records import Component, Module, Task, Trajectory, digest, storable
-from fgo_kit.toolcalls import Turn, read_turn
+from ...algorithm.prompts import quote, section
+from ...calls.toolcalls import Turn, read_turn
+from ...records import Component, Module, Task, Trajectory, digest, storable
+from ..splits import checked_seed, own_folder, training_set
+from .files import Files
+from .load import HIDDEN, LEVELS, Loaded, read_folder, unpacked
+from .score import score
+from .tools import TOOLS, Desk, ToolProblem, call
 
 __all__ = ["GAIA", "MAX_TURNS", "Solving", "answer_forms", "load", "score", "submission"]
 

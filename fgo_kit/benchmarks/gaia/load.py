@@ -16,14 +16,14 @@ import warnings
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from fgo_kit.benchmarks.gaia_files import Files
-from fgo_kit.records import Task
+from ...records import Task
+from .files import Files
 
 COLUMNS = ("task_id", "Question", "Level", "Final answer", "file_name")
 LEVELS = ("1", "2", "3")
 HIDDEN = "?"
 """GAIA's test split has this in place of its answers."""
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _ARCHIVE = _ROOT / "data" / "gaia_like" / "tasks.jsonl.xz"
 _UNPACKED = _ROOT / "data" / "runs" / "gaia_like"
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from fgo_kit.benchmarks import sandbox
-from fgo_kit.benchmarks.gaia_calculator import NotArithmetic, calculate
-from fgo_kit.benchmarks.gaia_files import FileProblem, Files, names_in, read_text
-from fgo_kit.rollout import EnvironmentFailed
+from ...algorithm.rollout import EnvironmentFailed
+from ...sandbox import run as sandbox
+from .calculator import NotArithmetic, calculate
+from .files import FileProblem, Files, names_in, read_text
 
 PAGE = 6_000
 """Longest output of one tool call, in characters."""

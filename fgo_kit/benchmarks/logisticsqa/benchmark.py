@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fgo_kit.benchmarks.splits import checked_seed, deal, near_duplicates, own_folder, training_set
-from fgo_kit.benchmarks.ubl import check_size, read_ubl
-from fgo_kit.records import Component, Module, Task, Trajectory, digest
+from ...records import Component, Module, Task, Trajectory, digest
+from ..splits import checked_seed, deal, near_duplicates, own_folder, training_set
+from .ubl import check_size, read_ubl
 
 WORLDS = (0, 1, 2)
 NONE = "None"
 ENV_VAR = "FGO_LOGISTICSQA"
-_DATA = Path(__file__).resolve().parents[2] / "data" / "logisticsqa"
+_DATA = Path(__file__).resolve().parents[3] / "data" / "logisticsqa"
 _NONE_WORDS = {"", "NA", "NULL", "NONE"}  # after normalisation, so "N/A" is among them
 
 PREAMBLE = (
@@ -43,7 +43,7 @@ class Reading:
     task: Task
 
     def observe(self) -> str:
-        from fgo_kit.prompts import quote
+        from ...algorithm.prompts import quote
 
         return f"<document>\n{quote(self.task.text)}\n</document>"
 

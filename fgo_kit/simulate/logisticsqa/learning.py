@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from ...tokens import estimate
+from ...calls.tokens import estimate
 from ..limits import assumed
 from .language import Rule, parse_rule, render
 from .reading import normal, read, words_of

@@ -1,0 +1,1 @@
+"""The method: divide, optimise, merge; its baselines and peers."""

@@ -1,0 +1,5 @@
+"""GAIA: questions over files, answered with tools."""
+
+from .benchmark import load
+
+__all__ = ["load"]

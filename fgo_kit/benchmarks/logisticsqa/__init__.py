@@ -1,0 +1,5 @@
+"""LogisticsQA: the transport reference of an invoice, or None."""
+
+from .benchmark import load
+
+__all__ = ["load"]

@@ -1,0 +1,1 @@
+"""Running what a model wrote: without network, keys or the user's files."""
