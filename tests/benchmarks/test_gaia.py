@@ -15,7 +15,7 @@ from helpers import ScriptedLLM
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks.gaia import benchmark as gaia
-from fgo_kit.benchmarks.gaia import load as gaia_load
+from fgo_kit.benchmarks.gaia import source as gaia_load
 from fgo_kit.benchmarks.gaia.calculator import NotArithmetic, calculate
 from fgo_kit.benchmarks.gaia.files import MAX_BYTES, FileProblem, names_in, read_text
 from fgo_kit.benchmarks.gaia.tools import PAGE, TOOLS, Desk, ToolProblem, call

@@ -389,7 +389,7 @@ except KeyboardInterrupt:
 
 def _start(code):
     root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.path.join(root, "tests")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.path.join(root, "tests", "calls")])}
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 
 

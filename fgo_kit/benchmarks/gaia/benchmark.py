@@ -22,8 +22,8 @@ from ...calls.toolcalls import Turn, read_turn
 from ...records import Component, Module, Task, Trajectory, digest, storable
 from ..splits import checked_seed, own_folder, training_set
 from .files import Files
-from .load import HIDDEN, LEVELS, Loaded, read_folder, unpacked
 from .score import score
+from .source import HIDDEN, LEVELS, Loaded, read_folder, unpacked
 from .tools import TOOLS, Desk, ToolProblem, call
 
 __all__ = ["GAIA", "MAX_TURNS", "Solving", "answer_forms", "load", "score", "submission"]
