@@ -16,9 +16,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..records import MergeNode
 from ..runs.provenance import ROOT, manifest
 from ..runs.run import Run
+from .tree import positions
 
 FIGURES = ROOT / "paper_figures"
 TOKENS = {
@@ -115,9 +115,7 @@ def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
         raise ValueError(f"run {run.id} ({run.config['method']}) has no merge tree; only fgo merges")
     leaves = [node for node in run.merge_tree.walk() if not node.children]
     ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * len(leaves)), 3.0), layout="constrained")[1]
-    places: dict[str, tuple[float, int]] = {}
-    columns = iter(range(len(leaves)))
-    _place(run.merge_tree, columns, places)
+    places = positions([run.merge_tree])
     for node in run.merge_tree.walk():
         x, y = places[node.id]
         for child in node.children:
@@ -135,15 +133,6 @@ def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
     ax.axis("off")
     note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
     return ax
-
-
-def _place(node: MergeNode, columns, places: dict[str, tuple[float, int]]) -> tuple[float, int]:
-    if not node.children:
-        places[node.id] = (float(next(columns)), 0)
-    else:
-        spots = [_place(child, columns, places) for child in node.children]
-        places[node.id] = (float(np.mean([x for x, _ in spots])), 1 + max(y for _, y in spots))
-    return places[node.id]
 
 
 def tidy(ax: Axes, grid: str = "x", size: float = 8) -> None:
