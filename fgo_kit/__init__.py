@@ -15,7 +15,7 @@ from .algorithm.merge import merge_tree, merging, pooled
 from .algorithm.methods import method
 from .algorithm.rollout import Benchmark
 from .calls.log import CallLog
-from .calls.protocol import load_llm
+from .calls.providers import load_llm
 from .records import Component, Module, Rule, Task, Trajectory
 from .runs.compare import VARIANTS, compare, preset
 from .runs.estimate import estimate

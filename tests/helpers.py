@@ -29,7 +29,7 @@ class ScriptedLLM:
     """Answers with `reply(messages)` of its own; counts and keeps what it was asked."""
 
     params: dict = {}
-    simulated, counter = True, "estimate"
+    simulated, counter, native_tools = True, "estimate", False
 
     def __init__(self, reply, context_window=128_000, max_completion=100, name="simulated:scripted"):
         self.reply, self.context_window, self.max_completion, self.name = (

@@ -10,6 +10,7 @@ from typing import Any
 from ..records import storable
 from .budget import Account, Budget, Limiter, now
 from .log import Asked, CallLog, Place, Response, asked
+from .prices import price
 from .protocol import (
     LLM,
     BudgetExceeded,
@@ -21,7 +22,6 @@ from .protocol import (
     Unreachable,
     Usage,
     as_reply,
-    price,
 )  # fmt: skip
 from .workers import TICK, Pool
 

@@ -1,14 +1,11 @@
-"""The LLM protocol, its errors and its price; `load_llm` finds an implementation by its spec."""
+"""The LLM protocol: what is asked and answered, and the errors of a call."""
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from .log import Response
 
@@ -60,7 +57,7 @@ class LLM(Protocol):
 
     name: the spec it was loaded by, e.g. "openai:gpt-4o-mini". params: everything beside the messages
     that changes the answer. max_completion: upper bound of completion tokens of one call.
-    counter: how `count` counts before a call ("estimate", "tiktoken o200k_base"). One with `native_tools` is
+    counter: how `count` counts before a call ("estimate", "tiktoken o200k_base"). native_tools: whether it is
     given the tools of a benchmark and answers with tool calls; without that it writes calls as text.
     """
 
@@ -70,6 +67,7 @@ class LLM(Protocol):
     context_window: int
     max_completion: int
     counter: str
+    native_tools: bool
 
     def count(self, messages: Sequence[Message]) -> int:
         """Prompt tokens of `messages`, as well as they can be known before the call."""
@@ -127,103 +125,3 @@ class UnseenCall(FGOError):
 
 class Cancelled(FGOError):
     """The run was interrupted, or another of its calls failed, before this call was made."""
-
-
-SIMULATED = "simulated, simulated:<profile>"
-PROVIDERS = f"{SIMULATED}, openai:<model>, anthropic:<model>, replay:<call log file>"
-
-
-def load_llm(spec: str, base_url: str | None = None, api_key: str | None = None, **params: Any) -> LLM:
-    """An LLM by its spec: "simulated", "openai:gpt-4o-mini", "anthropic:...", "replay:run.sqlite".
-
-    base_url: an OpenAI- or Anthropic-compatible server; on this machine it needs no key.
-    api_key: by default from OPENAI_API_KEY or ANTHROPIC_API_KEY; it appears in no log and no error.
-    params: temperature, max_completion, context_window, timeout (seconds; openai and anthropic);
-    native_tools=False for a server without tool calls of its own, which are then written as text;
-    source, the spec of the LLM to replay where a log holds several (replay).
-    Raises ValueError for an unknown spec or parameter, AuthError without a key.
-    """
-    provider, _, model = spec.partition(":")
-    if provider == "simulated":
-        _allow(spec, params | _given(base_url=base_url, api_key=api_key), ())
-        from ..simulate.model import load
-
-        return load(model) if model else load("small")
-    if provider not in ("openai", "anthropic", "replay") or not model:
-        raise ValueError(f"spec={spec!r} names no LLM; allowed are {PROVIDERS}")
-    if provider == "replay":
-        _allow(spec, params | _given(base_url=base_url, api_key=api_key), ("source",))
-        from .replay import ReplayLLM
-
-        return ReplayLLM(model, **params)
-    from . import remote as providers
-
-    _allow(spec, params, ("temperature", "max_completion", "context_window", "timeout", "native_tools"))
-    variable = f"{provider.upper()}_API_KEY"
-    base_url = base_url or os.environ.get(f"{provider.upper()}_BASE_URL") or None
-    key = api_key or _key_for(base_url, variable)
-    kind = providers.OpenAILLM if provider == "openai" else providers.AnthropicLLM
-    return kind(model, api_key=key, base_url=_without_password(base_url), **params)
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _allow(spec: str, params: dict, names: tuple[str, ...]) -> None:
-    unknown = [name for name in params if name not in names]
-    if unknown:
-        allowed = ", ".join(names) or "none"
-        raise ValueError(f"{unknown[0]} is no parameter of {spec!r}; allowed: {allowed}")
-
-
-def _key_for(base_url: str | None, variable: str) -> str:
-    key = os.environ.get(variable, "")
-    if base_url and is_local(base_url):
-        return "none"  # a key from the environment is not shown to whatever listens on this machine
-    if not key:
-        raise AuthError(f"no API key: set the environment variable {variable}, or pass api_key=")
-    return key
-
-
-def _without_password(base_url: str | None) -> str | None:
-    if base_url and "@" in urlsplit(base_url).netloc:
-        raise ValueError("base_url holds a user name or password, which would be logged; use api_key=")
-    return base_url
-
-
-def is_local(base_url: str) -> bool:
-    """Whether a URL points at this machine or a private network, where calls cost nothing."""
-    host = urlsplit(base_url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_private
-
-
-def price(spec: str, usage: Usage, base_url: str | None = None) -> float | None:
-    """USD list price of one call (genai-prices), or None when there is none.
-
-    0.0 for simulated and replayed calls and for servers on this machine or a private network; None
-    for an unknown model and for any other `base_url`, whose prices nobody here knows.
-
-    >>> price("simulated", Usage(1000, 100))
-    0.0
-    """
-    provider, _, model = spec.partition(":")
-    if provider in ("simulated", "replay"):
-        return 0.0
-    if base_url:
-        return 0.0 if is_local(base_url) else None
-    import genai_prices
-
-    counted = genai_prices.Usage(
-        input_tokens=usage.prompt, cache_read_tokens=usage.cached, output_tokens=usage.completion
-    )
-    try:
-        return float(genai_prices.calc_price(counted, model, provider_id=provider).total_price)
-    except LookupError:
-        return None

@@ -9,9 +9,8 @@ from typing import Any
 
 from .log import CallLog, asked
 from .protocol import ContextOverflow, Message, Reply, UnseenCall, as_reply
+from .providers import provider_of
 from .tokens import count_messages, encoding_for
-
-PROVIDERS = ("openai", "anthropic")  # they have tool calls of their own, unless told otherwise
 
 
 class ReplayLLM:
@@ -19,6 +18,16 @@ class ReplayLLM:
 
     source: which LLM's answers, where the log holds several; a name as in the log's `llms`.
     """
+
+    spec = "replay:<call log file>"
+    default = ""
+    parameters = ("source",)
+    prices = ""
+    native_tools = False
+
+    @classmethod
+    def load(cls, path: str, source: str | None = None) -> ReplayLLM:
+        return cls(path, source)
 
     def __init__(self, path: str, source: str | None = None):
         if not Path(path).is_file():
@@ -28,8 +37,9 @@ class ReplayLLM:
         self.name = f"replay:{path}"
         self.params: dict[str, Any] = {"source": known["llm"], "source_params": known["params"]}
         self.simulated = bool(known["simulated"])
-        provider = known["llm"].partition(":")[0]
-        self.native_tools = provider in PROVIDERS and json.loads(known["params"]).get("native_tools", True)
+        provider = provider_of(known["llm"])
+        native = provider is not None and provider.native_tools
+        self.native_tools = native and json.loads(known["params"]).get("native_tools", True)
         self.context_window, self.max_completion = known["context_window"], known["max_completion"]
         self._hash = known["hash"]
         exact = known["counter"].startswith("tiktoken")

@@ -18,7 +18,8 @@ from matplotlib.patches import Patch
 
 from ..algorithm import prompts
 from ..algorithm.rollout import Benchmark
-from ..calls.protocol import LLM, Usage, price
+from ..calls.prices import price
+from ..calls.protocol import LLM, Usage
 from ..calls.tokens import count_messages
 from ..report.figures import TOKENS, colour_of, note_simulated, tidy
 from ..report.summary import REFERENCE, percent, show

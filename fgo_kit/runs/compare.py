@@ -25,7 +25,8 @@ from ..algorithm.merge import MERGES
 from ..algorithm.methods import METHODS
 from ..algorithm.rollout import Benchmark, Settings
 from ..calls.log import CallLog
-from ..calls.protocol import LLM, FGOError, load_llm
+from ..calls.protocol import LLM, FGOError
+from ..calls.providers import load_llm
 from ..records import digest
 from .provenance import manifest
 from .run import Run, _check, _config, _log_path, _source, described, run

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..algorithm.rollout import Benchmark
-from ..calls.protocol import Usage, price
+from ..calls.prices import price
+from ..calls.protocol import Usage
 from .compare import VARIANTS, preset
 from .provenance import ROOT
 from .run import run

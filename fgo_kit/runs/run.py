@@ -25,7 +25,8 @@ from ..algorithm.methods import METHODS, Outcome
 from ..algorithm.rollout import Benchmark, Context, Judged, Settings, rollouts
 from ..calls.log import CallLog, Place
 from ..calls.meter import Budget, Meter
-from ..calls.protocol import LLM, load_llm
+from ..calls.protocol import LLM
+from ..calls.providers import load_llm
 from ..records import (
     Division,
     MergeNode,

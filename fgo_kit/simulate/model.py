@@ -42,6 +42,17 @@ class SimulatedLLM:
     counter: str = "estimate"
     assumptions: Assumptions = ASSUMPTIONS
 
+    spec = "simulated, simulated:<profile>"
+    default = "small"
+    parameters = ()
+    prices = ""
+    native_tools = False
+
+    @classmethod
+    def load(cls, name: str = default) -> SimulatedLLM:
+        """One with a profile: "small", "large", "frontier", "null", "small-ruler" ..."""
+        return cls(f"simulated:{name}", profile(name), {"constants": frozen_hash()})
+
     @property
     def context_window(self) -> int:
         return self.limits.context_window
@@ -64,9 +75,7 @@ class SimulatedLLM:
         return Reply(words, usage, "tool_calls" if calls else "stop", calls)
 
 
-def load(name: str = "small") -> SimulatedLLM:
-    """The simulated LLM with a profile: "small", "large", "frontier", "null", "small-ruler" ..."""
-    return SimulatedLLM(f"simulated:{name}", profile(name), {"constants": frozen_hash()})
+load = SimulatedLLM.load
 
 
 @cache

@@ -98,6 +98,7 @@ class Paraphrased:
     llm: SimulatedLLM
     simulated: bool = True
     params: dict = field(default_factory=dict)
+    native_tools = False
 
     @property
     def name(self) -> str:

@@ -21,7 +21,8 @@ from ..algorithm.rollout import Benchmark, Settings
 from ..calls.budget import now
 from ..calls.log import CallLog
 from ..calls.meter import Meter
-from ..calls.protocol import LLM, Cancelled, load_llm
+from ..calls.protocol import LLM, Cancelled
+from ..calls.providers import load_llm
 from ..records import escape, showable
 from ..runs.run import Run, _check, _log_path, run
 from .progress import Progress, Snapshot, Watched, clock, line, short

@@ -15,7 +15,8 @@ from ..algorithm.rollout import Benchmark, rollouts
 from ..calls.budget import Budget
 from ..calls.log import Asked
 from ..calls.meter import Meter, Place
-from ..calls.protocol import LLM, BudgetExceeded, load_llm
+from ..calls.protocol import LLM, BudgetExceeded
+from ..calls.providers import load_llm
 from ..records import Module, digest, from_json, to_json
 from ..runs.provenance import ROOT, manifest
 from ..runs.run import Run

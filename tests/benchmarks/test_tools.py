@@ -14,11 +14,11 @@ import fgo_kit as fgo
 from fgo_kit.algorithm import prompts
 from fgo_kit.algorithm.rollout import rollout, rollouts
 from fgo_kit.benchmarks.gaia import benchmark as gaia
-from fgo_kit.calls import remote as providers
-from fgo_kit.calls import toolcalls
+from fgo_kit.calls import anthropic_messages, openai_chat, toolcalls
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.meter import Place
-from fgo_kit.calls.protocol import Reply, ToolCall, Usage, load_llm
+from fgo_kit.calls.protocol import Reply, ToolCall, Usage
+from fgo_kit.calls.providers import load_llm
 from fgo_kit.calls.tokens import count_messages, estimate
 from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import Component, Module, Rule, Task
@@ -31,7 +31,7 @@ class Policy:
     """A model that decides by the dialogue alone: reads the file, computes, answers. Calls tools natively if given."""
 
     name, params, simulated = "simulated:policy", {}, True
-    context_window, max_completion, counter = 100_000, 500, "estimate"
+    context_window, max_completion, counter, native_tools = 100_000, 500, "estimate", False
 
     def __init__(self):
         self.seen, self.tools = [], []
@@ -105,13 +105,13 @@ def test_what_goes_to_openai_is_calls_and_tool_messages():
         {"role": "user", "content": '<tool_result tool="search" untrusted="true">\nfound\n</tool_result>'},
         {"role": "assistant", "content": "neither"}, {"role": "user", "content": "reminder"},
     ]  # fmt: skip
-    sent = providers._openai_chat(chat)
+    sent = openai_chat.dialogue(chat)
     assert sent[2]["content"] == "THOUGHT: x"
     call = sent[2]["tool_calls"][0]
     assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("search", {"query": "ü"})
     assert sent[3] == {"role": "tool", "tool_call_id": call["id"], "content": chat[3]["content"]}
     assert sent[:2] + sent[4:] == chat[:2] + chat[4:]
-    blocks = providers._anthropic_chat(chat[1:])
+    blocks = anthropic_messages.dialogue(chat[1:])
     assert blocks[1]["content"][1] == {"type": "tool_use", "id": blocks[2]["content"][0]["tool_use_id"],
                                        "name": "search", "input": {"query": "ü"}}  # fmt: skip
     assert blocks[2]["content"][0]["is_error"] is False
@@ -122,24 +122,24 @@ def test_a_result_without_its_call_and_a_call_without_result_stay_text():
     result = {"role": "user", "content": '<tool_error tool="?" untrusted="true">\nno\n</tool_error>'}
     for before in ("TOOL: {broken", "words"):
         chat = [{"role": "assistant", "content": before}, result]
-        assert providers._openai_chat(chat) == providers._anthropic_chat(chat) == chat
+        assert openai_chat.dialogue(chat) == anthropic_messages.dialogue(chat) == chat
     alone = [{"role": "assistant", "content": call_text("x", {})}]
-    assert providers._openai_chat(alone) == alone
+    assert openai_chat.dialogue(alone) == alone
 
 
 @pytest.mark.parametrize("name", ["functions.read_file", "read file!", "x" * 65, "größe"])
 def test_a_call_of_a_name_that_providers_refuse_stays_text(name):
     result = {"role": "user", "content": '<tool_error tool="?" untrusted="true">\nno\n</tool_error>'}
     chat = [{"role": "assistant", "content": call_text(name, {})}, result]
-    assert providers._openai_chat(chat) == providers._anthropic_chat(chat) == chat
+    assert openai_chat.dialogue(chat) == anthropic_messages.dialogue(chat) == chat
 
 
 @pytest.mark.parametrize("given", ["x=1", [1], 3, None])
 def test_arguments_go_out_as_an_object_always(given):
     result = {"role": "user", "content": '<tool_error tool="search" untrusted="true">\nno\n</tool_error>'}
     chat = [{"role": "assistant", "content": call_text("search", given)}, result]
-    sent = providers._openai_chat(chat)[0]["tool_calls"][0]["function"]["arguments"]
-    assert json.loads(sent) == providers._anthropic_chat(chat)[0]["content"][0]["input"] == {"arguments": given}
+    sent = openai_chat.dialogue(chat)[0]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(sent) == anthropic_messages.dialogue(chat)[0]["content"][0]["input"] == {"arguments": given}
 
 
 @pytest.mark.parametrize("blank", ["", " \n"])

@@ -31,7 +31,7 @@ class FakeLLM:
     """Answers with the length of what it is asked, after a pause that depends on its length."""
 
     params: dict = {}
-    context_window, max_completion, counter = 10_000, 20, "estimate"
+    context_window, max_completion, counter, native_tools = 10_000, 20, "estimate", False
 
     def __init__(self, pause=0.0, simulated=True, name="simulated:fake"):
         self.pause, self.simulated, self.name = pause, simulated, name

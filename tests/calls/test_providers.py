@@ -9,11 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep, time
 
 import pytest
+from helpers import ScriptedLLM, TinyBench, tasks
 
 from fgo_kit.calls import protocol as api
+from fgo_kit.calls import providers
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.calls.meter import Budget, Meter
-from fgo_kit.calls.protocol import Usage, load_llm, price
+from fgo_kit.calls.prices import price
+from fgo_kit.calls.protocol import Usage
+from fgo_kit.calls.providers import load_llm
+from fgo_kit.records import Task
+from fgo_kit.runs.run import run
 
 KEY = "sk-test-SECRETSECRET123456"
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
@@ -331,6 +337,28 @@ def test_replay_of_several_llms_must_be_told_which(tmp_path, server):
 def test_an_unknown_spec_lists_what_is_allowed(spec):
     with pytest.raises(ValueError, match="simulated.*openai:<model>.*anthropic:<model>.*replay:"):
         load_llm(spec)
+
+
+def test_a_provider_is_added_from_outside(monkeypatch):
+    """One decorated class is all: it is loaded, checked, priced, listed in errors, and runs a method to its end."""
+    monkeypatch.setattr(providers, "PROVIDERS", dict(providers.PROVIDERS))
+
+    @providers.provider("parrot")
+    class Parrot(ScriptedLLM):
+        spec, default, parameters, prices, native_tools = "parrot:<colour>", "", ("loud",), "", False
+
+        @classmethod
+        def load(cls, model, loud=False):
+            return cls(lambda messages: "ANSWER: HELLO" if loud else "ANSWER: hello", name=f"parrot:{model}")
+
+    assert load_llm("parrot:grey", loud=True).complete(CHAT).text == "ANSWER: HELLO"
+    assert price("parrot:grey", Usage(1, 1)) == 0.0
+    with pytest.raises(ValueError, match="volume.*loud"):
+        load_llm("parrot:grey", volume=3)
+    with pytest.raises(ValueError, match="simulated.*parrot:<colour>"):
+        load_llm("parrot")
+    bench = TinyBench(train=tasks(4), test=(Task("x", "say hello", "hello"),))
+    assert run(bench, "parrot:grey", method="base", log=CallLog(None)).score == 1.0
 
 
 def test_an_unknown_parameter_is_named():

@@ -7,7 +7,7 @@ import pytest
 from helpers import ScriptedLLM, TinyBench, module, small_bench, tasks
 
 from fgo_kit import stats
-from fgo_kit.calls.protocol import load_llm
+from fgo_kit.calls.providers import load_llm
 from fgo_kit.experiments import ablations, dataset_sizes, findings, plots
 from fgo_kit.records import MergeNode, Rule
 from fgo_kit.runs import compare as grid

@@ -7,7 +7,8 @@ import pytest
 from helpers import small_bench
 
 from fgo_kit.algorithm import prompts
-from fgo_kit.calls.protocol import Usage, price
+from fgo_kit.calls.prices import price
+from fgo_kit.calls.protocol import Usage
 from fgo_kit.calls.tokens import count_messages
 from fgo_kit.experiments import costs, plots
 from fgo_kit.report import summary

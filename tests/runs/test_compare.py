@@ -12,7 +12,8 @@ from helpers import Wrapped, job_of, small_bench
 
 from fgo_kit.algorithm.divide import DIVISIONS, division
 from fgo_kit.calls.log import CallLog
-from fgo_kit.calls.protocol import BadRequest, load_llm
+from fgo_kit.calls.protocol import BadRequest
+from fgo_kit.calls.providers import load_llm
 from fgo_kit.experiments import costs
 from fgo_kit.records import digest
 from fgo_kit.runs import compare as grid

@@ -7,7 +7,7 @@ from helpers import small_bench
 
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
 from fgo_kit.calls.log import CallLog
-from fgo_kit.calls.protocol import load_llm
+from fgo_kit.calls.providers import load_llm
 from fgo_kit.records import to_json
 from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load

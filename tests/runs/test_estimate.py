@@ -12,7 +12,8 @@ from helpers import small_bench
 
 import fgo_kit as fgo
 from fgo_kit.calls.log import CallLog
-from fgo_kit.calls.protocol import Usage, price
+from fgo_kit.calls.prices import price
+from fgo_kit.calls.protocol import Usage
 from fgo_kit.runs import compare as grid
 from fgo_kit.runs import estimate as forecast
 from fgo_kit.runs.estimate import LONGER, PARTS, Part

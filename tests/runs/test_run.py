@@ -166,7 +166,7 @@ def test_a_second_run_in_one_log_pays_only_for_what_is_new(bench, tmp_path):
 KILLED = """
     import os, signal, sys, threading
     from helpers import small_bench
-    from fgo_kit.calls.protocol import load_llm
+    from fgo_kit.calls.providers import load_llm
     from fgo_kit.runs.run import run
 
     lock, done = threading.Lock(), [0]
@@ -195,7 +195,7 @@ def test_killed_and_run_again_it_finishes_as_if_nothing_had_been(tmp_path):
         served = server.ledger()["successes"]
         assert 100 <= logged <= served <= logged + 8  # at most those in flight are lost
 
-        from fgo_kit.calls.protocol import load_llm
+        from fgo_kit.calls.providers import load_llm
 
         llm = load_llm("openai:small", base_url=server.openai_url)
         resumed = run(bench, llm, log=path, workers=8)

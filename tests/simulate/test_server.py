@@ -20,7 +20,7 @@ class Echo:
     """Answers with what it was asked, as JSON. A word is a token; answers have 10, and 3 are cached."""
 
     name, params, simulated = "echo", {}, True
-    context_window, max_completion, counter = 100, 200, "words"
+    context_window, max_completion, counter, native_tools = 100, 200, "words", False
 
     def count(self, messages):
         return sum(len(m["content"].split()) for m in messages)

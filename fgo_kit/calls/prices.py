@@ -1,0 +1,59 @@
+"""What a call costs and how much a model reads, by the list prices of genai-prices."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from .protocol import Usage
+from .providers import provider_of
+
+
+def price(spec: str, usage: Usage, base_url: str | None = None) -> float | None:
+    """USD list price of one call, or None when there is none.
+
+    0.0 for simulated and replayed calls and for servers on this machine or a private network; None
+    for an unknown model and for any other `base_url`, whose prices nobody here knows.
+
+    >>> price("simulated", Usage(1000, 100))
+    0.0
+    """
+    provider = provider_of(spec)
+    if provider is None:
+        return None
+    if not provider.prices:
+        return 0.0
+    if base_url:
+        return 0.0 if is_local(base_url) else None
+    listed = _listed(provider.prices, spec.partition(":")[2], usage)
+    return None if listed is None else float(listed.total_price)
+
+
+def known_window(prices: str, model: str) -> int | None:
+    """The context window of a model in tokens, None where nobody here knows it; `prices` as in `Provider`."""
+    listed = _listed(prices, model, Usage(1, 0))
+    return None if listed is None else listed.model.context_window
+
+
+def is_local(base_url: str) -> bool:
+    """Whether a URL points at this machine or a private network, where calls cost nothing."""
+    host = urlsplit(base_url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_private
+
+
+def _listed(prices: str, model: str, usage: Usage):
+    import genai_prices
+
+    counted = genai_prices.Usage(
+        input_tokens=usage.prompt, cache_read_tokens=usage.cached, output_tokens=usage.completion
+    )
+    try:
+        return genai_prices.calc_price(counted, model, provider_id=prices)
+    except LookupError:
+        return None

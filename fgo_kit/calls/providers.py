@@ -1,0 +1,83 @@
+"""Which LLMs there are: a table of names, each imported when it is first used, and `load_llm`, which reads it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
+
+from .protocol import LLM
+
+
+class Provider(Protocol):
+    """A class of LLMs, with what is known of all of them.
+
+    spec: how one of them is named, e.g. "openai:<model>". default: the model where a spec names none, "" when
+    it must. parameters: what `load` takes beside the model. prices: the provider's id in genai-prices, "" where
+    calls are free. native_tools: whether a model has tool calls of its own unless told otherwise.
+    """
+
+    spec: str
+    default: str
+    parameters: tuple[str, ...]
+    prices: str
+    native_tools: bool
+
+    @classmethod
+    def load(cls, model: str, **params: Any) -> LLM: ...
+
+
+PROVIDERS: dict[str, Any] = {
+    "simulated": "fgo_kit.simulate.model:SimulatedLLM",
+    "openai": "fgo_kit.calls.openai_chat:OpenAIChat",
+    "anthropic": "fgo_kit.calls.anthropic_messages:AnthropicMessages",
+    "replay": "fgo_kit.calls.replay:ReplayLLM",
+}
+"""Each provider as "module:class", or the class itself."""
+
+Registered = TypeVar("Registered", bound=type)
+
+
+def provider(name: str):
+    """Register a class of LLMs (decorator), which `load_llm("NAME:model")` then finds. See `Provider`.
+
+    >>> @provider("parrot")
+    ... class Parrot:
+    ...     spec, default, parameters, prices, native_tools = "parrot", "grey", (), "", False
+    """
+
+    def register(kind: Registered) -> Registered:
+        PROVIDERS[name] = kind
+        return kind
+
+    return register
+
+
+def provider_of(spec: str) -> type[Provider] | None:
+    """The class behind a spec, None for a name that is not in the table."""
+    entry = PROVIDERS.get(spec.partition(":")[0])
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    return getattr(import_module(module), name)
+
+
+def load_llm(spec: str, **params: Any) -> LLM:
+    """An LLM by its spec: "simulated", "openai:gpt-4o-mini", "anthropic:...", "replay:run.sqlite".
+
+    base_url: an OpenAI- or Anthropic-compatible server; on this machine it needs no key.
+    api_key: by default from OPENAI_API_KEY or ANTHROPIC_API_KEY; it appears in no log and no error.
+    params: temperature (openai), max_completion, context_window, timeout (seconds; openai and anthropic);
+    native_tools=False for a server without tool calls of its own, which are then written as text;
+    source, the spec of the LLM to replay where a log holds several (replay).
+    Raises ValueError for an unknown spec or parameter, AuthError without a key.
+    """
+    kind, model = provider_of(spec), spec.partition(":")[2]
+    if kind is None or not (model or kind.default):
+        allowed = ", ".join(known.spec for known in map(provider_of, PROVIDERS) if known)
+        raise ValueError(f"spec={spec!r} names no LLM; allowed are {allowed}")
+    given = {name: value for name, value in params.items() if value is not None}
+    unknown = [name for name in given if name not in kind.parameters]
+    if unknown:
+        allowed = ", ".join(kind.parameters) or "none"
+        raise ValueError(f"{unknown[0]} is no parameter of {spec!r}; allowed: {allowed}")
+    return kind.load(model or kind.default, **given)
