@@ -12,20 +12,19 @@ from .providers import provider_of
 def price(spec: str, usage: Usage, base_url: str | None = None) -> float | None:
     """USD list price of one call, or None when there is none.
 
-    0.0 for simulated and replayed calls and for servers on this machine or a private network; None
-    for an unknown model and for any other `base_url`, whose prices nobody here knows.
+    spec: as for `load_llm`, or "VENDOR:MODEL" of a vendor that genai-prices knows. 0.0 for simulated and replayed
+    calls and for servers on this machine or a private network; None for an unknown model and for any other
+    `base_url`, whose prices nobody here knows.
 
     >>> price("simulated", Usage(1000, 100))
     0.0
     """
-    provider = provider_of(spec)
-    if provider is None:
-        return None
-    if not provider.prices:
+    provider, (name, _, model) = provider_of(spec), spec.partition(":")
+    if provider is not None and not provider.prices:
         return 0.0
     if base_url:
         return 0.0 if is_local(base_url) else None
-    listed = _listed(provider.prices, spec.partition(":")[2], usage)
+    listed = _listed(provider.prices if provider else name, model, usage)
     return None if listed is None else float(listed.total_price)
 
 
