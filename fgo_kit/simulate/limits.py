@@ -178,7 +178,8 @@ def obey(profile: Profile, n: float) -> float:
     return profile.obey(n)
 
 
-def constants_hash(*more) -> str:
-    """Hash of all profiles' constants and of the free assumptions; `more` adds other dataclasses to it."""
-    constants = [asdict(item) for item in (*map(profile, profile_names()), ASSUMPTIONS, *more)]
+@cache
+def constants_hash() -> str:
+    """Hash of all profiles' constants and of the free assumptions, frozen before a grid is run."""
+    constants = [asdict(item) for item in (*map(profile, profile_names()), ASSUMPTIONS)]
     return hashlib.sha256(json.dumps(constants, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,16 +12,14 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from functools import cache
 from html import unescape
 
 from ..calls.protocol import BadRequest, ContextOverflow, Reply, Usage
 from ..calls.tokens import count_messages, estimate
 from ..calls.toolcalls import read_turn, split_reply
-from ..records import digest
-from .competence import COMPETENCES, Competence, by_rules, by_tag, section
+from .competence import Competence, Known, Shown, section
 from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, noticing, obey, profile
-from .logisticsqa.learning import Known
+from .registry import by_rules, by_tag, competences
 
 _TRAJECTORY = re.compile(r'<trajectory task="([^"]*)" score="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
 _RULE = re.compile(
@@ -51,7 +49,7 @@ class SimulatedLLM:
     @classmethod
     def load(cls, name: str = default) -> SimulatedLLM:
         """One with a profile: "small", "large", "frontier", "null", "small-ruler" ..."""
-        return cls(f"simulated:{name}", profile(name), {"constants": frozen_hash()})
+        return cls(f"simulated:{name}", profile(name), {"constants": constants_hash()})
 
     @property
     def context_window(self) -> int:
@@ -76,12 +74,6 @@ class SimulatedLLM:
 
 
 load = SimulatedLLM.load
-
-
-@cache
-def frozen_hash() -> str:
-    """A hash of every number the simulation rests on. It is committed before a grid is run."""
-    return digest([constants_hash(), *(competence.knowledge for competence in COMPETENCES)])
 
 
 class _Call:
@@ -127,7 +119,7 @@ class _Call:
             return self._merge(section("modules", self.user))
         competence = by_tag(self.user)
         if competence is None:
-            tags = " or ".join(f"<{one.tag}>" for one in COMPETENCES)
+            tags = " or ".join(f"<{known.tag}>" for known in competences().values())
             raise BadRequest(
                 f"the simulated LLM finds no section it can read; it answers prompts with {tags} (act), <trajectory> "
                 "and <expected> around one (evaluate), <module> and <trajectories> (propose) or <modules> (merge)"
@@ -145,18 +137,23 @@ class _Call:
         return f"THOUGHT: {thought}\n{cited}{answer if with_tools else f'ANSWER: {answer}'}"
 
     def _propose(self, competence: Competence, module: str, trajectories: str) -> str:
-        shown = _TRAJECTORY.findall(trajectories)
-        noticed = [
-            competence.example(self, *one, (number + 0.5) / len(shown)) for number, one in enumerate(shown)
-        ]
+        examples = [competence.example(self, shown) for shown in self._shown(trajectories)]
         known, homes = _rules(module), _components(module)
-        edits = self._written(competence.improve([one for one in noticed if one is not None], known, self.draw))
+        noticed = [example for example in examples if example is not None]
+        edits = self._written(competence.improve(noticed, known, self.draw))
         for edit in edits:
             if edit["op"] == "add" and homes and edit.get("component") not in homes:
                 edit["component"] = next(iter(homes))
         if not self._asked_for_json():
             return self._rewrite(known, edits, homes)
         return json.dumps({"edits": edits}, ensure_ascii=False)
+
+    def _shown(self, trajectories: str) -> list[Shown]:
+        parts = _TRAJECTORY.findall(trajectories)
+        return [
+            Shown(unescape(task), float(score) >= 0.5, body, (number + 0.5) / len(parts), self.luck(task))
+            for number, (task, score, body) in enumerate(parts)
+        ]
 
     def _merge(self, modules: str) -> str:
         known, homes = _rules(modules), _components(modules)

@@ -14,8 +14,8 @@ import numpy as np
 from ..algorithm.rollout import Benchmark
 from ..calls.protocol import Reply
 from ..records import digest
-from .limits import ASSUMPTIONS, Assumptions, Hill, Profile
-from .model import SimulatedLLM, frozen_hash, load
+from .limits import ASSUMPTIONS, Assumptions, Hill, Profile, constants_hash
+from .model import SimulatedLLM, load
 
 LIMITS = ("notice_x50", "notice_k", "obey_n50", "obey_k", "context_window", "rewrite")
 """What `varied` can change beside the fields of `Assumptions`."""
@@ -43,7 +43,7 @@ def varied(name: str = "small", **changes: float) -> SimulatedLLM:
     assumptions = replace(ASSUMPTIONS, **{key: value for key, value in changes.items() if key not in LIMITS})
     limits = _changed_limits(frozen.limits, assumptions, changes)
     told = " ".join(f"{key}={value:g}" for key, value in changes.items())
-    params = {"constants": digest([frozen_hash(), name, asdict(assumptions), _finite(limits)])[:16], "changed": told}
+    params = {"constants": digest([constants_hash(), name, asdict(assumptions), _finite(limits)])[:16], "changed": told}
     return replace(frozen, name=f"{frozen.name} {told}", limits=limits, params=params, assumptions=assumptions)
 
 

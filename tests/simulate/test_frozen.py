@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
-from fgo_kit.simulate.model import frozen_hash
+import pytest
 
-FROZEN = Path(__file__).parents[2] / "data" / "simulator_constants.txt"
+from fgo_kit.simulate.registry import competences, frozen
+
+FROZEN = dict(line.split() for line in (Path(__file__).parents[2] / "data" / "simulator_constants.txt").open())
 
 
-def test_constants_are_the_frozen_ones():
-    assert frozen_hash() == FROZEN.read_text().strip(), (
-        "a constant of the simulated LLM changed: write the new hash to data/simulator_constants.txt in the same "
-        "commit, and run every grid again"
+@pytest.mark.parametrize("name", ["limits", *sorted(competences())])
+def test_constants_are_the_frozen_ones(name):
+    now = dict(line.split() for line in frozen().splitlines())
+    assert list(now) == list(FROZEN)
+    assert now[name] == FROZEN[name], (
+        f"a constant of the simulated LLM changed ({name}): write the lines of `simulate.registry.frozen()` to "
+        "data/simulator_constants.txt in the same commit, and run every grid that rests on it again"
     )

@@ -14,7 +14,7 @@ from fgo_kit.algorithm import prompts
 from fgo_kit.algorithm.rollout import rollout
 from fgo_kit.calls.meter import Place
 from fgo_kit.simulate.alfworld import language as lang
-from fgo_kit.simulate.alfworld import read_chat, read_trajectory
+from fgo_kit.simulate.alfworld import reading
 from fgo_kit.simulate.alfworld.reading import Goal, read_action, read_goal, read_result, read_scene, remember
 
 NULL = fgo.load_llm("simulated:null")
@@ -104,7 +104,7 @@ def test_a_chat_and_its_trajectory_show_the_same_game():
     for step in trajectory.steps:
         chat += [{"role": "user", "content": step.observation}, {"role": "assistant", "content": step.action}]
     chat.append({"role": "user", "content": prompts.section("result", trajectory.info["final"])})
-    assert read_chat(chat) == read_trajectory(prompts.evaluate(task, trajectory)[1]["content"])
+    assert reading.read_chat(chat) == reading.read_trajectory(prompts.evaluate(task, trajectory)[1]["content"])
 
 
 # -- rules

@@ -10,7 +10,8 @@ import fgo_kit as fgo
 from fgo_kit.algorithm import prompts
 from fgo_kit.records import Feedback, Rule
 from fgo_kit.simulate.alfworld import language as lang
-from fgo_kit.simulate.alfworld import read_trajectory, review
+from fgo_kit.simulate.alfworld.reading import read_trajectory
+from fgo_kit.simulate.alfworld.reviewing import review
 
 NULL = fgo.load_llm("simulated:null")
 SMALL = fgo.load_llm("simulated:small")

@@ -10,8 +10,9 @@ from ledgers import ORDERS, QUESTION, bench, module, played
 import fgo_kit as fgo
 from fgo_kit.algorithm import prompts
 from fgo_kit.records import Feedback, Rule
-from fgo_kit.simulate.gaia import read_trajectory, review
 from fgo_kit.simulate.gaia.language import PLAIN, parse_rule
+from fgo_kit.simulate.gaia.reading import read_trajectory
+from fgo_kit.simulate.gaia.reviewing import review
 
 NULL = fgo.load_llm("simulated:null")
 SMALL = fgo.load_llm("simulated:small")

@@ -16,7 +16,7 @@ from fgo_kit.experiments import model_card, sensitivity
 from fgo_kit.records import Component, Module, Rule
 from fgo_kit.runs.run import run
 from fgo_kit.simulate import limits
-from fgo_kit.simulate.model import _Call, frozen_hash, load
+from fgo_kit.simulate.model import _Call, load
 from fgo_kit.simulate.varied import WORDS, paraphrased, reworded, shuffled, varied
 
 
@@ -38,7 +38,7 @@ def test_without_changes_it_is_the_frozen_llm():
 def test_a_change_is_in_name_params_and_run_id(bench):
     changed, frozen = varied("small", induce=0.35), load("small")
     assert changed.name == "simulated:small induce=0.35" and changed.params["changed"] == "induce=0.35"
-    assert changed.params["constants"] != frozen.params["constants"] == frozen_hash()
+    assert changed.params["constants"] != frozen.params["constants"] == limits.constants_hash()
     assert varied("large", induce=0.35).params["constants"] != changed.params["constants"]
     assert run(bench, changed, method="base").id != run(bench, frozen, method="base").id
     assert pickle.loads(pickle.dumps(changed)) == changed

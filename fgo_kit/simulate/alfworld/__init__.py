@@ -9,18 +9,13 @@
 It sees the text of its prompt and nothing else, and plays games and reads rules that nobody here wrote.
 """
 
+from ..competence import Competence
 from .language import parse_rule
-from .learning import BLAME, PLACES, Example, improve, unite
+from .learning import BLAME, PLACES, example, improve, unite
 from .player import APPLIANCES, HABITS, act
-from .reading import read_chat, read_trajectory
-from .reviewing import judge, review, told
+from .reviewing import judge
 
-TAG = "scene"
-"""The section tag by which a prompt is recognised as belonging here."""
 KNOWLEDGE = (vars(HABITS), APPLIANCES, PLACES, BLAME)
-"""All that is assumed or known without being read, for the hash of frozen constants."""
+COMPETENCE = Competence("scene", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)
 
-__all__ = [
-    "KNOWLEDGE", "TAG", "Example", "act", "improve", "judge", "parse_rule", "read_chat", "read_trajectory",
-    "review", "told", "unite",
-]  # fmt: skip
+__all__ = ["COMPETENCE"]

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..competence import Call, Draw, Known, Shown, find_section
 from ..limits import assumed
 from .language import PLAIN, Rule, parse_rule, render
-from .player import Draw
-from .reading import VERBS, Game, kind
-from .reviewing import review
+from .reading import VERBS, Game, kind, read_trajectory
+from .reviewing import review, told
 
 PLACES = 5
 """Longest list of places in a rule that is written here."""
@@ -30,6 +30,18 @@ class Example:
     game: Game
     won: bool
     faults: tuple[str, ...] = ()
+
+
+def example(call: Call, shown: Shown) -> Example | None:
+    """One hop for what the text says and for the fault that feedback names, two for other faults."""
+    game = read_trajectory(shown.body)
+    if game is None or shown.luck >= call.noticed(1, shown.position):
+        return None
+    named = told(find_section("feedback", shown.body) or "")
+    faults = [named] if named else []
+    if shown.luck < call.noticed(2, shown.position):
+        faults += [fault.rule for fault in review(game).faults if fault.rule]
+    return Example(shown.task_id, game, shown.right, tuple(dict.fromkeys(faults)))
 
 
 class _Evidence:
@@ -64,7 +76,7 @@ class _Evidence:
         return fails if rule.kind in VERBS and len(fails) > len(self.works.get(pair, [])) else []
 
 
-def improve(examples: Sequence[Example], known: Sequence, draw: Draw) -> list[dict]:
+def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
     evidence = _Evidence(examples)
     edits: list[dict] = []
@@ -136,7 +148,7 @@ def _weights(rule: Rule, support: int) -> dict[str, float]:
     return {place: share / rank for rank, place in enumerate(rule.places, 1)}
 
 
-def unite(known: Sequence, draw: Draw) -> list[dict]:
+def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
     """The rules of several modules as one list: duplicates united, places pooled, conflicts settled.
 
     Of rules that name different appliances the better supported stays. Rules whose shown uses were wrong far

@@ -8,14 +8,12 @@ The rates of these mistakes are free assumptions: no published number was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..competence import Call
 from .language import Rule, parse_rule
-from .reading import VERBS, Game, Goal, kind, read_action, remember
-
-Draw = Callable[..., float]
-"""A uniform draw in [0, 1), fixed by what the prompt holds and the arguments."""
+from .reading import VERBS, Goal, kind, read_action, read_chat, remember
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,12 @@ APPLIANCES = {
 """Where people clean, heat and cool things, the likeliest first: common knowledge, not the games' own."""
 
 
-def act(
-    rules: Sequence[tuple[str, str]], game: Game, obey: float, draw: Draw, lasting: Draw
-) -> tuple[str, str, tuple[str, ...]]:
+def act(call: Call, rules: Sequence[tuple[str, str]]) -> tuple[str, str, tuple[str, ...]]:
     """(thought, action, ids of the rules used) for the next turn of a game, under rules given as (id, text).
 
-    Every rule is obeyed with probability `obey` on every turn; `lasting` draws stay the same for a game.
+    Every rule may be obeyed or not on every turn; `lasting` draws stay the same for a game.
     """
-    player = _Player(rules, game, obey, draw, lasting)
+    player = _Player(call, rules)
     thought, action = player.move()
     return thought, action, tuple(player.used)
 
@@ -60,9 +56,10 @@ def act(
 class _Player:
     """One turn being thought about."""
 
-    def __init__(self, rules, game: Game, obey: float, draw: Draw, lasting: Draw):
-        self.game, self.goal, self.draw, self.lasting, self.obey = game, game.goal, draw, lasting, obey
-        self.memory = remember(game.turns)
+    def __init__(self, call: Call, rules: Sequence[tuple[str, str]]):
+        self.game = read_chat(call.chat, call.system)
+        self.goal, self.memory = self.game.goal, remember(self.game.turns)
+        self.draw, self.lasting, self.obey = call.draw, call.lasting, call.obeyed(len(rules))
         self.used: list[str] = []
         self.rules: dict[tuple[str, str], list[tuple[str, Rule]]] = {}
         for rule_id, text in rules:
@@ -270,4 +267,4 @@ class _Player:
         return put if fails.get(move, 0) > fails.get(put, 0) and place in self.memory.here else move
 
 
-__all__ = ["APPLIANCES", "HABITS", "Draw", "Habits", "act"]
+__all__ = ["APPLIANCES", "HABITS", "Habits", "act"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .player import Draw
-from .reading import NOTHING, VERBS, Game, Memory, kind, read_action, update
+from ...calls.protocol import BadRequest
+from ..competence import Call, scored_right
+from .reading import NOTHING, VERBS, Game, Memory, kind, read_action, read_trajectory, update
 
 _DECISIVE = ("second", "finish", "lamp")
 """Faults that lose a game by themselves; the others cost turns."""
@@ -130,20 +130,23 @@ def _found(game: Game) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def judge(game: Game, won: bool, noticed: Callable[[int], float], draw: Draw) -> str:
+def judge(call: Call) -> str:
     """What an evaluator writes who knows whether the game was won; only the attribution can be missed.
 
-    noticed: the chance of noticing what takes so many links: one for what the text says, two for its cause.
+    What the text says takes one hop, its cause two.
     """
-    seen, luck = review(game), draw("attribute")
+    game, won = read_trajectory(call.user), scored_right(call.user)
+    if game is None:
+        raise BadRequest("the simulated LLM finds no <trajectory> with a <scene> in this prompt")
+    seen, luck = review(game), call.draw("attribute")
     said = ["Right: the task was done." if won else "Wrong: the task was not done."]
     if not won:
         fault = seen.main
-        if luck >= noticed(2) or fault is None:
+        if luck >= call.noticed(2) or fault is None:
             said.append("It could not be told which step went wrong.")
         else:
             said.append(f"Step {fault.step} went wrong: {fault.text}.")
-    if luck < noticed(1):
+    if luck < call.noticed(1):
         said += [f"The {thing} was found in the {place}." for thing, place in seen.found]
         if game.goal and not won and not any(thing == game.goal.thing for thing, _ in seen.found):
             said.append(f"No {game.goal.thing} was found.")

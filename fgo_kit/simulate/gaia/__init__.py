@@ -13,25 +13,20 @@
 It sees the text of its prompt and nothing else, and reads questions, files and rules that nobody here wrote.
 """
 
+from ..competence import Competence
 from .figures import SYNONYMS
 from .frames import TREATMENTS
-from .language import PLAIN, parse_rule, told
-from .learning import BLAME, DOUBT, KNOWN_MARKS, MARKS, Example, improve, unite
-from .reading import expected_of, read_chat, read_trajectory
-from .reviewing import MOST_MARKS, MOST_TRIES, judge, review
+from .language import PLAIN, parse_rule
+from .learning import BLAME, DOUBT, KNOWN_MARKS, MARKS, example, improve, unite
+from .reviewing import MOST_MARKS, MOST_TRIES, judge
 from .rows import DEAD
 from .solver import FEW_FILES, HABITS, LAST_TURN, MANY, act
 from .units import UNITS
 
-TAG = "question"
-"""The section tag by which a prompt is recognised as belonging here."""
 KNOWLEDGE = (
     vars(HABITS), sorted(DEAD), UNITS, SYNONYMS, TREATMENTS, PLAIN,
     (BLAME, DOUBT, FEW_FILES, KNOWN_MARKS, LAST_TURN, MANY, MARKS, MOST_MARKS, MOST_TRIES),
 )  # fmt: skip
-"""All that is assumed or known without being read, for the hash of frozen constants."""
+COMPETENCE = Competence("question", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)
 
-__all__ = [
-    "KNOWLEDGE", "TAG", "Example", "act", "expected_of", "improve", "judge", "parse_rule", "read_chat",
-    "read_trajectory", "review", "told", "unite",
-]  # fmt: skip
+__all__ = ["COMPETENCE"]

@@ -7,14 +7,16 @@ trajectories the one that explains more comes first, and ties are broken by a se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import unescape
 
+from ..competence import Call, Draw, Known, Shown, find_section
 from ..limits import assumed
-from .language import TOOL_NOTES, Rule, parse_rule, render
-from .reviewing import Review, rules_of
+from .language import TOOL_NOTES, Rule, parse_rule, render, told
+from .reading import expected_of, read_trajectory
+from .reviewing import Review, review, rules_of
 
-Draw = Callable[..., float]
 BLAME = (2, 2)
 """A rule is blamed for wrong answers when wrong > a * right + b: an answer can be wrong for many reasons."""
 DOUBT = 0.7
@@ -34,6 +36,18 @@ class Example:
     review: Review
     right: bool
     named: frozenset[str] = frozenset()
+
+
+def example(call: Call, shown: Shown) -> Example | None:
+    """Two hops to tie the expected answer to a treatment of what was read, one where feedback did."""
+    case = read_trajectory(shown.body)
+    if case is None:
+        return None
+    named = told(unescape(find_section("feedback", shown.body) or ""))
+    if shown.luck >= call.noticed(1 if named else 2, shown.position):
+        return None
+    treatments = frozenset(name for rule in named for name in rule.treatments)
+    return Example(shown.task_id, review(case, expected_of(shown.body)), shown.right, treatments)
 
 
 class _Evidence:
@@ -96,7 +110,7 @@ class _Evidence:
         return [self.examples[at].task_id for at in places]
 
 
-def improve(examples: Sequence[Example], known: Sequence, draw: Draw) -> list[dict]:
+def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
     evidence = _Evidence(examples)
     edits, present, marked = [], set(), None
@@ -177,7 +191,7 @@ def _marks(marks: list[tuple], known) -> list[dict]:
     return [{"op": "revise", "id": shown.id, "text": render(united), "support": support}] if united != rule else []
 
 
-def unite(known: Sequence, draw: Draw) -> list[dict]:
+def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
     """The rules of several modules as one list: duplicates united, marks pooled, exceptions kept.
 
     Rules whose shown uses were wrong far more often than right are left out. A rule in no language we read is

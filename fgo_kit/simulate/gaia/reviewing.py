@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
+from ...calls.protocol import BadRequest
+from ..competence import Call, scored_right
 from .compute import answer, marks_in, same
 from .frames import TREATMENTS
 from .language import Rule, render
 from .question import understand
-from .reading import Case
+from .reading import Case, expected_of, read_trajectory
 
 FORMS = frozenset({"form", "round", "order"})
 MOST_TRIES = 400
@@ -169,16 +171,19 @@ def rules_of(treatments: frozenset[str]) -> list[Rule]:
     return [Rule("skip", (name[5:],)) if name.startswith("skip=") else Rule(name) for name in sorted(treatments)]
 
 
-def judge(case: Case, expected: str, won: bool, noticed: float, draw: Callable[..., float]) -> str:
+def judge(call: Call) -> str:
     """What an evaluator writes who knows the right answer; only the attribution can be missed or err."""
-    if won:
+    case, expected = read_trajectory(call.user), expected_of(call.user)
+    if case is None:
+        raise BadRequest("the simulated LLM finds no <trajectory> with <question> and <turns> in this prompt")
+    if scored_right(call.user):
         return "Right: the answer is as expected."
     verdict = f"Wrong: the right answer is {expected}."
-    if draw("attribute") >= noticed:
+    if call.draw("attribute") >= call.noticed(2):
         return f"{verdict} It could not be told what went wrong."
     seen = review(case, expected)
     if seen.alternatives:
-        chosen = seen.alternatives[int(draw("which") * len(seen.alternatives))]
+        chosen = seen.alternatives[int(call.draw("which") * len(seen.alternatives))]
         return " ".join([verdict, "Under these rules it would have been right.", *map(render, rules_of(chosen))])
     if seen.hints:
         return " ".join([verdict, "More should have been read.", *(render(Rule(kind)) for kind in seen.hints)])

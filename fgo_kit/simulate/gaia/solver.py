@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...calls.protocol import BadRequest
+from ..competence import Call
 from . import compute
 from .frames import TREATMENTS
 from .language import Rule, parse_rule
 from .question import understand
-from .reading import Case
-
-Draw = Callable[..., float]
-"""A uniform draw in [0, 1), fixed by what the prompt holds and the arguments."""
+from .reading import read_chat
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,12 @@ os.chdir(os.path.dirname(found[0]))
 runpy.run_path({name!r}, run_name="__main__")"""
 
 
-def act(
-    rules: Sequence[tuple[str, str]], case: Case, obey: float, lasting: Draw, cite: bool = False
-) -> tuple[str, str, tuple[str, ...]]:
+def act(call: Call, rules: Sequence[tuple[str, str]]) -> tuple[str, str, tuple[str, ...]]:
     """(thought, call or final answer, ids of the rules used) for the next turn, under rules given as (id, text).
 
-    Every rule is obeyed with probability `obey` on a task; `lasting` draws stay the same for a task.
+    Every rule is obeyed on a task or not; `lasting` draws stay the same for a task.
     """
-    solver = _Solver(rules, case, obey, lasting, cite)
+    solver = _Solver(call, rules)
     thought, line = solver.move()
     return thought, line, tuple(dict.fromkeys(solver.used))
 
@@ -101,14 +98,17 @@ def _call(tool: str, **arguments: object) -> str:
 class _Solver:
     """One turn being thought about."""
 
-    def __init__(self, rules, case: Case, obey: float, lasting: Draw, cite: bool):
-        self.case, self.lasting, self.cite = case, lasting, cite
-        self.query = understand(case.question)
+    def __init__(self, call: Call, rules: Sequence[tuple[str, str]]):
+        case = read_chat(call.chat)
+        if case is None:
+            raise BadRequest("the simulated LLM finds no whole <question> ... </question> section in this prompt")
+        self.case, self.query = case, understand(case.question)
+        self.lasting, self.cite, obey = call.lasting, "RULES:" in call.system, call.obeyed(len(rules))
         self.used: list[str] = []
         self.rules: dict[str, list[tuple[str, Rule]]] = {}
         for rule_id, text in rules:
             rule = parse_rule(text)
-            if rule is not None and (obey >= 1 or lasting("obey", rule_id) < obey):
+            if rule is not None and (obey >= 1 or self.lasting("obey", rule_id) < obey):
                 self.rules.setdefault(rule.kind, []).append((rule_id, rule))
 
     def does(self, kind: str, *what: object) -> bool:
@@ -270,4 +270,4 @@ class _Solver:
                     self.used.append(rule_id)
 
 
-__all__ = ["HABITS", "Draw", "Habits", "act"]
+__all__ = ["HABITS", "Habits", "act"]

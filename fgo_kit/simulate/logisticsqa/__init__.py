@@ -8,11 +8,11 @@
 It sees the text of its prompt and nothing else, and works on documents and rules that nobody here wrote.
 """
 
+from ..competence import Competence
 from .language import parse_rule
-from .learning import Example, improve, unite
+from .learning import example, improve, unite
 from .skills import KNOWLEDGE, act, judge
 
-TAG = "document"
-"""The section tag by which a prompt is recognised as belonging here."""
+COMPETENCE = Competence("document", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)
 
-__all__ = ["KNOWLEDGE", "TAG", "Example", "act", "improve", "judge", "parse_rule", "unite"]
+__all__ = ["COMPETENCE"]

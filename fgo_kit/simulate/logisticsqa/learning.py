@@ -12,14 +12,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import unescape
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ...calls.tokens import estimate
+from ..competence import Call, Draw, Known, Shown, find_section
 from ..limits import assumed
 from .language import Rule, parse_rule, render
 from .reading import normal, read, words_of
-from .skills import Draw
+from .skills import told
 
 CONTRASTED = 24
 """How many picks that are right here and wrong there are examined for a condition that tells them apart."""
@@ -36,15 +38,15 @@ class Example:
     marked: str = ""
 
 
-@dataclass(frozen=True)
-class Known:
-    """A rule shown in a prompt, with the counts shown beside it."""
-
-    id: str
-    text: str
-    support: int = 0
-    right: int = 0
-    wrong: int = 0
+def example(call: Call, shown: Shown) -> Example | None:
+    """Two hops to tie the expected answer to what marks it, one where feedback did."""
+    document, expected = find_section("document", shown.body), find_section("expected", shown.body)
+    if document is None or expected is None:
+        return None
+    explained, label = told(find_section("feedback", shown.body) or "")
+    if shown.luck >= call.noticed(1 if explained else 2, shown.position):
+        return None
+    return Example(shown.task_id, document, unescape(expected).strip(), shown.right, label)
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,20 @@ in five languages, written down before any data was generated. Its strength is a
 
 from __future__ import annotations
 
+import re
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from html import unescape
 from itertools import accumulate
 
+from ..competence import Call, Draw, section
 from ..limits import assumed
 from .language import parse_rule
 from .reading import Code, Reading, normal, read
 
-Draw = Callable[..., float]
-"""A uniform draw in [0, 1), fixed by the prompt, the sample and the arguments."""
-
+_MARKED = re.compile(r'The right one follows the label "([^"]+)"')
+_ANSWER = re.compile(r"^ANSWER:\s*(.*?)\s*$", re.MULTILINE)
 _KNOWN = {
     "b/l": 3, "bl": 3, "hbl": 3, "mbl": 3, "awb": 3, "hawb": 3, "mawb": 3, "waybill": 3, "lading": 3, "cmr": 3,
     "booking": 3, "shipment": 3, "consignment": 3, "tracking": 3, "konşimento": 3, "konsimento": 3, "sevkiyat": 3,
@@ -39,11 +41,12 @@ KNOWLEDGE = (_KNOWN, _KNOWN_FIELDS, _UNLABELLED)
 """All of it, for the hash of frozen constants."""
 
 
-def act(rules: Sequence[tuple[str, str]], document: str, obey: float, draw: Draw) -> tuple[str, str, tuple[str, ...]]:
+def act(call: Call, rules: Sequence[tuple[str, str]]) -> tuple[str, str, tuple[str, ...]]:
     """(thought, answer, ids of the rules used) for a document under rules given as (id, text).
 
-    Every rule is obeyed with probability `obey`. Of those that apply the most specific wins.
+    Not every rule is obeyed. Of those that are and that apply the most specific wins.
     """
+    document, obey = section("document", call.user), call.obeyed(len(rules))
     reading = read(document)
     best: tuple[int, str, str, str] | None = None
     for rule_id, text in rules:
@@ -51,14 +54,14 @@ def act(rules: Sequence[tuple[str, str]], document: str, obey: float, draw: Draw
         if rule is None or (best is not None and rule.specificity <= best[0]):
             continue
         answer = rule.answer(reading)
-        if answer is not None and (obey >= 1 or draw("obey", rule_id) < obey):
+        if answer is not None and (obey >= 1 or call.draw("obey", rule_id) < obey):
             best = (rule.specificity, answer, rule_id, text)
     if best is not None:
         return f"Rule {best[2]} applies.", best[1], (best[2],)
-    return *guess(document, draw), ()
+    return *_guess(document, call.draw), ()
 
 
-def guess(document: str, draw: Draw) -> tuple[str, str]:
+def _guess(document: str, draw: Draw) -> tuple[str, str]:
     """(thought, answer) of a reader with common knowledge and no rules; None is among its answers."""
     prior = assumed()
     weights, reasons = _weights(document, prior.naive_none, prior.naive_sharpness)
@@ -92,19 +95,21 @@ def _appeal(code: Code) -> float:
     return (0.0 if 0 in known else max(known)) if known else _UNLABELLED[code.seen]
 
 
-def judge(document: str, given: str, expected: str, noticed: float, draw: Draw) -> str:
+def judge(call: Call) -> str:
     """What an evaluator who knows the expected answer writes; only the attribution can be missed or err."""
-    reading = read(document)
+    action, expected = section("action", call.user), unescape(section("expected", call.user)).strip()
+    reading, answer = read(section("document", call.user)), _ANSWER.search(action)
+    given = answer[1] if answer else action
     right = normal(given) == normal(expected)
     if not normal(expected):
         if right:
             return "Right: this document has no transport reference."
-        taken = _attribution("The code taken", reading, given, draw)
+        taken = _attribution("The code taken", reading, given, call.draw)
         return f"Wrong: this document has no transport reference. {taken}"
     verdict = "Right." if right else f"Wrong: the transport reference is {expected}."
-    if draw("attribute") >= noticed:
+    if call.draw("attribute") >= call.noticed(2):
         return f"{verdict} It could not be told what marks it."
-    return f"{verdict} {_attribution('The right one', reading, expected, draw)}"
+    return f"{verdict} {_attribution('The right one', reading, expected, call.draw)}"
 
 
 def _attribution(subject: str, reading: Reading, text: str, draw: Draw) -> str:
@@ -117,3 +122,9 @@ def _attribution(subject: str, reading: Reading, text: str, draw: Draw) -> str:
 def _where(code: Code) -> str:
     label = f'follows the label "{code.labels[min(1, len(code.labels) - 1)]}" and ' if code.labels else ""
     return f'{label}stands in the field "{code.field}"'
+
+
+def told(feedback: str) -> tuple[bool, str]:
+    """Whether a reviewer's feedback tells what marks the answer, and the label it names, or ""."""
+    marked = _MARKED.search(feedback)
+    return marked is not None or "no transport reference" in feedback, marked[1] if marked else ""
