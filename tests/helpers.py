@@ -12,6 +12,7 @@ import numpy as np
 
 from fgo_kit.algorithm.rollout import Context, Settings
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
+from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.protocol import Reply, Usage
@@ -117,7 +118,7 @@ def module(*rules: Rule, preamble="Do the task.") -> Module:
 
 def context(llm, bench=None, workers=1, log=None, **settings) -> Context:
     """A context as `run` makes it, without a run."""
-    meter = Meter(llm, log or CallLog(None), "test", workers=workers)
+    meter = Meter(llm, log or CallLog(None), "test", Limits(workers=workers))
     return Context(bench or TinyBench(), meter, Settings(**settings), seed=0)
 
 

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..records import storable
-from .budget import Account, Budget, Limiter, now
+from .budget import Account, Cost
+from .clock import TICK, now
+from .limiter import Limiter
+from .limits import DEFAULT, Limits
 from .log import Asked, CallLog, Place, Response, asked
 from .prices import price
 from .protocol import (
@@ -23,9 +26,9 @@ from .protocol import (
     Usage,
     as_reply,
 )  # fmt: skip
-from .workers import TICK, Pool
+from .workers import Pool
 
-__all__ = ["Budget", "Limiter", "Meter", "Place"]
+__all__ = ["Meter", "Place"]
 
 THROTTLED_ATTEMPTS = 12  # 429 and 5xx; with half of all answers refused, one call in 4,000 gives up
 UNREACHABLE_ATTEMPTS = 6
@@ -52,18 +55,18 @@ class Meter:
     """
 
     def __init__(
-        self, llm: LLM, log: CallLog, run_id: str, *, workers: int = 8, budget: Budget | None = None,
-        sample: int = 0, on_call: Callable[[Place, bool], None] | None = None,
+        self, llm: LLM, log: CallLog, run_id: str, limits: Limits = DEFAULT, *, sample: int = 0,
+        on_call: Callable[[Place, bool], None] | None = None,
     ):  # fmt: skip
         self.llm, self.log, self.run_id, self.sample, self.on_call = llm, log, run_id, sample, on_call
         self.limiter = Limiter(sample)
-        self.pool = Pool(workers)
+        self.pool = Pool(limits.workers)
         self._params = json.dumps(llm.params, sort_keys=True, default=str)
         log.know(llm, self._params)
         self._base_url = llm.params.get("base_url")
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
-        self._account = self._open_account(budget)
-        self._permits = threading.Semaphore(workers)
+        self._account = self._open_account(limits)
+        self._permits = threading.Semaphore(limits.workers)
         self._flights: dict[str, _Flight] = {}
         self._lock = threading.Lock()
 
@@ -113,15 +116,15 @@ class Meter:
         """What the run has paid so far: calls, tokens, USD (None when unpriced)."""
         return self.log.paid(self.run_id)
 
-    def _open_account(self, budget: Budget | None) -> Account | None:
-        if budget is None or budget == Budget():
+    def _open_account(self, limits: Limits) -> Account | None:
+        if limits.budget_usd is limits.budget_tokens is limits.budget_calls is None:
             return None
-        if budget.usd is not None and self._usd(Usage(1, 1)) is None:
+        if limits.budget_usd is not None and self._usd(Usage(1, 1)) is None:
             raise ValueError(
-                f"budget usd={budget.usd} needs a price, and none is known for {self.llm.name!r}"
+                f"budget_usd={limits.budget_usd} needs a price, and none is known for {self.llm.name!r}"
                 f"{' at ' + self._base_url if self._base_url else ''}; limit tokens or calls instead"
             )
-        return Account(budget, tuple(part or 0 for part in self.log.paid(self.run_id)))
+        return Account(limits, tuple(part or 0 for part in self.log.paid(self.run_id)))
 
     def _usd(self, usage: Usage) -> float | None:
         return 0.0 if self._free else price(self.llm.name, usage, self._base_url)
@@ -170,7 +173,7 @@ class Meter:
                 self._account.settle(bound, cost)
         return response
 
-    def _hold(self, messages, extra: str) -> tuple[float, ...] | None:
+    def _hold(self, messages, extra: str) -> Cost | None:
         """Set aside the most a call can cost: exact when simulated, else no token is under a byte."""
         if self._account is None:
             return None

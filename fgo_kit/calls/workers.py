@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from .clock import TICK
 from .protocol import Cancelled
-
-TICK = 0.1  # seconds between looks at whether the run was cancelled, wherever something is awaited
 
 
 class Group:
@@ -59,8 +58,6 @@ class Pool:
     """At most `workers` leaf jobs at a time for a whole run, however `map` and `together` are nested."""
 
     def __init__(self, workers: int):
-        if workers < 1:
-            raise ValueError(f"workers={workers} must be at least 1")
         self.workers = workers
         self._root = Group(None)
         self._here = threading.local()  # .group the thread works for, .leaf whether it is a worker

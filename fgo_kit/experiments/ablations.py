@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 
 from ..algorithm.gates import mean_score
 from ..algorithm.rollout import Benchmark, Context, Settings, rollouts
+from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
@@ -191,7 +192,7 @@ def _test_means(run: Run, bench: Benchmark, llm: LLM) -> Callable[[Module], floa
 
     def of(module: Module) -> float:
         if str(module) not in known:
-            ctx = Context(bench, Meter(llm, CallLog(None), "gates", workers=1, sample=seed), settings, seed)
+            ctx = Context(bench, Meter(llm, CallLog(None), "gates", Limits(workers=1), sample=seed), settings, seed)
             scores = [t.score for t in rollouts(ctx, module, bench.test, Place("test"))]
             known[str(module)] = mean_score(scores)
         return known[str(module)]

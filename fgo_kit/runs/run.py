@@ -23,8 +23,9 @@ from ..algorithm.gates import GATES
 from ..algorithm.merge import MERGES
 from ..algorithm.methods import METHODS, Outcome
 from ..algorithm.rollout import Benchmark, Context, Judged, Settings, rollouts
+from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
-from ..calls.meter import Budget, Meter
+from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..calls.providers import load_llm
 from ..records import (
@@ -244,6 +245,7 @@ def run(
     the log then, and running the same again goes on from there.
     """
     llm = load_llm(llm) if isinstance(llm, str) else llm
+    limits = Limits(workers, budget_usd=budget_usd, budget_tokens=budget_tokens, budget_calls=budget_calls)
     settings = Settings(divide, merge, n_subsets, epochs, passes, fan_in, gate, edits, counts, audit)
     _check(bench, method, settings, seed, workers)
     config = _config(bench, llm, method, settings, seed)
@@ -252,8 +254,7 @@ def run(
     past = opened.begin(run_id, config, manifest())
     if past["status"] == "ok" and past["result"] and "state" in past["result"]:
         return Run(run_id, config, from_json(State, past["result"]["state"]), opened, past["result"]["seconds"])
-    budget = Budget(budget_usd, budget_tokens, budget_calls)
-    meter = Meter(llm, opened, run_id, workers=workers, budget=budget, sample=seed, on_call=on_call)
+    meter = Meter(llm, opened, run_id, limits, sample=seed, on_call=on_call)
     ctx = Context(bench, meter, settings, seed)
     start = time.perf_counter()
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..algorithm.merge import related_first
 from ..algorithm.rollout import Benchmark, Context, Judged, Settings
-from ..calls.budget import Budget
+from ..calls.limits import DEFAULT, Limits
 from ..calls.meter import Meter, Place
 from ..records import MergeNode, Module, digest
 from ..runs.run import Run
@@ -130,8 +130,7 @@ class Desk:
     bench: Benchmark
     llm: Any
     run_id: str
-    workers: int = 8
-    budget: Budget | None = None
+    limits: Limits = DEFAULT
     on_call: Callable[[Place, bool], None] | None = None
     on_meter: Callable[[Meter], None] | None = None
     record: list[Judged] = field(default_factory=list)
@@ -140,10 +139,7 @@ class Desk:
         """A context as the run had it, with another seed or other settings."""
         chosen = int(self.run.config["seed"]) if seed is None else seed
         settings = Settings(**{name: self.run.config[name] for name in Settings.__dataclass_fields__})
-        meter = Meter(
-            self.llm, self.run.log, self.run_id, workers=self.workers, budget=self.budget, sample=chosen,
-            on_call=self.on_call,
-        )  # fmt: skip
+        meter = Meter(self.llm, self.run.log, self.run_id, self.limits, sample=chosen, on_call=self.on_call)
         if self.on_meter:
             self.on_meter(meter)
         return Context(self.bench, meter, replace(settings, **changes), chosen, self.record)

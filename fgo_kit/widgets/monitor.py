@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..algorithm.rollout import Benchmark, Settings
-from ..calls.budget import now
+from ..calls.clock import now
 from ..calls.log import CallLog
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, Cancelled

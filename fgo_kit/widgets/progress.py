@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..algorithm.divide import count
 from ..algorithm.rollout import Benchmark, Settings
-from ..calls.budget import now
+from ..calls.clock import now
 from ..calls.log import Place
 from ..calls.protocol import LLM, Cancelled
 from ..records import showable

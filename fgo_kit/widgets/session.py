@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..algorithm.rollout import Benchmark, rollouts
-from ..calls.budget import Budget
+from ..calls.limits import Limits
 from ..calls.log import Asked
 from ..calls.meter import Meter, Place
 from ..calls.protocol import LLM, BudgetExceeded
@@ -182,7 +182,7 @@ class Session:
         """The states up to the cursor. Opening a file never pays: a real LLM's answers must be in the log."""
         desk = self.desk
         if not desk.llm.simulated:
-            desk = replace(desk, budget=Budget(calls=desk.run.log.paid(desk.run_id)[0]))
+            desk = replace(desk, limits=Limits(budget_calls=desk.run.log.paid(desk.run_id)[0]))
         for decision in self.decisions[:cursor]:
             try:
                 self._states.append(apply(desk, self._states[-1], decision))
@@ -251,7 +251,7 @@ def run_by_hand(
         "method": METHOD, "from_run": run.id, "llm": desk.llm.name,
         "decisions": [as_dict(decision) for decision in decisions],
     }  # fmt: skip
-    desk = replace(desk, run_id=digest(config), workers=workers, on_call=on_call, on_meter=on_meter)
+    desk = replace(desk, run_id=digest(config), limits=Limits(workers=workers), on_call=on_call, on_meter=on_meter)
     began = time.perf_counter()
     past = run.log.begin(desk.run_id, config, manifest())
     if past["status"] == "ok" and past["result"]:

@@ -17,7 +17,7 @@ import anywidget
 import traitlets
 
 from ..algorithm.rollout import Benchmark
-from ..calls.budget import Budget
+from ..calls.limits import DEFAULT, Limits
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
 from ..records import Module, showable
@@ -39,8 +39,8 @@ class MergeStepper(anywidget.AnyWidget):
     """Step through the merges of a run by hand; the picture, buttons and keyboard do what `do` does.
 
     save: the file that keeps every decision and is opened again when it exists; by default one under
-    data/runs/by_hand that belongs to these modules, False for none. budget: a limit on what merging by hand
-    may pay. `decisions`, `module`, `state` and `to_run()` are what came of it.
+    data/runs/by_hand that belongs to these modules, False for none. limits: how many calls at a time, and
+    what merging by hand may pay. `decisions`, `module`, `state` and `to_run()` are what came of it.
     Raises ValueError for a run without merges, other data than the run's, or a file of something else.
     """
 
@@ -57,8 +57,7 @@ class MergeStepper(anywidget.AnyWidget):
         llm: LLM | str,
         *,
         save: str | os.PathLike | bool | None = None,
-        workers: int = 8,
-        budget: Budget | None = None,
+        limits: Limits = DEFAULT,
     ):
         super().__init__()
         self._meters: list[Meter] = []
@@ -67,9 +66,7 @@ class MergeStepper(anywidget.AnyWidget):
         self._told = 0.0
         self._working = threading.Lock()
         self.run: Run | None = None
-        desk = desk_for(
-            run, bench, llm, workers=workers, budget=budget, on_call=self._count, on_meter=self._metered
-        )
+        desk = desk_for(run, bench, llm, limits=limits, on_call=self._count, on_meter=self._metered)
         self.session = Session(desk, default_path(run) if save in (None, True) else save or None)
         calls = run.calls()
         used = (calls["prompt"] + calls["completion"])[calls["node"] == ""]
@@ -118,7 +115,7 @@ class MergeStepper(anywidget.AnyWidget):
         """The result as a `Run` (method "by hand"), scored on the test split. ValueError before the root."""
         desk = self.session.desk
         hooks = (self._count, self._metered)
-        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.workers, *hooks)
+        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.limits.workers, *hooks)
         return self.run
 
     def export(self, kind: str = "json", path: str | os.PathLike | None = None) -> Path:

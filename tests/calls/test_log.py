@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog, NotACallLog, Place, Response, asked, redact
 from fgo_kit.calls.log_sql import _check_header
 
@@ -264,7 +265,7 @@ def test_lone_surrogates_in_tasks_and_answers_are_no_reason_to_lose_a_run(tmp_pa
 
     with CallLog(tmp_path / "log.sqlite") as hostile:
         hostile.begin("r", {}, {})
-        meter = Meter(ScriptedLLM(lambda messages: "half \ud800 a character"), hostile, "r", workers=1)
+        meter = Meter(ScriptedLLM(lambda messages: "half \ud800 a character"), hostile, "r", Limits(workers=1))
         place = Place("test", task="t\udfff")
         reply = meter.ask([{"role": "user", "content": "what \udc00?"}], place)
         assert reply.text == "half ? a character"

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from fgo_kit.calls.budget import Account
+from fgo_kit.calls.limiter import Limiter
+from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog
-from fgo_kit.calls.meter import Budget, Limiter, Meter, Place
+from fgo_kit.calls.meter import Meter, Place
 from fgo_kit.calls.protocol import (
     BadRequest,
     BudgetExceeded,
@@ -88,7 +90,7 @@ def log():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("fgo_kit.calls.budget.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("fgo_kit.calls.limiter.FIRST_WAIT", 0.001)
 
 
 # -- caching
@@ -96,7 +98,7 @@ def quick(monkeypatch):
 
 def test_the_same_question_is_paid_once(log):
     llm, seen = FakeLLM(), []
-    meter = Meter(llm, log, "r", workers=1, on_call=lambda place, paid: seen.append((place.task, paid)))
+    meter = Meter(llm, log, "r", Limits(workers=1), on_call=lambda place, paid: seen.append((place.task, paid)))
     first, second = meter.ask(chat("hello"), place(1)), meter.ask(chat("hello"), place(2))
     assert first == second == Reply("5", Usage(5, 6))
     assert (llm.calls, seen) == (1, [("1", True), ("2", False)])
@@ -106,7 +108,7 @@ def test_the_same_question_is_paid_once(log):
 def test_another_sample_is_another_draw(log):
     llm = FakeLLM()
     for sample in (0, 1, 0):
-        Meter(llm, log, f"r{sample}", workers=1, sample=sample).ask(chat("hello"), place(1))
+        Meter(llm, log, f"r{sample}", Limits(workers=1), sample=sample).ask(chat("hello"), place(1))
     assert llm.calls == 2
 
 
@@ -115,14 +117,14 @@ def test_tool_calls_survive_the_cache(log):
         def answer(self, messages, sample):
             return Reply("", Usage(3, 4, 1, 2), "tool_calls", (ToolCall("c1", "look", '{"at": "é"}'),))
 
-    meter = Meter(Tools(), log, "r", workers=1)
+    meter = Meter(Tools(), log, "r", Limits(workers=1))
     assert meter.ask(chat("x"), place(1)) == meter.ask(chat("x"), place(2))
     assert meter.ask(chat("x"), place(3)).tool_calls[0].arguments == '{"at": "é"}'
 
 
 def test_identical_calls_at_once_pay_once(log):
     llm = FakeLLM(pause=0.2)
-    meter = Meter(llm, log, "r", workers=16)
+    meter = Meter(llm, log, "r", Limits(workers=16))
     replies = meter.map(lambda n: meter.ask(chat("same"), place(n)), range(16))
     assert llm.calls == 1 and len(replies) == 16
     assert log.tokens("r").calls[0] == 16 and log.tokens("r").paid_calls[0] == 1
@@ -135,7 +137,7 @@ def test_identical_calls_at_once_fail_together(log):
             raise BadRequest("no")
 
     llm = Refusing()
-    meter = Meter(llm, log, "r", workers=4)
+    meter = Meter(llm, log, "r", Limits(workers=4))
 
     def try_it(n):
         with pytest.raises(BadRequest):
@@ -150,7 +152,7 @@ def test_workers_do_not_change_the_ledger():
     for workers in (1, 16):
         with CallLog() as log:
             log.begin("r", {}, {})
-            meter = Meter(FakeLLM(pause=0.005), log, "r", workers=workers)
+            meter = Meter(FakeLLM(pause=0.005), log, "r", Limits(workers=workers))
             replies = meter.map(lambda n: meter.ask(chat("x" * (n % 40)), place(n)).text, range(100))  # noqa: B023
             assert replies == [str(n % 40) for n in range(100)]
             tables.append(log.tokens("r"))
@@ -163,7 +165,7 @@ def test_workers_do_not_change_the_ledger():
 @pytest.mark.parametrize("error", [RateLimited("429"), Overloaded("529"), Unreachable("time-out")])
 def test_passing_failures_are_retried(log, quick, error):
     llm = Faulty(*[error] * 3)
-    assert Meter(llm, log, "r", workers=1).ask(chat("x"), place(1)).text == "1"
+    assert Meter(llm, log, "r", Limits(workers=1)).ask(chat("x"), place(1)).text == "1"
     assert llm.calls == 4 and log.calls("r").attempts[0] == 4 and log.paid("r") == (1, 3, 0.0)
 
 
@@ -173,11 +175,11 @@ def test_passing_failures_are_retried(log, quick, error):
 def test_lasting_failures_are_raised_and_logged(log, quick, error, tries):
     llm = Faulty(*[error] * 99)
     with pytest.raises(type(error)):
-        Meter(llm, log, "r", workers=1).ask(chat("x"), place(1))
+        Meter(llm, log, "r", Limits(workers=1)).ask(chat("x"), place(1))
     assert llm.calls == tries
     assert list(log.calls("r").status) == [type(error).__name__] and log.paid("r") == (0, 0, 0.0)
     llm.errors.clear()  # and asked again, the place is filled
-    assert Meter(llm, log, "r", workers=1).ask(chat("x"), place(1)).text == "1"
+    assert Meter(llm, log, "r", Limits(workers=1)).ask(chat("x"), place(1)).text == "1"
     assert list(log.calls("r").status) == ["ok"]
 
 
@@ -192,7 +194,7 @@ def test_half_of_all_answers_refused_is_survived(log, quick):
                 raise RateLimited("429")
             return super().answer(messages, sample)
 
-    meter = Meter(Flaky(), log, "r", workers=8)
+    meter = Meter(Flaky(), log, "r", Limits(workers=8))
     assert len(meter.map(lambda n: meter.ask(chat(n), place(n)), range(200))) == 200
 
 
@@ -206,7 +208,7 @@ def test_retry_after_holds_everyone(log):
                 raise RateLimited("429", retry_after=0.4)
             return super().answer(messages, sample)
 
-    meter = Meter(Limited(), log, "r", workers=2)
+    meter = Meter(Limited(), log, "r", Limits(workers=2))
     meter.map(lambda n: (time.sleep(n * 0.1), meter.ask(chat(n), place(n))), range(2))
     assert starts[1] - starts[0] >= 0.35 and starts[2] - starts[0] >= 0.35
 
@@ -225,7 +227,7 @@ def test_a_billed_overflow_is_paid_once_and_fails_again(log):
     error = ContextOverflow("too long")
     error.usage = Usage(50, 2)
     llm = Faulty(error)
-    meter = Meter(llm, log, "r", workers=1, budget=Budget(tokens=1000))
+    meter = Meter(llm, log, "r", Limits(workers=1, budget_tokens=1000))
     for n in (1, 1, 2):
         with pytest.raises(ContextOverflow, match="too long"):
             meter.ask(chat("x"), place(n))
@@ -240,41 +242,40 @@ def test_a_billed_overflow_is_paid_once_and_fails_again(log):
 def test_a_budget_is_never_exceeded(seed):
     rng = np.random.default_rng(seed)
     name = ["simulated:fake", "openai:gpt-4o-mini"][seed % 2]
-    limits = [
-        {"calls": int(rng.integers(0, 40))}, {"tokens": int(rng.integers(0, 3000))},
-        {"usd": float(rng.uniform(0, 3e-4))}, {"calls": 25, "tokens": 1500},
-    ]  # fmt: skip
-    budget = Budget(**limits[seed // 2])
+    limits = Limits(workers=16, **[
+        {"budget_calls": int(rng.integers(0, 40))}, {"budget_tokens": int(rng.integers(0, 3000))},
+        {"budget_usd": float(rng.uniform(0, 3e-4))}, {"budget_calls": 25, "budget_tokens": 1500},
+    ][seed // 2])  # fmt: skip
     texts = ["x" * int(n) for n in rng.integers(1, 120, 60)]
     with CallLog() as log:
         log.begin("r", {}, {})
         llm = FakeLLM(pause=0.01, simulated=seed % 2 == 0, name=name)
-        meter = Meter(llm, log, "r", workers=16, budget=budget)
+        meter = Meter(llm, log, "r", limits)
         try:
             meter.map(lambda n: meter.ask(chat(texts[n]), place(n)), range(60))
         except BudgetExceeded as error:
             assert "spent" in str(error) and "larger budget" in str(error)
         calls, tokens, usd = log.paid("r")
-        assert budget.calls is None or calls <= budget.calls
-        assert budget.tokens is None or tokens <= budget.tokens
-        assert budget.usd is None or usd <= budget.usd
+        assert limits.budget_calls is None or calls <= limits.budget_calls
+        assert limits.budget_tokens is None or tokens <= limits.budget_tokens
+        assert limits.budget_usd is None or usd <= limits.budget_usd
         assert llm.calls == calls
 
 
 def test_a_call_budget_is_used_up_exactly_and_a_larger_one_resumes(log):
     llm = FakeLLM()
     for limit in (7, 7, 12):
-        meter = Meter(llm, log, "r", workers=4, budget=Budget(calls=limit))
+        meter = Meter(llm, log, "r", Limits(workers=4, budget_calls=limit))
         with pytest.raises(BudgetExceeded):
             meter.map(lambda n: meter.ask(chat(n), place(n)), range(20))  # noqa: B023
         assert log.paid("r")[0] == llm.calls == limit
-    meter = Meter(llm, log, "r", workers=4, budget=Budget(calls=20))
+    meter = Meter(llm, log, "r", Limits(workers=4, budget_calls=20))
     assert len(meter.map(lambda n: meter.ask(chat(n), place(n)), range(20))) == 20 and llm.calls == 20
     assert meter.ask(chat(3), place("again")).text == "1"  # what is in the log costs nothing
 
 
 def test_a_call_that_does_not_fit_beside_others_waits_for_them():
-    account = Account(Budget(tokens=100), (0, 0, 0.0))
+    account = Account(Limits(budget_tokens=100), (0, 0, 0.0))
     account.hold((1, 90, 0.0), lambda: None)
     done = threading.Event()
 
@@ -291,14 +292,19 @@ def test_a_call_that_does_not_fit_beside_others_waits_for_them():
         account.hold((1, 71, 0.0), lambda: None)
 
 
-def test_bad_budgets():
-    with CallLog() as log:
-        with pytest.raises(ValueError, match=r"no-such-model.*tokens or calls"):
-            Meter(FakeLLM(name="openai:no-such-model"), log, "r", budget=Budget(usd=1))
-        with pytest.raises(ValueError, match="calls=-1"):
-            Budget(calls=-1)
-        with pytest.raises(ValueError, match="workers=0"):
-            Meter(FakeLLM(), log, "r", workers=0)
+def test_a_budget_in_usd_needs_a_price(log):
+    with pytest.raises(ValueError, match=r"budget_usd=1 .*no-such-model.*tokens or calls"):
+        Meter(FakeLLM(name="openai:no-such-model"), log, "r", Limits(budget_usd=1))
+
+
+@pytest.mark.parametrize("name, value", [
+    ("workers", 0), ("workers", 2.5), ("workers", float("inf")), ("workers", "8"), ("workers", True), ("max_failures", 1.1), ("max_failures", -0.1),
+    ("max_failures", float("nan")), ("patience", 0), ("patience", float("inf")), ("patience", None), ("budget_usd", -1),
+    ("budget_tokens", "many"), ("budget_calls", -1), ("budget_calls", float("nan")),
+])  # fmt: skip
+def test_limits_name_what_is_out_of_bounds(name, value):
+    with pytest.raises(ValueError, match=f"{name}={value!r} is not allowed; use a "):
+        Limits(**{name: value})
 
 
 # -- map and together
@@ -307,7 +313,7 @@ def test_bad_budgets():
 @pytest.mark.parametrize("workers", [1, 3])
 def test_nested_work_does_not_deadlock_and_respects_the_workers(log, workers):
     llm = FakeLLM(pause=0.005)
-    meter = Meter(llm, log, "r", workers=workers)
+    meter = Meter(llm, log, "r", Limits(workers=workers))
 
     def subset(s):
         def task(n):
@@ -325,7 +331,7 @@ def test_nested_work_does_not_deadlock_and_respects_the_workers(log, workers):
 
 
 def test_one_worker_means_no_threads_and_the_given_order(log):
-    meter, seen = Meter(FakeLLM(), log, "r", workers=1), []
+    meter, seen = Meter(FakeLLM(), log, "r", Limits(workers=1)), []
     meter.together([lambda: meter.map(lambda n: seen.append((n, threading.current_thread())), range(3))] * 2)
     assert [n for n, _ in seen] == [0, 1, 2, 0, 1, 2]
     assert all(thread is threading.current_thread() for _, thread in seen)
@@ -335,7 +341,7 @@ def test_one_worker_means_no_threads_and_the_given_order(log):
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_first_error_drops_what_has_not_started(log, workers):
     llm = FakeLLM(pause=0.01)
-    meter = Meter(llm, log, "r", workers=workers)
+    meter = Meter(llm, log, "r", Limits(workers=workers))
 
     def work(n):
         if n == 3:
@@ -350,7 +356,7 @@ def test_the_first_error_drops_what_has_not_started(log, workers):
 
 def test_a_failing_branch_stops_its_siblings_in_together(log):
     llm = FakeLLM(pause=0.02)
-    meter = Meter(llm, log, "r", workers=2)
+    meter = Meter(llm, log, "r", Limits(workers=2))
 
     def broken():
         time.sleep(0.05)
@@ -366,14 +372,14 @@ def test_a_failing_branch_stops_its_siblings_in_together(log):
 HANGING = """
 import os, signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
-from test_meter import FakeLLM, Meter, CallLog, chat, place, Cancelled, Reply, Usage
+from test_meter import FakeLLM, Limits, Meter, CallLog, chat, place, Cancelled, Reply, Usage
 class Hanging(FakeLLM):
     def answer(self, messages, sample):
         os.write(1, b"in flight\\n")
         time.sleep({seconds})
         return Reply("late", Usage(1, 1))
 log = CallLog({path!r}); log.begin("r", {{}}, {{}})
-meter = Meter(Hanging(), log, "r", workers={workers})
+meter = Meter(Hanging(), log, "r", Limits(workers={workers}))
 try:
     meter.together([lambda: meter.map(lambda n: meter.ask(chat(n), place(n)), range(50))])
 except KeyboardInterrupt:
@@ -419,10 +425,10 @@ def test_kill_loses_nothing_that_was_finished(tmp_path):
     path = tmp_path / "log.sqlite"
     code = f"""
     import os
-    from test_meter import FakeLLM, Meter, CallLog, chat, place
+    from test_meter import FakeLLM, Limits, Meter, CallLog, chat, place
     log = CallLog({str(path)!r}); log.begin("r", {{}}, {{}})
     tell = lambda place, paid: os.write(1, (place.task + "\\n").encode())
-    meter = Meter(FakeLLM(pause=.02), log, "r", workers=4, on_call=tell)
+    meter = Meter(FakeLLM(pause=.02), log, "r", Limits(workers=4), on_call=tell)
     meter.map(lambda n: meter.ask(chat(n), place(n)), range(10**6))
     """
     process = _start(textwrap.dedent(code))
@@ -434,7 +440,7 @@ def test_kill_loses_nothing_that_was_finished(tmp_path):
         assert [task for task in finished if task not in logged] == []
         assert len(logged) <= len(finished) + 4
         llm = FakeLLM()
-        meter = Meter(llm, log, "r", workers=4)
+        meter = Meter(llm, log, "r", Limits(workers=4))
         meter.map(lambda n: meter.ask(chat(n), place(n)), range(len(logged) + 20))
         assert llm.calls <= 20 + 4 and len(log.calls("r")) == len(logged) + 20
         assert log.paid("r")[0] == len(logged) + 20
@@ -442,7 +448,7 @@ def test_kill_loses_nothing_that_was_finished(tmp_path):
 
 def test_after_cancel_nothing_is_asked(log):
     llm = FakeLLM()
-    meter = Meter(llm, log, "r", workers=4)
+    meter = Meter(llm, log, "r", Limits(workers=4))
     meter.cancel()
     with pytest.raises(Cancelled, match="interrupted"):
         meter.ask(chat("x"), place(1))
@@ -453,7 +459,7 @@ def test_after_cancel_nothing_is_asked(log):
 
 def test_one_ask_costs_little(log):
     llm = FakeLLM()
-    meter = Meter(llm, log, "r", workers=1)
+    meter = Meter(llm, log, "r", Limits(workers=1))
     best = float("inf")
     for batch in range(10):
         started = time.process_time()

@@ -13,8 +13,9 @@ from helpers import ScriptedLLM, TinyBench, tasks
 
 from fgo_kit.calls import protocol as api
 from fgo_kit.calls import providers
+from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog, Place
-from fgo_kit.calls.meter import Budget, Meter
+from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.prices import price
 from fgo_kit.calls.protocol import Usage
 from fgo_kit.calls.providers import load_llm
@@ -168,7 +169,7 @@ def test_a_server_without_usage_is_counted_here_and_says_so(server):
     server.script.append((200, OPENAI | {"usage": None}, {}))
     llm = load_llm("openai:m", base_url=server.url)
     with CallLog() as log:
-        Meter(llm, log, "r", workers=1).ask(CHAT, Place("test"))
+        Meter(llm, log, "r", Limits(workers=1)).ask(CHAT, Place("test"))
         assert log.calls().counter[0] == "estimate" and log.calls().prompt[0] == llm.count(CHAT)
 
 
@@ -263,13 +264,13 @@ def test_anthropic_stops_at_its_window(server):
 
 
 def test_a_run_through_refusals_is_complete_and_paid_once(llm, server, monkeypatch):
-    monkeypatch.setattr("fgo_kit.calls.budget.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("fgo_kit.calls.limiter.FIRST_WAIT", 0.01)
     server.script += [(429, failure("slow"), {"retry-after-ms": "20"})] * 3 + [
         (500, failure("x"), {}),
         (200, b"{", {}),
     ]
     with CallLog() as log:
-        meter = Meter(llm, log, "r", workers=4, budget=Budget(tokens=20_000 * 12))
+        meter = Meter(llm, log, "r", Limits(workers=4, budget_tokens=20_000 * 12))
         chats = [[{"role": "user", "content": str(n)}] for n in range(12)]
         meter.map(lambda n: meter.ask(chats[n], Place("rollout", task=str(n))), range(12))
         assert len(server.seen) == 12 + 5 and log.paid("r") == (12, 12 * 120, 0.0)
@@ -280,7 +281,7 @@ def test_the_key_is_in_no_log_and_no_pickle(llm, server, tmp_path):
     path = tmp_path / "log.sqlite"
     server.script.append((401, failure(f"bad key {KEY} <{KEY}>"), {}))
     with CallLog(path) as log:
-        meter = Meter(llm, log, "r", workers=1)
+        meter = Meter(llm, log, "r", Limits(workers=1))
         with pytest.raises(api.AuthError):
             meter.ask(CHAT, Place("rollout"))
         meter.ask(CHAT, Place("rollout", task="2"))
@@ -298,7 +299,7 @@ def test_replay(tmp_path, server):
     llm = load_llm("openai:m", base_url=server.url, max_completion=50, context_window=9000)
     with CallLog(path) as log:
         log.begin("r", {}, {})
-        given = Meter(llm, log, "r", workers=1, sample=2).ask(CHAT, Place("rollout", task="t7"))
+        given = Meter(llm, log, "r", Limits(workers=1), sample=2).ask(CHAT, Place("rollout", task="t7"))
     again = load_llm(f"replay:{path}")
     assert again.complete(CHAT, sample=2) == given
     assert (again.simulated, again.context_window, again.max_completion) == (False, 9000, 50)
@@ -311,7 +312,7 @@ def test_replay(tmp_path, server):
     with pytest.raises(api.UnseenCall):
         again.complete(CHAT, tools=TOOLS, sample=2)
     with CallLog() as fresh:
-        meter = Meter(again, fresh, "r", workers=1, sample=2, budget=Budget(usd=0))
+        meter = Meter(again, fresh, "r", Limits(workers=1, budget_usd=0), sample=2)
         assert meter.ask(CHAT, Place("rollout")) == given
 
 

@@ -269,7 +269,7 @@ def test_an_unfinished_run_keeps_the_name_of_its_error(bench, tmp_path):
     ({"seed": -1}, "seed=-1"),
     ({"seed": True}, "seed=True"),
     ({"workers": 0}, "workers=0"),
-    ({"budget_calls": -1}, "budget calls=-1"),
+    ({"budget_calls": -1}, "budget_calls=-1 is not allowed"),
     ({"llm": "simulated:huge"}, "unknown profile 'huge'; use one of small"),
     ({"llm": "telepathy"}, "spec='telepathy' names no LLM"),
 ])  # fmt: skip
