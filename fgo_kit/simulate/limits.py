@@ -8,8 +8,6 @@ without literal overlap: the harshest, and the default), `ruler` (aggregation ov
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,26 +15,11 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cache
 
-from .fits import (
-    MODELS,
-    NOTICE_CURVES,
-    OBEY_CURVE,
-    SIZES,
-    Hill,
-    fit,
-    fit_table,
-    hop_factor,
-    judge_rates,
-    plot_fits,
-    points,
-    position_effect,
-    rewrite_retention,
-)
+from ..records import digest
+from . import fits
+from .fits import Hill
 
-__all__ = ["ASSUMPTIONS", "Assumptions", "Hill", "Profile", "assumed", "assuming", "constants_hash", "fit_table",
-           "noticing", "obey", "plot_fits", "profile", "profile_names", "weight"]
-
-SOURCES = tuple(NOTICE_CURVES)
+SOURCES = tuple(fits.NOTICE_CURVES)
 UNLIMITED = 10**9  # tokens: the context window of the profile without limits
 
 
@@ -104,7 +87,7 @@ def assuming(assumptions: Assumptions) -> Iterator[None]:
 
 def profile_names() -> tuple[str, ...]:
     """Every name `profile` takes: the sizes, each with a noticing source, and `null`, which has no limits."""
-    return (*SIZES, "null", *(f"{size}-{source}" for size in SIZES for source in SOURCES))
+    return (*fits.SIZES, "null", *(f"{size}-{source}" for size in fits.SIZES for source in SOURCES))
 
 
 @cache
@@ -120,26 +103,27 @@ def profile(name: str) -> Profile:
         return Profile("null", free, 1.0, free, (0.0, 0.0, 1.0, 1.0), 1.0, 0.0, 1.0, UNLIMITED)
     size, _, source = name.partition("-")
     source = source or SOURCES[0]
-    a, b, t = position_effect()
-    tpr, fpr = judge_rates()
-    window = int(points("context_window", MODELS["context_window"][size])[0][1])
+    curve = fits.NOTICE_CURVES[source]
+    a, b, t = fits.position_effect()
+    tpr, fpr = fits.judge_rates()
+    window = int(fits.points("context_window", fits.MODELS["context_window"][size])[0][1])
     return Profile(
         name=size if source == SOURCES[0] else name,
-        notice=fit(NOTICE_CURVES[source], MODELS[NOTICE_CURVES[source]][size]),
-        hop=ASSUMPTIONS.hop_scale * hop_factor(),
-        obey=fit(OBEY_CURVE, MODELS[OBEY_CURVE][size]),
+        notice=fits.fit(curve, fits.MODELS[curve][size]),
+        hop=ASSUMPTIONS.hop_scale * fits.hop_factor(),
+        obey=fits.fit(fits.OBEY_CURVE, fits.MODELS[fits.OBEY_CURVE][size]),
         position=(ASSUMPTIONS.position_scale * a, ASSUMPTIONS.position_scale * b, t, t),
-        tpr=tpr, fpr=fpr, rewrite=rewrite_retention(), context_window=window,
-        extrapolated=(*_beyond_data("noticing", NOTICE_CURVES[source], size, window),
-                      *_beyond_data("obeying", OBEY_CURVE, size, math.inf)),
+        tpr=tpr, fpr=fpr, rewrite=fits.rewrite_retention(), context_window=window,
+        extrapolated=(*_beyond_data("noticing", curve, size, window),
+                      *_beyond_data("obeying", fits.OBEY_CURVE, size, math.inf)),
     )
 
 
 def _beyond_data(what: str, curve: str, size: str, limit: float) -> tuple[str, ...]:
     """Where a curve that is used up to `limit` leaves the range that was measured."""
-    model = MODELS[curve][size]
-    unit = "instructions" if curve == OBEY_CURVE else "tokens"
-    measured = [x for x, _ in points(curve, model)]
+    model = fits.MODELS[curve][size]
+    unit = "instructions" if curve == fits.OBEY_CURVE else "tokens"
+    measured = [x for x, _ in fits.points(curve, model)]
     below = f"{what}: below {measured[0]:,.0f} {unit} ({model}, {curve})"
     above = f"{what}: above {measured[-1]:,.0f} {unit} ({model}, {curve})"
     return (below, above) if limit > measured[-1] else (below,)
@@ -182,4 +166,4 @@ def obey(profile: Profile, n: float) -> float:
 def constants_hash() -> str:
     """Hash of all profiles' constants and of the free assumptions, frozen before a grid is run."""
     constants = [asdict(item) for item in (*map(profile, profile_names()), ASSUMPTIONS)]
-    return hashlib.sha256(json.dumps(constants, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(constants)

@@ -19,13 +19,10 @@ from ..calls.tokens import count_messages, estimate
 from ..calls.toolcalls import read_turn, split_reply
 from .competence import Competence, Known, Shown, section
 from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, noticing, obey, profile
+from .modules import home_of, rules_by_component, shown_rules, written_module
 from .registry import by_rules, by_tag, competences
 
 _TRAJECTORY = re.compile(r'<trajectory task="([^"]*)" score="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
-_RULE = re.compile(
-    r"^\[([\w.-]+)\] (.*?)(?: \(support (\d+)(?:; used (\d+) times right, (\d+) wrong)?\))?$", re.MULTILINE
-)
-_HEADING = re.compile(r"^(\w+): ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class SimulatedLLM:
                 f"{self.context_window} token window of {self.name}"
             )
         with assuming(self.assumptions):
-            text = _Call(self.limits, messages, tokens, sample).answer()
+            text = Prompt(self.limits, messages, tokens, sample).answer()
         usage, (words, calls) = Usage(tokens, estimate(text)), split_reply(text, len(messages)) if tools else (text, ())
         return Reply(words, usage, "tool_calls" if calls else "stop", calls)
 
@@ -76,7 +73,7 @@ class SimulatedLLM:
 load = SimulatedLLM.load
 
 
-class _Call:
+class Prompt:
     """One prompt being answered."""
 
     def __init__(self, limits: Profile, messages: list[dict], tokens: int, sample: int):
@@ -130,7 +127,7 @@ class _Call:
         return competence.judge(self) if "<expected>" in self.user else self._act(competence)
 
     def _act(self, competence: Competence) -> str:
-        rules = [(rule.id, rule.text) for rule in _rules(self.system)]
+        rules = [(rule.id, rule.text) for rule in shown_rules(self.system)]
         thought, answer, used = competence.act(self, rules)
         cited = f"RULES: {', '.join(used) or 'none'}\n" if "RULES:" in self.system else ""
         with_tools = read_turn(answer).start < len(answer)  # a call, or a final answer that says so
@@ -138,7 +135,7 @@ class _Call:
 
     def _propose(self, competence: Competence, module: str, trajectories: str) -> str:
         examples = [competence.example(self, shown) for shown in self._shown(trajectories)]
-        known, homes = _rules(module), _components(module)
+        known, homes = shown_rules(module), rules_by_component(module)
         noticed = [example for example in examples if example is not None]
         edits = self._written(competence.improve(noticed, known, self.draw))
         for edit in edits:
@@ -156,13 +153,13 @@ class _Call:
         ]
 
     def _merge(self, modules: str) -> str:
-        known, homes = _rules(modules), _components(modules)
+        known, homes = shown_rules(modules), rules_by_component(modules)
         overlooked = {rule.id: rule.text for rule in known if self.draw("oversight", rule.id) < assumed().oversight}
         united = by_rules(known).unite([rule for rule in known if rule.id not in overlooked], self.draw)
         merged = self._written(united + [{"text": text, "from": [rule_id]} for rule_id, text in overlooked.items()])
         if not self._asked_for_json():
             kept = [rule for rule in merged if self._survives(rule["text"])]
-            return _module_section(homes, [(_home(rule, homes), rule["text"]) for rule in kept])
+            return written_module(homes, [(home_of(rule, homes), rule["text"]) for rule in kept])
         return json.dumps({"rules": merged}, ensure_ascii=False)
 
     def _written(self, items: list[dict]) -> list[dict]:
@@ -173,9 +170,9 @@ class _Call:
     def _rewrite(self, known: list[Known], edits: list[dict], homes: dict[str, list[str]]) -> str:
         gone = {edit["id"] for edit in edits if edit["op"] != "add"}
         old = [rule for rule in known if rule.id not in gone and self._survives(rule.text)]
-        kept = [(_home({"id": rule.id}, homes), rule.text) for rule in old]
-        written = [(_home(edit, homes), edit["text"]) for edit in edits if edit["op"] != "drop"]
-        return _module_section(homes, kept + written)
+        kept = [(home_of({"id": rule.id}, homes), rule.text) for rule in old]
+        written = [(home_of(edit, homes), edit["text"]) for edit in edits if edit["op"] != "drop"]
+        return written_module(homes, kept + written)
 
     def _survives(self, text: str) -> bool:
         return self.draw("rewrite", text) < self.limits.rewrite
@@ -187,38 +184,3 @@ class _Call:
 def _uniform(seed: bytes, what: tuple) -> float:
     text = "\0".join(map(str, what)).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=7, key=seed).digest(), "big") / 2**56
-
-
-def _rules(text: str) -> list[Known]:
-    return [
-        Known(rule_id, unescape(words), int(support or 0), int(right or 0), int(wrong or 0))
-        for rule_id, words, support, right, wrong in _RULE.findall(text)
-    ]
-
-
-def _components(text: str) -> dict[str, list[str]]:
-    """The ids of the rules below each component's heading; the same component of several modules is one."""
-    found: dict[str, list[str]] = {}
-    marks = list(_HEADING.finditer(text))
-    for mark, after in zip(marks, [*marks[1:], None], strict=True):
-        below = text[mark.end() : after.start() if after else None]
-        found.setdefault(mark[1], []).extend(rule[0] for rule in _RULE.findall(below))
-    return found
-
-
-def _home(item: dict, components: dict[str, list[str]]) -> str:
-    """The component of an edit or a merged rule: as it says, else that of the rule it comes from, else ""."""
-    source = item.get("id") or next(iter(item.get("from", ())), "")
-    return item.get("component") or next((name for name, ids in components.items() if source in ids), "")
-
-
-def _module_section(components: dict[str, list[str]], rules: list[tuple[str, str]]) -> str:
-    """A rewritten module: its rules, below the names of their components where there are several."""
-    lines = [text for _, text in rules]
-    if len(components) > 1:
-        first = next(iter(components))
-        placed = [(name if name in components else first, text) for name, text in rules]
-        lines = [
-            line for name in components for line in (f"{name}:", *(text for home, text in placed if home == name))
-        ]
-    return "<module>\n" + "\n".join(lines) + "\n</module>"

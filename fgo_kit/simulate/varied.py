@@ -32,7 +32,7 @@ def varied(name: str = "small", **changes: float) -> SimulatedLLM:
     >>> varied("small", induce=0.35).name
     'simulated:small induce=0.35'
     """
-    known = (*LIMITS, *(one.name for one in fields(Assumptions)))
+    known = (*LIMITS, *(assumption.name for assumption in fields(Assumptions)))
     for constant in changes:
         if constant not in known:
             raise ValueError(f"constant {constant!r} is unknown; use one of {', '.join(known)}")
@@ -42,9 +42,10 @@ def varied(name: str = "small", **changes: float) -> SimulatedLLM:
         return frozen
     assumptions = replace(ASSUMPTIONS, **{key: value for key, value in changes.items() if key not in LIMITS})
     limits = _changed_limits(frozen.limits, assumptions, changes)
-    told = " ".join(f"{key}={value:g}" for key, value in changes.items())
-    params = {"constants": digest([constants_hash(), name, asdict(assumptions), _finite(limits)])[:16], "changed": told}
-    return replace(frozen, name=f"{frozen.name} {told}", limits=limits, params=params, assumptions=assumptions)
+    changed = " ".join(f"{key}={value:g}" for key, value in changes.items())
+    constants = digest([constants_hash(), name, asdict(assumptions), _finite(limits)])
+    params = {"constants": constants, "changed": changed}
+    return replace(frozen, name=f"{frozen.name} {changed}", limits=limits, params=params, assumptions=assumptions)
 
 
 def constant_of(llm: SimulatedLLM, constant: str) -> float:

@@ -10,7 +10,7 @@ from fgo_kit.algorithm.merge import merge_tree, pooled
 from fgo_kit.algorithm.optimize import propose, rewritten
 from fgo_kit.calls.meter import Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
-from fgo_kit.simulate.model import _components, _home, _module_section
+from fgo_kit.simulate.modules import home_of, rules_by_component, written_module
 
 KNOWN = (Rule("s1.1", "Skip cancelled rows.", ("t1",)), Rule("s1.2", "Use page 2 of long files.", ("t2",)))
 TWO = Module((Component("instructions", "Answer the question.", KNOWN[:1]), Component("tool_notes", "Notes on tools:", KNOWN[1:])))
@@ -108,15 +108,15 @@ def test_edits_name_their_component_and_merges_keep_it():
 
 def test_the_simulated_llm_reads_which_rule_stands_under_which_component():
     shown = prompts.merge([("s1", TWO), ("s2", TWO)])[1]["content"]
-    assert _components(shown) == {"instructions": ["s1.1", "s1.1"], "tool_notes": ["s1.2", "s1.2"]}
-    homes = _components(prompts.propose(TWO, judged())[1]["content"].partition("<trajectories>")[0])
+    assert rules_by_component(shown) == {"instructions": ["s1.1", "s1.1"], "tool_notes": ["s1.2", "s1.2"]}
+    homes = rules_by_component(prompts.propose(TWO, judged())[1]["content"].partition("<trajectories>")[0])
     assert homes == {"instructions": ["s1.1"], "tool_notes": ["s1.2"]}
-    assert _home({"id": "s1.2"}, homes) == "tool_notes" and _home({"from": ["s1.1"]}, homes) == "instructions"
-    assert _home({"component": "tool_notes", "from": ["s1.1"]}, homes) == "tool_notes" and _home({"text": "x"}, homes) == ""
+    assert home_of({"id": "s1.2"}, homes) == "tool_notes" and home_of({"from": ["s1.1"]}, homes) == "instructions"
+    assert home_of({"component": "tool_notes", "from": ["s1.1"]}, homes) == "tool_notes" and home_of({"text": "x"}, homes) == ""
 
 
 def test_what_the_simulated_llm_rewrites_is_read_back_as_it_was_written():
     homes = {"instructions": ["s1.1"], "tool_notes": ["s1.2"]}
-    written = _module_section(homes, [("tool_notes", "a note"), ("instructions", "a rule"), ("", "another rule")])
+    written = written_module(homes, [("tool_notes", "a note"), ("instructions", "a rule"), ("", "another rule")])
     assert texts(rewritten(TWO, written, "p", "o")) == {"instructions": ["a rule", "another rule"], "tool_notes": ["a note"]}
-    assert _module_section({"instructions": []}, [("", "a rule")]) == "<module>\na rule\n</module>"
+    assert written_module({"instructions": []}, [("", "a rule")]) == "<module>\na rule\n</module>"

@@ -58,12 +58,12 @@ def test_fit_finds_a_known_curve_again(monkeypatch):
 
 
 def test_scores_that_only_rise_with_length_cost_nothing():
-    assert limits.profile("small-helmet").notice == limits.Hill(math.inf, 1.0)
+    assert limits.profile("small-helmet").notice == fits.Hill(math.inf, 1.0)
     assert limits.noticing(limits.profile("large-helmet"), 100_000, .5) == pytest.approx(1, abs=.02)
 
 
 def test_hill_by_hand():
-    hill = limits.Hill(100.0, 2.0)
+    hill = fits.Hill(100.0, 2.0)
     assert hill(0) == 1
     assert hill(100) == .5
     assert hill(300) == pytest.approx(.1)
@@ -83,7 +83,7 @@ def test_falls_with_size_hops_and_never_leaves_the_unit_interval(name):
 
 def test_two_hops_scale_x50():
     profile = limits.profile("small")
-    scaled = replace(profile, notice=limits.Hill(profile.notice.x50 * profile.hop, profile.notice.k))
+    scaled = replace(profile, notice=fits.Hill(profile.notice.x50 * profile.hop, profile.notice.k))
     assert limits.noticing(profile, 2_000, .3, 2) == pytest.approx(limits.noticing(scaled, 2_000, .3))
 
 
@@ -130,15 +130,15 @@ def test_hash_changes_with_a_constant(monkeypatch):
 
 
 def test_table_and_figure():
-    table = limits.fit_table()
+    table = fits.fit_table()
     assert {"curve", "model", "x50", "k", "n_points", "rmse", "x_min", "x_max", "used_by"} == set(table)
     assert (table.rmse < .06).all()
-    figure = limits.plot_fits()
+    figure = fits.plot_fits()
     assert len(figure.axes) == 4
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in figure.axes)
     assert any(line.get_linestyle() == "--" for line in figure.axes[0].lines)
     with pytest.raises(ValueError, match="give 4"):
-        limits.plot_fits(figure.axes[:2])
+        fits.plot_fits(figure.axes[:2])
 
 
 @pytest.mark.parametrize("name", ["published_curves.csv", "paper_values.csv"])

@@ -22,7 +22,7 @@ SMALL = fgo.load_llm("simulated:small")
 HABITS = [*lang.PLAIN.values(), "Clean objects with the sinkbasin.", "Heat objects with the microwave.",
           "Cool objects with the fridge.", "To look at an object in the light, hold it and use the desklamp."]  # fmt: skip
 SHELVES = [
-    lang.render(lang.Rule("find", thing, tuple(home.split()[0] for home in homes)))
+    lang.render(lang.Habit("find", thing, tuple(home.split()[0] for home in homes)))
     for thing, homes in HOMES.items()
 ]
 
@@ -114,10 +114,10 @@ places = st.lists(st.from_regex(r"[a-z]{1,14}", fullmatch=True), min_size=1, max
     tuple
 )
 rules = st.one_of(
-    st.sampled_from(sorted(lang.PLAIN)).map(lang.Rule),
-    st.builds(lang.Rule, st.just("find"), st.from_regex(r"[a-z]{1,14}", fullmatch=True), places),
+    st.sampled_from(sorted(lang.PLAIN)).map(lang.Habit),
+    st.builds(lang.Habit, st.just("find"), st.from_regex(r"[a-z]{1,14}", fullmatch=True), places),
     st.builds(
-        lang.Rule,
+        lang.Habit,
         st.sampled_from(["clean", "heat", "cool", "lamp"]),
         st.just(""),
         places.map(lambda p: p[:1]),
@@ -131,20 +131,20 @@ def test_a_rendered_rule_is_parsed_back(rule):
 
 
 @pytest.mark.parametrize("typed, rule", [
-    ("Mugs are usually found in the cabinets or on a shelf", lang.Rule("find", "mug", ("cabinet", "shelf"))),
-    ("look for the knife first in drawers, then on the counter top", lang.Rule("find", "knife", ("drawer", "countertop"))),
-    ("Search for a 'pencil' in: desk, drawer.", lang.Rule("find", "pencil", ("desk", "drawer"))),
-    ("When a cabinet is closed, open it.", lang.Rule("open")),
-    ("Always open closed drawers first!", lang.Rule("open")),
-    ("Use the microwave to heat food.", lang.Rule("heat", "", ("microwave",))),
-    ("wash things in the sink basin", lang.Rule("clean", "", ("sinkbasin",))),
-    ("Cool objects using the fridge before placing them", lang.Rule("finish")),
-    ("Never try the same action again if nothing happened", lang.Rule("repeat")),
-    ("Don't search the same receptacle twice", lang.Rule("once")),
-    ("If the task wants two objects, bring the second one too", lang.Rule("second")),
-    ("Pick up the object before heating it", lang.Rule("hold")),
-    ("Go to the sinkbasin before you clean", lang.Rule("go")),
-    ("Turn on the desk lamp while holding the object", lang.Rule("lamp", "", ("desklamp",))),
+    ("Mugs are usually found in the cabinets or on a shelf", lang.Habit("find", "mug", ("cabinet", "shelf"))),
+    ("look for the knife first in drawers, then on the counter top", lang.Habit("find", "knife", ("drawer", "countertop"))),
+    ("Search for a 'pencil' in: desk, drawer.", lang.Habit("find", "pencil", ("desk", "drawer"))),
+    ("When a cabinet is closed, open it.", lang.Habit("open")),
+    ("Always open closed drawers first!", lang.Habit("open")),
+    ("Use the microwave to heat food.", lang.Habit("heat", "", ("microwave",))),
+    ("wash things in the sink basin", lang.Habit("clean", "", ("sinkbasin",))),
+    ("Cool objects using the fridge before placing them", lang.Habit("finish")),
+    ("Never try the same action again if nothing happened", lang.Habit("repeat")),
+    ("Don't search the same receptacle twice", lang.Habit("once")),
+    ("If the task wants two objects, bring the second one too", lang.Habit("second")),
+    ("Pick up the object before heating it", lang.Habit("hold")),
+    ("Go to the sinkbasin before you clean", lang.Habit("go")),
+    ("Turn on the desk lamp while holding the object", lang.Habit("lamp", "", ("desklamp",))),
     ("Be polite.", None),
     ("", None),
 ])  # fmt: skip

@@ -63,7 +63,7 @@ def test_the_evaluator_says_which_step_went_wrong_and_where_things_were():
 def test_faults_are_told_apart(rule, sentence, turns):
     task, trajectory = of(sentence, *turns)
     game = read_trajectory(prompts.evaluate(task, trajectory)[1]["content"])
-    assert review(game).main.rule == rule
+    assert review(game).main.habit == rule
     edits = proposed([((task, trajectory), NULL.complete(prompts.evaluate(task, trajectory)).text)] * 1)
     assert all(lang.parse_rule(edit["text"]) for edit in edits)
 

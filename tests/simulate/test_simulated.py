@@ -18,10 +18,9 @@ import fgo_kit.simulate
 from fgo_kit.algorithm import prompts
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow
-from fgo_kit.records import Feedback, Step, Task, Trajectory
-from fgo_kit.records import Rule as ModuleRule
+from fgo_kit.records import Feedback, Rule, Step, Task, Trajectory
 from fgo_kit.runs.run import run
-from fgo_kit.simulate.logisticsqa.language import Rule, parse_rule, render
+from fgo_kit.simulate.logisticsqa.language import Convention, parse_rule, render
 from fgo_kit.simulate.logisticsqa.reading import picks_of, read
 from fgo_kit.simulate.model import load
 from fgo_kit.stats import paired_difference
@@ -48,8 +47,8 @@ def rules(draw):
     when = tuple(sorted(draw(st.lists(st.sampled_from(words), max_size=2, unique=True))))
     kind = draw(st.sampled_from(["pick", "pick", "none", "several"]))
     if kind == "pick":
-        return Rule(when, draw(st.sampled_from(picks)))
-    return Rule(when, None, draw(st.sampled_from(shapes)) if kind == "several" else "")
+        return Convention(when, draw(st.sampled_from(picks)))
+    return Convention(when, None, draw(st.sampled_from(shapes)) if kind == "several" else "")
 
 
 @checks(max_examples=400)
@@ -61,9 +60,9 @@ def test_a_rule_survives_being_written_down(rule):
 def test_every_single_pick_of_the_documents_survives():
     _, picks, shapes = language()
     assert len(picks) > 1_000
-    lost = [rule for rule in [Rule((), pick) for pick in picks] if parse_rule(render(rule)) != rule]
+    lost = [rule for rule in [Convention((), pick) for pick in picks] if parse_rule(render(rule)) != rule]
     assert lost == []
-    assert all(parse_rule(render(Rule((), None, shape))) == Rule((), None, shape) for shape in shapes)
+    assert all(parse_rule(render(Convention((), None, shape))) == Convention((), None, shape) for shape in shapes)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +71,11 @@ def test_every_single_pick_of_the_documents_survives():
 def test_labels_of_any_language_survive(line):
     [code] = read(line).codes
     for pick in picks_of(code):
-        rule = Rule((), tuple(sorted(pick)))
+        rule = Convention((), tuple(sorted(pick)))
         assert parse_rule(render(rule)) == rule
         assert rule.answer(read(line)) == "AB123456"
     for word in read(line).words:
-        assert parse_rule(render(Rule((word,)))) == Rule((word,))
+        assert parse_rule(render(Convention((word,)))) == Convention((word,))
 
 
 DOCUMENT = """\
@@ -91,7 +90,7 @@ PayableAmount: 120.00 GBP"""
 
 def ask(document, *typed, llm="null", cite=False, sample=0):
     shown = module(
-        *[ModuleRule(f"r{i}", text) for i, text in enumerate(typed, 1)], preamble="Find the reference."
+        *[Rule(f"r{i}", text) for i, text in enumerate(typed, 1)], preamble="Find the reference."
     )
     messages = [prompts.act(shown, cite), {"role": "user", "content": f"<document>\n{document}\n</document>"}]
     return prompts.parse_action(load(llm).complete(messages, sample=sample).text)
@@ -169,10 +168,10 @@ def test_it_evaluates_with_the_expected_answer_in_its_prompt():
 
 def test_it_merges_duplicates_and_keeps_what_it_cannot_read():
     one = module(
-        ModuleRule("a", 'The reference follows the label "HBL no".', ("t1",)),
-        ModuleRule("b", "Be polite.", ("t1",)),
+        Rule("a", 'The reference follows the label "HBL no".', ("t1",)),
+        Rule("b", "Be polite.", ("t1",)),
     )
-    two = module(ModuleRule("c", "take the code after 'hbl no'", ("t2",)))
+    two = module(Rule("c", "take the code after 'hbl no'", ("t2",)))
     text = load("null").complete(prompts.merge([("s1", one), ("s2", two)])).text
     written = {tuple(sorted(rule["from"])): rule["text"] for rule in json.loads(text)["rules"]}
     assert set(written) == {("a", "c"), ("b",)}

@@ -16,7 +16,7 @@ from fgo_kit.experiments import model_card, sensitivity
 from fgo_kit.records import Component, Module, Rule
 from fgo_kit.runs.run import run
 from fgo_kit.simulate import limits
-from fgo_kit.simulate.model import _Call, load
+from fgo_kit.simulate.model import Prompt, load
 from fgo_kit.simulate.varied import WORDS, paraphrased, reworded, shuffled, varied
 
 
@@ -213,7 +213,7 @@ def test_a_merger_with_oversight_unites_less():
 
 def test_misses_are_as_alike_between_calls_as_assumed():
     def lucks(correlation, prompt):
-        call = _Call(load("small").limits, [{"role": "user", "content": prompt}], 9, 0)
+        call = Prompt(load("small").limits, [{"role": "user", "content": prompt}], 9, 0)
         with limits.assuming(replace(limits.ASSUMPTIONS, miss_correlation=correlation)):
             return np.array([call.luck(f"t{n}") for n in range(400)])
 

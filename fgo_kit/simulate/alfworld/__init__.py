@@ -12,10 +12,10 @@ It sees the text of its prompt and nothing else, and plays games and reads rules
 from ..competence import Competence
 from .language import parse_rule
 from .learning import BLAME, PLACES, example, improve, unite
-from .player import APPLIANCES, HABITS, act
+from .player import APPLIANCES, MISTAKES, act
 from .reviewing import judge
 
-KNOWLEDGE = (vars(HABITS), APPLIANCES, PLACES, BLAME)
+KNOWLEDGE = (vars(MISTAKES), APPLIANCES, PLACES, BLAME)
 COMPETENCE = Competence("scene", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)
 
 __all__ = ["COMPETENCE"]

@@ -8,16 +8,17 @@ The rates of these mistakes are free assumptions: no published number was found.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..competence import Call
-from .language import Rule, parse_rule
-from .reading import VERBS, Goal, kind, read_action, read_chat, remember
+from .language import Habit, parse_rule
+from .reading import NOTHING, VERBS, kind, read_action, read_chat, remember
 
 
 @dataclass(frozen=True)
-class Habits:
+class Mistakes:
     """Rates of a player's mistakes: for a whole game (the first five), else for each turn they can happen."""
 
     skips_closed: float = 0.6  # leaves closed receptacles closed
@@ -34,7 +35,7 @@ class Habits:
     notices: float = 0.02  # notices that the task is not done although it believed so
 
 
-HABITS = Habits()
+MISTAKES = Mistakes()
 APPLIANCES = {
     "clean": ("sinkbasin", "bathtubbasin", "toilet", "garbagecan", "countertop"),
     "heat": ("microwave", "stoveburner", "toaster", "coffeemachine"),
@@ -61,73 +62,57 @@ class _Player:
         self.goal, self.memory = self.game.goal, remember(self.game.turns)
         self.draw, self.lasting, self.obey = call.draw, call.lasting, call.obeyed(len(rules))
         self.used: list[str] = []
-        self.rules: dict[tuple[str, str], list[tuple[str, Rule]]] = {}
+        self.habits: dict[tuple[str, str], list[tuple[str, Habit]]] = defaultdict(list)
         for rule_id, text in rules:
-            rule = parse_rule(text)
-            if rule is not None:
-                self.rules.setdefault(rule.about, []).append((rule_id, rule))
+            if habit := parse_rule(text):
+                self.habits[habit.about].append((rule_id, habit))
 
-    def rule(self, name: str, thing: str = "") -> Rule | None:
+    def habit(self, kind: str, thing: str = "") -> Habit | None:
         """The first rule about this that is obeyed on this turn."""
-        for rule_id, rule in self.rules.get((name, thing), ()):
+        for rule_id, habit in self.habits.get((kind, thing), ()):
             if self.obey >= 1 or self.draw("obey", rule_id) < self.obey:
                 self.used += [rule_id] if rule_id not in self.used else []
-                return rule
+                return habit
         return None
 
-    def errs(self, habit: str, cure: str = "") -> bool:
-        """Whether a mistake of one turn is made, for which there may be a rule."""
-        return self.draw(habit) < getattr(HABITS, habit) and not (cure and self.rule(cure))
+    def errs(self, mistake: str, cure: str) -> bool:
+        """Whether a mistake of one turn is made, against which there may be a rule."""
+        return self.draw(mistake) < getattr(MISTAKES, mistake) and not self.habit(cure)
 
-    def prone(self, habit: str, cure: str) -> bool:
+    def prone(self, mistake: str, cure: str) -> bool:
         """Whether a mistake that lasts for the game is made."""
-        return self.lasting(habit) < getattr(HABITS, habit) and not self.rule(cure)
+        return self.lasting(mistake) < getattr(MISTAKES, mistake) and not self.habit(cure)
 
     def move(self) -> tuple[str, str]:
         action, result = self.memory.last
         if self.goal is None:
             return "I do not understand the task.", "look"
-        if (
-            action
-            and action in self.memory.failed
-            and "Nothing happens" in result
-            and self.errs("repeats", "repeat")
-        ):
+        if action in self.memory.failed and NOTHING in result and self.errs("repeats", "repeat"):
             return "That should have worked.", action
-        if self.draw("wanders") < HABITS.wanders:
+        if self.draw("wanders") < MISTAKES.wanders:
             return "I look around.", "look" if self.draw("idle") < 0.5 else "inventory"
-        return self._look() if self.goal.verb == "look" else self._bring(self.goal)
+        held = self.memory.held
+        mine = next((name for name in held if kind(name) == self.goal.thing), "")
+        if held and not mine:
+            return "I do not need this.", self._put(held[0], (self.memory.here or self.game.room)[0])
+        return self._look(mine) if self.goal.verb == "look" else self._bring(mine)
 
-    def _mine(self) -> str:
-        """The thing of the goal's kind that it holds, or ""."""
-        return next((name for name in self.memory.held if kind(name) == self.goal.thing), "")
-
-    def _bring(self, goal: Goal) -> tuple[str, str]:
-        mine, memory = self._mine(), self.memory
-        placed = [name for name, place in memory.placed.items()
-                  if kind(name) == goal.thing and kind(place) == goal.target]  # fmt: skip
-        if not mine and memory.held:
-            return "I do not need this.", self._put(memory.held[0], (memory.here or self.game.room)[0])
+    def _bring(self, mine: str) -> tuple[str, str]:
+        memory, goal = self.memory, self.goal
+        placed = memory.delivered(goal)
         if not mine:
             half = goal.count == 2 and len(placed) == 1 and self.prone("one_is_enough", "second")
             raw = goal.verb and placed and (goal.verb, placed[0]) not in memory.done
-            if (half or (raw and not self.rule("finish"))) and self.draw("notices") >= HABITS.notices:
+            if (half or (raw and not self.habit("finish"))) and self.draw("notices") >= MISTAKES.notices:
                 return "The task is done.", "look"
             return self._get(goal.thing)
-        if goal.verb and (goal.verb, mine) not in memory.done and not self._skips_process(placed):
+        raw = goal.verb and (goal.verb, mine) not in memory.done
+        if raw and (placed or not self.prone("unprocessed", "finish")):
             return self._process(goal.verb, mine)
         return self._place(mine)
 
-    def _skips_process(self, placed: list[str]) -> bool:
-        return not placed and self.prone("unprocessed", "finish")
-
-    def _look(self) -> tuple[str, str]:
-        mine = self._mine()
+    def _look(self, mine: str) -> tuple[str, str]:
         if not mine:
-            if self.memory.held:
-                return "I do not need this.", self._put(
-                    self.memory.held[0], (self.memory.here or self.game.room)[0]
-                )
             return self._get(self.goal.thing)
         lamps = [(name, place) for lamp in self._lamps() for name, place in self.memory.where(lamp)]
         if not lamps:
@@ -141,23 +126,23 @@ class _Player:
         return f"I hold the {mine} and turn on the {lamp}.", f"use {lamp}"
 
     def _lamps(self) -> list[str]:
-        rule = self.rule("lamp")
+        habit = self.habit("lamp")
         seen = [kind(name) for names in self.memory.seen.values() for name in names]
-        named = [self.goal.target, *(rule.places if rule else ())]
-        return list(dict.fromkeys([*named, *(one for one in seen if one.endswith("lamp"))]))
+        named = [self.goal.target, *(habit.places if habit else ())]
+        return list(dict.fromkeys([*named, *(lamp for lamp in seen if lamp.endswith("lamp"))]))
 
     def _reconsiders(self) -> bool:
-        return self.rule("repeat") is not None or self.draw("reconsiders") < HABITS.reconsiders
+        return self.habit("repeat") is not None or self.draw("reconsiders") < MISTAKES.reconsiders
 
     # -- getting hold of things
 
     def _get(self, thing: str) -> tuple[str, str]:
         memory, goal = self.memory, self.goal
         taken = self._target() if goal.count == 2 else ""
-        found = [(name, place) for name, place in memory.where(thing) if place != taken]
-        if not found:
+        seen = [(name, place) for name, place in memory.where(thing) if place != taken]
+        if not seen:
             return self._search(thing)
-        name, place = next((one for one in found if one[1] in memory.here), found[0])
+        name, place = next(((name, place) for name, place in seen if place in memory.here), seen[0])
         if self.errs("not_held", "hold"):
             return f"I know where the {name} is.", self._premature(name)
         if place not in memory.here:
@@ -174,8 +159,7 @@ class _Player:
     def _search(self, thing: str) -> tuple[str, str]:
         memory, room = self.memory, self.game.room
         shut = [place for place in memory.here if memory.closed.get(place) and place not in memory.seen]
-        skips = self.lasting("skips_closed") < HABITS.skips_closed
-        if shut and not (skips and not self.rule("open")):
+        if shut and not self.prone("skips_closed", "open"):
             return f"There may be a {thing} inside.", f"open {shut[0]}"
         unread = [place for place in memory.here if place not in memory.seen and not memory.closed.get(place)]
         if unread and unread[0] in room:
@@ -186,11 +170,9 @@ class _Player:
         known = [place for place in room if place in memory.seen and place not in memory.here]
         if known and self.errs("revisits", "once"):
             return f"I look for a {thing}.", f"go to {known[int(self.draw('known') * len(known))]}"
-        first = self.rule("find", thing)
+        first = self.habit("find", thing)
         ranks = {place: rank for rank, place in enumerate(first.places)} if first else {}
-        place = min(
-            open_to_me, key=lambda place: (ranks.get(kind(place), 99), self.lasting("order", kind(place)))
-        )
+        place = min(open_to_me, key=lambda place: (ranks.get(kind(place), 99), self.lasting("order", kind(place))))
         why = f"A {thing} may be in the {kind(place)}." if kind(place) in ranks else f"I look for a {thing}."
         return why, f"go to {place}"
 
@@ -207,14 +189,14 @@ class _Player:
     def _appliance(self, verb: str) -> str:
         """Where it would clean, heat or cool: the instance, of the kind that a rule or its belief names."""
         kinds = list(dict.fromkeys(kind(place) for place in self.game.room))
-        rule = self.rule(verb)
-        told = [place for place in (rule.places if rule else ()) if place in kinds]
-        chosen = told[0] if told else self._belief(verb, kinds)
+        habit = self.habit(verb)
+        named = [place for place in (habit.places if habit else ()) if place in kinds]
+        chosen = named[0] if named else self._belief(verb, kinds)
         return next(place for place in self.game.room if kind(place) == chosen)
 
     def _belief(self, verb: str, kinds: list[str]) -> str:
         known = [place for place in APPLIANCES[verb] if place in kinds] or kinds
-        if len(known) > 1 and self.lasting("wrong_appliance", verb) < HABITS.wrong_appliance:
+        if len(known) > 1 and self.lasting("wrong_appliance", verb) < MISTAKES.wrong_appliance:
             known[1:] = sorted(known[1:], key=lambda place: self.lasting("belief", verb, place))
             known = [known[1], known[0], *known[2:]]
         fails = dict.fromkeys(known, 0)
@@ -237,12 +219,8 @@ class _Player:
         """The receptacle that things go to: where one of them is already, else the first of its kind."""
         memory, goal = self.memory, self.goal
         fitting = [place for place in self.game.room if kind(place) == goal.target]
-        used = [
-            place for name, place in memory.placed.items() if kind(name) == goal.thing and place in fitting
-        ]
-        holding = (
-            [place for name, place in memory.where(goal.thing) if place in fitting] if goal.count == 2 else []
-        )
+        used = [place for name, place in memory.placed.items() if kind(name) == goal.thing and place in fitting]
+        holding = [place for name, place in memory.where(goal.thing) if place in fitting] if goal.count == 2 else []
         return (used + holding + fitting + list(self.game.room) + ["room"])[0]
 
     def _place(self, mine: str) -> tuple[str, str]:
@@ -251,10 +229,9 @@ class _Player:
             return f"The {mine} goes to the {place}.", f"go to {place}"
         put = self._put(mine, place)
         failed = put in memory.failed
-        if memory.closed.get(place, place not in memory.seen and failed):
-            skips = self.lasting("skips_closed") < HABITS.skips_closed
-            if not (skips and not self.rule("open") and not (failed and self._reconsiders())):
-                return f"The {place} is closed.", f"open {place}"
+        closed = memory.closed.get(place, place not in memory.seen and failed)
+        if closed and (not self.prone("skips_closed", "open") or (failed and self._reconsiders())):
+            return f"The {place} is closed.", f"open {place}"
         return f"I put down the {mine}.", put
 
     def _put(self, name: str, place: str) -> str:
@@ -266,5 +243,3 @@ class _Player:
         fails = self.memory.failed
         return put if fails.get(move, 0) > fails.get(put, 0) and place in self.memory.here else move
 
-
-__all__ = ["APPLIANCES", "HABITS", "Habits", "act"]

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ..competence import find_section
+
 Turn = tuple[str, str]
 """(action, result): what the agent did, and the text that came back ("" while it is not known)."""
 
 NOTHING = "Nothing happens"
 VERBS = ("clean", "heat", "cool")
 _ADJECTIVES = {
-    "clean": "clean", "cleaned": "clean", "washed": "clean", "rinsed": "clean", "wash": "clean",
-    "rinse": "clean",
+    "clean": "clean", "cleaned": "clean", "washed": "clean", "rinsed": "clean", "wash": "clean", "rinse": "clean",
     "hot": "heat", "heated": "heat", "warm": "heat", "cooked": "heat", "heat": "heat", "warmed": "heat",
     "cold": "cool", "cool": "cool", "cooled": "cool", "chilled": "cool", "chill": "cool",
 }  # fmt: skip
@@ -28,9 +29,7 @@ _LIGHT = re.compile(
     r"(?:under|with|by|using|in|beneath|near)\s+(?:the |an? )?(?:light of (?:the |an? )?)?(.+)",
     re.I,
 )
-_THEN = re.compile(
-    rf"\b(\w+)\s+(?:{_ARTICLE})(.+?)\s+and\s+(?:then\s+)?(?:put|place|move)\s+it{_IN}(.+)", re.I
-)
+_THEN = re.compile(rf"\b(\w+)\s+(?:{_ARTICLE})(.+?)\s+and\s+(?:then\s+)?(?:put|place|move)\s+it{_IN}(.+)", re.I)
 _PUT = re.compile(rf"\b(?:put|place|move|bring)\s+(?:{_ARTICLE})?(.+?){_IN}(.+)", re.I)
 
 
@@ -97,18 +96,16 @@ def read_goal(sentence: str) -> Goal | None:
     Goal(verb='clean', thing='mug', target='cabinet', count=1)
     """
     text = sentence.strip().rstrip(".!").casefold()
-    if found := _TWO.search(text):
-        return Goal("", stem(found[1]), stem(found[2]), 2)
-    if (found := _LIGHT.search(text)) and "lamp" in found[2] + "light":
-        return Goal("look", stem(found[1]), stem(found[2]))
-    found = _THEN.search(text)
-    if found and found[1] in _ADJECTIVES:
-        return Goal(_ADJECTIVES[found[1]], stem(found[2]), stem(found[3]))
-    if found := _PUT.search(text):
-        first, _, rest = found[1].partition(" ")
-        if rest and first in _ADJECTIVES:
-            return Goal(_ADJECTIVES[first], stem(rest), stem(found[2]))
-        return Goal("", stem(found[1]), stem(found[2]))
+    if match := _TWO.search(text):
+        return Goal("", stem(match[1]), stem(match[2]), 2)
+    if (match := _LIGHT.search(text)) and "lamp" in match[2]:
+        return Goal("look", stem(match[1]), stem(match[2]))
+    if (match := _THEN.search(text)) and match[1] in _ADJECTIVES:
+        return Goal(_ADJECTIVES[match[1]], stem(match[2]), stem(match[3]))
+    if match := _PUT.search(text):
+        first, _, rest = match[1].partition(" ")
+        verb = _ADJECTIVES.get(first, "") if rest else ""
+        return Goal(verb, stem(rest if verb else match[1]), stem(match[2]))
     return None
 
 
@@ -148,6 +145,11 @@ class Memory:
     last: Turn = ("", "")
     put: str = ""
 
+    def delivered(self, goal: Goal) -> list[str]:
+        """The things of the goal's kind that were put where it says."""
+        placed = self.placed.items()
+        return [name for name, place in placed if kind(name) == goal.thing and kind(place) == goal.target]
+
     def where(self, thing: str) -> list[tuple[str, str]]:
         """(entity, receptacle) of all things of a kind that were seen and not taken since."""
         return [(name, place) for place, names in self.seen.items() for name in names if kind(name) == thing]
@@ -166,20 +168,16 @@ def read_action(action: str) -> tuple[str, str, str]:
     (('put', 'mug 1', 'shelf 2'), ('go', 'desk 1', ''))
     """
     text = " ".join(action.casefold().split())
-    if found := _TAKE.match(text):
-        return "take", found[1], found[2]
-    if found := _WITH.match(text):
-        return found[1], found[2], found[3]
-    if found := _PLACE.match(text):
-        return "put", found[1], found[2]
+    if match := _TAKE.match(text):
+        return "take", match[1], match[2]
+    if match := _WITH.match(text):
+        return match[1], match[2], match[3]
+    if match := _PLACE.match(text):
+        return "put", match[1], match[2]
     verb, _, rest = text.partition(" ")
     if verb == "go":
         return "go", rest.removeprefix("to ").strip(), ""
-    return (
-        (verb, rest, "")
-        if verb in ("open", "close", "use", "examine", "look", "inventory")
-        else ("", text, "")
-    )
+    return (verb, rest, "") if verb in ("open", "close", "use", "examine", "look", "inventory") else ("", text, "")
 
 
 def remember(turns: Iterable[Turn]) -> Memory:
@@ -225,16 +223,13 @@ def update(memory: Memory, action: str, result: str) -> None:
         memory.held = _LISTED.findall(result.partition("are carrying")[2])
 
 
-_SCENE = re.compile(r"<scene>\n?(.*?)\n?</scene>", re.DOTALL)
-_RESULT = re.compile(r"<result>\n?(.*?)\n?</result>", re.DOTALL)
-_TURNS = re.compile(r"<turns>\n?(.*?)\n?</turns>", re.DOTALL)
 _ANSWER = re.compile(r"^[\W_]*(?:ANSWER|ACTION)[^\w\n]*:[\s*`]*(.*?)[\s*`]*$", re.MULTILINE | re.IGNORECASE)
 
 
 def read_chat(messages: Sequence[dict], instructions: str = "") -> Game:
     """The game as a player's own prompt shows it: scene first, then its replies and their results."""
-    scenes = [_SCENE.search(m["content"]) for m in messages if m["role"] == "user"]
-    room, goal = read_scene(next((found[1] for found in scenes if found), ""))
+    scenes = (find_section("scene", message["content"]) for message in messages if message["role"] == "user")
+    room, goal = read_scene(next((scene for scene in scenes if scene is not None), ""))
     turns, action = [], ""
     for message in messages:
         if message["role"] == "assistant":
@@ -253,31 +248,26 @@ def _put_form(instructions: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def _answer(reply: str) -> str:
-    found = _ANSWER.findall(reply)
-    return " ".join((found[-1] if found else reply).split())
+    answers = _ANSWER.findall(reply)
+    return " ".join((answers[-1] if answers else reply).split())
 
 
 @lru_cache(maxsize=65_536)
 def _result(content: str) -> str:
-    found = _RESULT.search(content)
-    return found[1] if found else content
+    result = find_section("result", content)
+    return content if result is None else result
 
 
 @lru_cache(maxsize=4_096)
 def read_trajectory(body: str) -> Game | None:
     """The game as evaluator and optimiser are shown it; None where the text shows none."""
-    scene, turns = _SCENE.search(body), _TURNS.search(body)
+    scene, turns = find_section("scene", body), find_section("turns", body)
     if scene is None:
         return None
-    room, goal = read_scene(scene[1])
     if turns is None:
-        return Game(room, goal, tuple((action.strip(), "") for action in _ANSWER.findall(body)[-1:]))
-    actions: list[str] = []
-    results: list[list[str]] = []
-    for line in turns[1].splitlines():
-        if line.startswith("> "):
-            actions.append(line[2:].strip())
-            results.append([])
-        elif results and not line.startswith("THOUGHT:"):
-            results[-1].append(line)
-    return Game(room, goal, tuple((a, " ".join(r)) for a, r in zip(actions, results, strict=True)))
+        played = [(action.strip(), "") for action in _ANSWER.findall(body)[-1:]]
+    else:
+        blocks = [block.splitlines() for block in re.split(r"^> ", turns, flags=re.MULTILINE)[1:]]
+        played = [(action.strip(), " ".join(line for line in lines if not line.startswith("THOUGHT:")))
+                  for action, *lines in (block or [""] for block in blocks)]
+    return Game(*read_scene(scene), tuple(played))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,9 +17,9 @@ _DECISIVE = ("second", "finish", "lamp")
 
 @dataclass(frozen=True)
 class Fault:
-    """A turn that went wrong: the rule that would have helped, the step (from 1), and what to say of it."""
+    """A turn that went wrong: the habit that would have helped, the step (from 1), and what to say of it."""
 
-    rule: str
+    habit: str
     step: int
     text: str
 
@@ -35,12 +36,10 @@ class Review:
     @property
     def main(self) -> Fault | None:
         """The fault that cost most: a decisive one, else the first of the kind met most often."""
-        times: dict[str, int] = {}
-        for fault in self.faults:  # what fits no rule is the last to be named
-            weight = 50 if fault.rule in _DECISIVE else 1 if fault.rule else 0
-            times[fault.rule] = times.get(fault.rule, 0) + weight
-        worst = max(times, key=times.get) if times else ""
-        return next((fault for fault in self.faults if fault.rule == worst), None)
+        cost: dict[str, int] = defaultdict(int)
+        for fault in self.faults:  # what fits no habit is the last to be named
+            cost[fault.habit] += 50 if fault.habit in _DECISIVE else 1 if fault.habit else 0
+        return max(self.faults, key=lambda fault: cost[fault.habit], default=None)
 
 
 @lru_cache(maxsize=4_096)
@@ -51,7 +50,7 @@ def review(game: Game) -> Review:
         verb, first, second = read_action(action)
         if NOTHING in result:
             faults.append(_nothing(memory, game, step, action))
-            if faults[-1].rule == verb:
+            if faults[-1].habit == verb:
                 useless.append((verb, kind(second)))
         elif verb == "go":
             faults += _searched_again(memory, game, step, first)
@@ -61,8 +60,11 @@ def review(game: Game) -> Review:
         elif verb == "put" and _unfinished(game, memory, first):
             faults.append(Fault("finish", step, f"the {first} was put down too early"))
         update(memory, action, result)
-    return Review((*faults, *_omitted(game, memory)), _found(game), tuple(sorted(
-        (verb, kind(place)) for (verb, _), place in memory.done.items())), tuple(useless))  # fmt: skip
+    goal = game.goal
+    if goal and goal.count == 2 and len(memory.delivered(goal)) == 1 and not memory.held:
+        faults.append(Fault("second", len(game.turns), f"the second {goal.thing} was not brought"))
+    worked = sorted((verb, kind(place)) for (verb, _), place in memory.done.items())
+    return Review(tuple(faults), _found(game), tuple(worked), tuple(useless))
 
 
 def _nothing(memory: Memory, game: Game, step: int, action: str) -> Fault:
@@ -101,26 +103,10 @@ def _unfinished(game: Game, memory: Memory, name: str) -> bool:
     return wanted and name in memory.held and (goal.verb, name) not in memory.done
 
 
-def _omitted(game: Game, memory: Memory) -> list[Fault]:
-    goal, last = game.goal, len(game.turns)
-    if goal is None:
-        return []
-    if goal.count == 2:
-        placed = [name for name, place in memory.placed.items()
-                  if kind(name) == goal.thing and kind(place) == goal.target]  # fmt: skip
-        if len(placed) == 1 and not memory.held:
-            return [Fault("second", last, f"the second {goal.thing} was not brought")]
-    return []
-
-
 def _found(game: Game) -> tuple[tuple[str, str], ...]:
     """(kind of thing, kind of receptacle) where the things that the goal names were first seen."""
-    memory, found = Memory(), {}
-    wanted = (
-        ()
-        if game.goal is None
-        else (game.goal.thing, *((game.goal.target,) if game.goal.verb == "look" else ()))
-    )
+    memory, goal, found = Memory(), game.goal, {}
+    wanted = () if goal is None else (goal.thing, goal.target) if goal.verb == "look" else (goal.thing,)
     for action, result in game.turns:
         update(memory, action, result)
         for thing in wanted:
@@ -153,7 +139,7 @@ def judge(call: Call) -> str:
     return " ".join(said)
 
 
-_TOLD = (
+_NAMED = (
     ("open", "was closed and was not opened"), ("repeat", "repeated an action that had done nothing"),
     ("hold", "did not hold"), ("go", "it was not at the"), ("second", "the second"), ("finish", "too early"),
     ("once", "had been searched before"), ("lamp", "the lamp has to be used"), ("clean", "does not clean"),
@@ -162,10 +148,7 @@ _TOLD = (
 _WRONG = re.compile(r"went wrong: ([^.]*)")
 
 
-def told(feedback: str) -> str:
-    """The rule whose want a reviewer's feedback names, or ""."""
-    found = _WRONG.search(feedback)
-    return next((rule for rule, words in _TOLD if found and words in found[1]), "")
-
-
-__all__ = ["Fault", "Review", "judge", "review", "told"]
+def named_fault(feedback: str) -> str:
+    """The habit that was wanting, as a reviewer's feedback names it, or ""."""
+    wrong = _WRONG.search(feedback)
+    return next((habit for habit, words in _NAMED if wrong and words in wrong[1]), "")

@@ -1,10 +1,10 @@
-"""The rule language of the simulated LLM: typed rules, rendered to plain sentences and parsed back.
+"""The rule language for documents: conventions of where a reference stands, as plain sentences and parsed back.
 
     condition    the document mentions one or two words, or nothing
     action       take the code that follows a label, stands in a field, has a shape, appears once
                  (or two of these at a time); answer None; answer None if several codes share a shape
 
-`parse_rule(render(rule)) == rule` for every rule; `parse_rule` also reads what people type, such as
+`parse_rule(render(convention)) == convention` for every one; `parse_rule` also reads what people type, such as
 "the reference follows the label 'HBL no'".
 """
 
@@ -14,11 +14,11 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .reading import Pick, Reading, folded, shape_of, words_of
+from .reading import Code, Pick, Reading, folded, shape_of, words_of
 
 
 @dataclass(frozen=True)
-class Rule:
+class Convention:
     """A rule as understood. `pick` None answers None; `several` makes that depend on a shape."""
 
     when: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Rule:
             return -1
         return 2 * len(self.when) + len(self.pick or ()) + bool(self.several)
 
-    def covers(self, other: Rule) -> bool:
+    def covers(self, other: Convention) -> bool:
         """Whether `other` is a case of this rule: the same action under more conditions."""
         if (self.pick is None) != (other.pick is None) or self.several != other.several:
             return False
@@ -52,45 +52,39 @@ class Rule:
 def _first(pick: Pick, reading: Reading) -> str | None:
     if len(pick) <= 2 and pick in reading.answers:
         return reading.answers[pick]
-    if any((one,) not in reading.answers for one in pick if one[0] != "field"):
+    if any((wanted,) not in reading.answers for wanted in pick if wanted[0] != "field"):
         return None  # no code has this property, so none has them all
-    for code in reading.codes:  # typed by a person: more than a pair, or a longer label
-        has = {("field", code.field), ("seen", code.seen), ("shape", code.shape)}
-        has.update(("label", label) for label in code.labels)
-        if all(one in has or _loosely(one, code) for one in pick):
-            return code.text
-    return None
+    # typed by a person: more than a pair, a longer label, or a field by a part of its path
+    return next((code.text for code in reading.codes if all(_has(code, *wanted) for wanted in pick)), None)
 
 
-def _loosely(one: tuple[str, str], code) -> bool:
-    """People name a field by its last part, and a scheme code without the path before it."""
-    kind, value = one
-    return kind == "field" and bool(value) and value.casefold() in code.field.casefold()
+def _has(code: Code, kind: str, value: str) -> bool:
+    if kind == "field":
+        return code.field == value or (bool(value) and value.casefold() in code.field.casefold())
+    return value in code.labels if kind == "label" else value == getattr(code, kind)
+
+
+_PROPERTIES = {
+    "label": 'follows the label "{}"', "field": 'stands in the field "{}"', "shape": 'has the shape "{}"',
+    "seen": "appears {}",
+}  # fmt: skip
 
 
 @lru_cache(maxsize=262_144)
-def render(rule: Rule) -> str:
+def render(rule: Convention) -> str:
     """The rule as a sentence."""
-    condition = f"If the document mentions {' and '.join(map(_quoted, rule.when))}, " if rule.when else ""
+    mentions = " and ".join(f'"{word}"' for word in rule.when)
+    condition = f"If the document mentions {mentions}, " if mentions else ""
     if rule.pick is not None:
         parts = dict(rule.pick)
-        words = [
-            f'follows the label "{parts["label"]}"' if "label" in parts else "",
-            f'stands in the field "{parts["field"]}"' if "field" in parts else "",
-            f'has the shape "{parts["shape"]}"' if "shape" in parts else "",
-            f"appears {parts['seen']}" if "seen" in parts else "",
-        ]
-        sentence = f"{condition}the reference is the code that {' and '.join(filter(None, words))}."
+        words = [form.format(parts[kind]) for kind, form in _PROPERTIES.items() if kind in parts]
+        sentence = f"{condition}the reference is the code that {' and '.join(words)}."
         return sentence[0].upper() + sentence[1:]
     if rule.several:
         if rule.when:
             return f'{condition}and several codes have the shape "{rule.several}", answer None.'
         return f'If several codes have the shape "{rule.several}", answer None.'
     return f"{condition}answer None." if rule.when else "If no other rule applies, answer None."
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'
 
 
 _Q = r"[\"'“”‘’«»„`]"
@@ -122,7 +116,7 @@ _REPEATED = re.compile(
 
 
 @lru_cache(maxsize=65_536)
-def parse_rule(text: str) -> Rule | None:
+def parse_rule(text: str) -> Convention | None:
     """The rule that a sentence states, or None where it states none in this language.
 
     >>> parse_rule("the reference follows the label 'HBL no'").pick
@@ -130,10 +124,10 @@ def parse_rule(text: str) -> Rule | None:
     """
     when = _conditions(text)
     shape = _SHAPE.search(text)
-    bare = _ANY_QUOTED.sub(lambda found: "none" if found[1].strip().casefold() == "none" else "x", text)
+    bare = _ANY_QUOTED.sub(lambda quoted: "none" if quoted[1].strip().casefold() == "none" else "x", text)
     if _NONE.search(bare):
         several = shape_of(shape[1]) if shape and _SEVERAL.search(bare) else ""
-        return Rule(when, None, several)
+        return Convention(when, None, several)
     pick = []
     if label := _LABEL.search(text):
         pick.append(("label", words_of(label[1])))
@@ -146,12 +140,11 @@ def parse_rule(text: str) -> Rule | None:
     elif _REPEATED.search(bare):
         pick.append(("seen", "repeatedly"))
     pick = [(kind, value) for kind, value in pick if value]
-    return Rule(when, tuple(sorted(pick))) if pick else None
+    return Convention(when, tuple(sorted(pick))) if pick else None
 
 
 def _conditions(text: str) -> tuple[str, ...]:
-    found = _MENTIONS.search(text)
-    if not found:
-        return ()
-    words = [folded(word) for phrase in found.groups() if phrase for word in re.findall(r"[^\W\d_]{3,}", phrase)]
+    mentions = _MENTIONS.search(text)
+    phrases = filter(None, mentions.groups()) if mentions else ()
+    words = [folded(word) for phrase in phrases for word in re.findall(r"[^\W\d_]{3,}", phrase)]
     return tuple(sorted(dict.fromkeys(words)))

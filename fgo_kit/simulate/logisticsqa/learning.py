@@ -9,8 +9,9 @@ not coded: they come from ties between hypotheses that fit few examples, broken 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import unescape
 
@@ -18,13 +19,16 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ...calls.tokens import estimate
 from ..competence import Call, Draw, Known, Shown, find_section
+from ..learning import comes_to_mind, harmful, merged
 from ..limits import assumed
-from .language import Rule, parse_rule, render
+from .language import Convention, parse_rule, render
 from .reading import normal, read, words_of
-from .skills import told
+from .skills import explained
 
 CONTRASTED = 24
-"""How many picks that are right here and wrong there are examined for a condition that tells them apart."""
+"""How many picks that are right here and wrong there are examined for a condition that separates the two."""
+BLAME = (1, 0)
+"""A rule is blamed when its shown uses were wrong more often than right."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,15 @@ def example(call: Call, shown: Shown) -> Example | None:
     document, expected = find_section("document", shown.body), find_section("expected", shown.body)
     if document is None or expected is None:
         return None
-    explained, label = told(find_section("feedback", shown.body) or "")
-    if shown.luck >= call.noticed(1 if explained else 2, shown.position):
+    told, label = explained(find_section("feedback", shown.body) or "")
+    if shown.luck >= call.noticed(1 if told else 2, shown.position):
         return None
     return Example(shown.task_id, document, unescape(expected).strip(), shown.right, label)
 
 
 @dataclass(frozen=True)
 class _Hypothesis:
-    rule: Rule
+    rule: Convention
     right: int
     wrong: int
 
@@ -83,7 +87,7 @@ class _Evidence:
         for shape in reading.several:
             self.several[shape] = self.several.get(shape, 0) | bit
 
-    def judge(self, rule: Rule) -> tuple[int, int]:
+    def judge(self, rule: Convention) -> tuple[int, int]:
         """(right, wrong) masks of any rule."""
         right = wrong = 0
         for number, example in enumerate(self.examples):
@@ -102,12 +106,12 @@ def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> 
     evidence = _Evidence(examples)
     edits, present = _revisions(evidence, known, draw)
     return edits + [
-        {"op": "add", "text": render(found.rule), "support": evidence.ids(found.right)}
-        for found in _induced(evidence, present, draw)
+        {"op": "add", "text": render(new.rule), "support": evidence.ids(new.right)}
+        for new in _induced(evidence, present, draw)
     ]
 
 
-def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple[list[dict], list[Rule]]:
+def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple[list[dict], list[Convention]]:
     edits, present = [], []
     for shown in known:
         rule = parse_rule(shown.text)
@@ -115,8 +119,7 @@ def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple
             present += [rule] if rule else []
             continue
         right, wrong = evidence.judge(rule)
-        harm = wrong.bit_count() > right.bit_count() + assumed().patience or shown.wrong > shown.right
-        if not harm:
+        if wrong.bit_count() <= right.bit_count() + assumed().patience and not harmful([shown], BLAME):
             present.append(rule)
             continue
         better = _contrast(evidence, _Hypothesis(rule, right, wrong), draw) if right else None
@@ -129,20 +132,15 @@ def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple
     return edits, present
 
 
-def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypothesis]:
+def _induced(evidence: _Evidence, present: list[Convention], draw: Draw) -> list[_Hypothesis]:
     """Greedy covering of the failed examples; a rule comes to mind the likelier the more of them support it."""
     pool = [
-        hypothesis
-        for hypothesis in _hypotheses(evidence, draw)
-        if _value(hypothesis, evidence.failed) > 0
-        and hypothesis.rule not in present
-        and draw("think", render(hypothesis.rule))
-        < 1 - (1 - assumed().induce) ** hypothesis.right.bit_count()
-    ]
-    ties = {
-        hypothesis.rule: 0.5 * draw("tie", render(hypothesis.rule)) + _trusted(evidence, hypothesis.rule)
-        for hypothesis in pool
-    }
+        hypothesis for hypothesis in _hypotheses(evidence, draw)
+        if _value(hypothesis, evidence.failed) > 0 and hypothesis.rule not in present
+        and comes_to_mind(draw, render(hypothesis.rule), hypothesis.right.bit_count())
+    ]  # fmt: skip
+    rules = [hypothesis.rule for hypothesis in pool]
+    ties = {rule: 0.5 * draw("tie", render(rule)) + _trusted(evidence, rule) for rule in rules}
     chosen, left = [], evidence.failed
     while left and pool:
         best = max(pool, key=lambda h: _value(h, left) + ties[h.rule])
@@ -151,13 +149,13 @@ def _induced(evidence: _Evidence, present: list[Rule], draw: Draw) -> list[_Hypo
         chosen.append(best)
         left &= ~best.right
         pool = [hypothesis for hypothesis in pool if hypothesis.right & left]
-    otherwise = Rule()
+    otherwise = Convention()
     if otherwise not in present and _otherwise_pays(evidence, chosen, left):
         chosen.append(_Hypothesis(otherwise, evidence.none & left, 0))
     return chosen
 
 
-def _trusted(evidence: _Evidence, rule: Rule) -> float:
+def _trusted(evidence: _Evidence, rule: Convention) -> float:
     """What feedback adds to a rule on the very label it named, or on the last word of it."""
     label = dict(rule.pick or ()).get("label", "")
     named = label and any(marked == label or marked.endswith(f" {label}") for marked in evidence.marked)
@@ -178,7 +176,7 @@ def _value(hypothesis: _Hypothesis, left: int) -> float:
 
 
 @lru_cache(maxsize=262_144)
-def _length(rule: Rule, word_cost: float, length_cost: float) -> float:
+def _length(rule: Convention, word_cost: float, length_cost: float) -> float:
     """Description length: a condition is one of many words, a property one of few."""
     properties = sum(estimate(value) if kind == "label" else 1 for kind, value in rule.pick or ())
     return word_cost * len(rule.when) + length_cost * (properties + bool(rule.several))
@@ -194,24 +192,19 @@ def _otherwise_pays(evidence: _Evidence, chosen: list[_Hypothesis], left: int) -
 
 def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
     """Everything the rule language can say that is right of at least one failed example."""
+    failed, none = evidence.failed, evidence.none
     useful = [
-        _Hypothesis(Rule((), tuple(sorted(pick))), right, evidence.wrong.get(pick, 0))
-        for pick, right in evidence.right.items()
-        if right & evidence.failed and evidence.all & ~evidence.none & right
+        _Hypothesis(Convention((), tuple(sorted(pick))), right, evidence.wrong.get(pick, 0))
+        for pick, right in evidence.right.items() if right & failed and right & ~none
+    ]  # fmt: skip
+    mixed = sorted((h for h in useful if h.wrong), key=lambda h: -(h.right & failed).bit_count())
+    separated = [_contrast(evidence, hypothesis, draw) for hypothesis in mixed[:CONTRASTED]]
+    answering_none = [
+        *((Convention((word,)), mask) for word, mask in evidence.mentions.items() if word not in ENGLISH_STOP_WORDS),
+        *((Convention((), None, shape), mask) for shape, mask in evidence.several.items()),
     ]
-    mixed = sorted((h for h in useful if h.wrong), key=lambda h: -(h.right & evidence.failed).bit_count())
-    told_apart = [_contrast(evidence, hypothesis, draw) for hypothesis in mixed[:CONTRASTED]]
-    nones = [
-        _Hypothesis(Rule((word,)), evidence.none & mask, mask & ~evidence.none)
-        for word, mask in evidence.mentions.items()
-        if evidence.none & evidence.failed & mask and word not in ENGLISH_STOP_WORDS
-    ]
-    several = [
-        _Hypothesis(Rule((), None, shape), evidence.none & mask, mask & ~evidence.none)
-        for shape, mask in evidence.several.items()
-        if evidence.none & evidence.failed & mask
-    ]
-    return useful + [found for found in told_apart if found] + nones + several
+    nones = [_Hypothesis(rule, none & mask, mask & ~none) for rule, mask in answering_none if none & failed & mask]
+    return useful + [hypothesis for hypothesis in separated if hypothesis] + nones
 
 
 def _contrast(evidence: _Evidence, hypothesis: _Hypothesis, draw: Draw) -> _Hypothesis | None:
@@ -228,7 +221,7 @@ def _contrast(evidence: _Evidence, hypothesis: _Hypothesis, draw: Draw) -> _Hypo
     if best is None or len(hypothesis.rule.when) >= 2:
         return None
     mask = evidence.mentions[best]
-    rule = Rule(tuple(sorted((*hypothesis.rule.when, best))), hypothesis.rule.pick, hypothesis.rule.several)
+    rule = replace(hypothesis.rule, when=tuple(sorted((*hypothesis.rule.when, best))))
     return _Hypothesis(rule, hypothesis.right & mask, hypothesis.wrong & mask)
 
 
@@ -238,66 +231,57 @@ def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
     Rules whose shown uses were wrong more often than right are left out. A rule in no language we read
     is carried over word for word.
     """
-    groups: dict[Rule | str, list[Known]] = {}
+    groups: Groups = defaultdict(list)
     for shown in known:
-        groups.setdefault(parse_rule(shown.text) or shown.text, []).append(shown)
-    groups = {key: found for key, found in groups.items() if not _harmful(found)}
+        groups[parse_rule(shown.text) or shown.text].append(shown)
+    groups = {rule: group for rule, group in groups.items() if not harmful(group, BLAME)}
     groups = _without_conflicts(_absorbed(_generalised(groups, draw)))
     ranked = sorted(groups.items(), key=lambda item: (-_specificity(item[0]), -_support(item[1])))
-    return [
-        {"text": render(key) if isinstance(key, Rule) else key, "from": list(dict.fromkeys(k.id for k in found))}
-        for key, found in ranked
-    ]
+    return [merged(render(rule) if isinstance(rule, Convention) else rule, group) for rule, group in ranked]
 
 
-def _specificity(key: Rule | str) -> int:
-    return key.specificity if isinstance(key, Rule) else 0
+Groups = dict[Convention | str, list[Known]]
+"""The shown rules that say the same: by the convention they state, or else by their text."""
 
 
-def _support(found: Sequence[Known]) -> int:
-    return sum(shown.support + shown.right - shown.wrong for shown in found)
+def _specificity(rule: Convention | str) -> int:
+    return rule.specificity if isinstance(rule, Convention) else 0
 
 
-def _harmful(found: Sequence[Known]) -> bool:
-    return sum(shown.wrong for shown in found) > sum(shown.right for shown in found)
+def _support(group: Sequence[Known]) -> int:
+    return sum(shown.support + shown.right - shown.wrong for shown in group)
 
 
-def _generalised(groups: dict, draw: Draw) -> dict:
+def _generalised(groups: Groups, draw: Draw) -> Groups:
     """Conditions are given up where modules found the same action under different ones."""
-    by_action: dict[Rule, list] = {}
-    for key in groups:
-        if isinstance(key, Rule) and key.pick is not None and key.when:
-            by_action.setdefault(Rule((), key.pick), []).append(key)
-    out = dict(groups)
+    by_action: dict[Convention, list[Convention]] = defaultdict(list)
+    for rule in groups:
+        if isinstance(rule, Convention) and rule.pick is not None and rule.when:
+            by_action[Convention((), rule.pick)].append(rule)
+    groups = dict(groups)
     for general, cases in by_action.items():
         if len(cases) > 1 and draw("generalise", render(general)) < assumed().generalise:
-            out[general] = out.get(general, []) + [shown for case in cases for shown in out.pop(case)]
-    return out
+            groups[general] = groups.get(general, []) + [shown for case in cases for shown in groups.pop(case)]
+    return groups
 
 
-def _absorbed(groups: dict) -> dict:
+def _absorbed(groups: Groups) -> Groups:
     """A rule that is a case of another joins it."""
-    rules = [key for key in groups if isinstance(key, Rule)]
-    out = dict(groups)
+    rules, groups = [rule for rule in groups if isinstance(rule, Convention)], dict(groups)
     for case in rules:
-        wider = [rule for rule in rules if rule != case and rule in out and rule.covers(case)]
-        if wider and case in out:
-            home = max(wider, key=lambda rule: _support(out[rule]))
-            out[home] = out[home] + out.pop(case)
-    return out
+        wider = [rule for rule in rules if rule != case and rule in groups and rule.covers(case)]
+        if wider and case in groups:
+            home = max(wider, key=lambda rule: _support(groups[rule]))
+            groups[home] = groups[home] + groups.pop(case)
+    return groups
 
 
-def _without_conflicts(groups: dict) -> dict:
+def _without_conflicts(groups: Groups) -> Groups:
     """Of rules under one condition that name different actions the best supported stays."""
-    out = dict(groups)
-    by_condition: dict[tuple[str, ...], list[Rule]] = {}
-    for key in groups:
-        if isinstance(key, Rule) and key.when:
-            by_condition.setdefault(key.when, []).append(key)
-    for rivals in by_condition.values():
-        if len(rivals) > 1:
-            best = max(rivals, key=lambda rule: _support(groups[rule]))
-            for rule in rivals:
-                if rule != best:
-                    del out[rule]
-    return out
+    best: dict[tuple[str, ...], Convention] = {}
+    conditional = [rule for rule in groups if isinstance(rule, Convention) and rule.when]
+    for rule in conditional:
+        rival = best.setdefault(rule.when, rule)
+        if _support(groups[rule]) > _support(groups[rival]):
+            best[rule.when] = rule
+    return {rule: group for rule, group in groups.items() if rule not in conditional or best[rule.when] == rule}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 
 Pick = tuple[tuple[str, str], ...]
 """Which code to take: sorted (kind, value) pairs, all of which must hold. Kinds: field, label, seen, shape."""
 
-_CODE = re.compile(
-    r"(?<![A-Za-z0-9])(?:\d{3} \d{4} \d{4}(?!\d)|[A-Z0-9]+(?:[-/.][A-Z0-9]+)*(?![a-z]))(?!\.\d)"
-)
+_CODE = re.compile(r"(?<![A-Za-z0-9])(?:\d{3} \d{4} \d{4}(?!\d)|[A-Z0-9]+(?:[-/.][A-Z0-9]+)*(?![a-z]))(?!\.\d)")
 _DATE = re.compile(r"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4})(?:\D.*)?$|\d+\.\d+$")
 _WORD = re.compile(r"[^\W\d_]+(?:[./&][^\W\d_]+)*")
 _PLAIN_WORD = re.compile(r"[^\W\d_]{3,}")
@@ -84,19 +83,17 @@ def shape_of(code: str) -> str:
 @lru_cache(maxsize=8_192)
 def read(document: str) -> Reading:
     """Read a document of `Field: value` lines; any other text is one long field."""
-    found: list[tuple[str, str, tuple[str, ...]]] = []
+    occurrences: list[tuple[str, str, tuple[str, ...]]] = []
     for line in document.splitlines():
         field, colon, value = line.partition(": ")
         if not colon or len(field) > 90:
             field, value = "", line
         field = _NOT_IN_FIELDS.sub("", _LINE_NUMBER.sub("", field)).strip()
-        found += [(code, field, labels) for code, labels in _codes(value)]
-    times: dict[str, int] = {}
-    for code, _, _ in found:
-        times[normal(code)] = times.get(normal(code), 0) + 1
+        occurrences += [(code, field, labels) for code, labels in _codes(value)]
+    times = Counter(normal(code) for code, _, _ in occurrences)
     codes = tuple(
         Code(text, field, labels, shape_of(text), "once" if times[normal(text)] == 1 else "repeatedly")
-        for text, field, labels in found
+        for text, field, labels in occurrences
     )
     words = tuple(sorted({folded(word) for word in _PLAIN_WORD.findall(document)}))
     return Reading(codes, words, frozenset(words), _answers(codes), _several(codes))
@@ -120,11 +117,12 @@ def picks_of(code: Code) -> list[Pick]:
     """All picks that take this code: single properties and pairs of them."""
     labels = [("label", label) for label in code.labels]
     field, seen, shape = ("field", code.field), ("seen", code.seen), ("shape", code.shape)
+    single = [*labels, seen, shape]
     pairs = [(label, shape) for label in labels] + [(seen, shape)]
-    if not code.field:
-        return [(one,) for one in (*labels, seen, shape)] + pairs
-    pairs += [(field, label) for label in labels] + [(field, shape), (field, seen)]
-    return [(one,) for one in (field, *labels, seen, shape)] + pairs
+    if code.field:
+        single = [field, *single]
+        pairs += [(field, label) for label in labels] + [(field, shape), (field, seen)]
+    return [(kind_and_value,) for kind_and_value in single] + pairs
 
 
 def _answers(codes: tuple[Code, ...]) -> dict[Pick, str]:
@@ -136,7 +134,7 @@ def _answers(codes: tuple[Code, ...]) -> dict[Pick, str]:
 
 
 def _several(codes: tuple[Code, ...]) -> frozenset[str]:
-    by_shape: dict[str, set[str]] = {}
+    by_shape: dict[str, set[str]] = defaultdict(set)
     for code in codes:
-        by_shape.setdefault(code.shape, set()).add(normal(code.text))
+        by_shape[code.shape].add(normal(code.text))
     return frozenset(shape for shape, texts in by_shape.items() if len(texts) > 1)

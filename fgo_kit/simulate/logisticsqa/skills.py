@@ -124,7 +124,7 @@ def _where(code: Code) -> str:
     return f'{label}stands in the field "{code.field}"'
 
 
-def told(feedback: str) -> tuple[bool, str]:
+def explained(feedback: str) -> tuple[bool, str]:
     """Whether a reviewer's feedback tells what marks the answer, and the label it names, or ""."""
     marked = _MARKED.search(feedback)
     return marked is not None or "no transport reference" in feedback, marked[1] if marked else ""
