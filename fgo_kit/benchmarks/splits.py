@@ -1,36 +1,16 @@
-"""What the loaders share: where a user's own data are, and how tasks are split.
+"""How tasks are split, for all loaders.
 
 Near-duplicates stay together and classes keep their shares; a smaller training set is part of a larger one.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ..records import Task
-
-
-def own_folder(path: str | Path | bool, env_var: str, holds: str) -> Path:
-    """The folder of a user's own data: `path`, or with True what an environment variable names.
-
-    Raises ValueError when the variable is not set and FileNotFoundError when there is no such folder.
-    """
-    if path is True:
-        if not os.environ.get(env_var):
-            raise ValueError(
-                f"path=True uses the folder named by the environment variable {env_var}, which is not set; set it, "
-                f"e.g. export {env_var}=/data/mine, or pass path='/data/mine'"
-            )
-        path = os.environ[env_var]
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"path={str(folder)!r} is not a folder; give the folder that holds {holds}")
-    return folder
 
 
 def checked_seed(split_seed: int) -> None:
@@ -59,9 +39,7 @@ def near_duplicates(texts: list[str], threshold: float = 0.9) -> list[int]:
     return connected_components(close, directed=False)[1].tolist()
 
 
-def deal(
-    groups: list[str], positive: list[bool], shares: tuple[float, ...], rng: np.random.Generator
-) -> list[list[int]]:
+def deal(groups: list[str], positive: list[bool], shares: Sequence[float], rng: np.random.Generator) -> list[list[int]]:
     """Indexes dealt to parts of about these shares, each with about the same share of `positive`.
 
     Whole groups go to the part that lacks most, in random order, large ones first: they are the hardest

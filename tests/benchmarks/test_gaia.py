@@ -15,9 +15,10 @@ from helpers import ScriptedLLM
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks.gaia import benchmark as gaia
-from fgo_kit.benchmarks.gaia import source as gaia_load
 from fgo_kit.benchmarks.gaia.calculator import NotArithmetic, calculate
 from fgo_kit.benchmarks.gaia.files import MAX_BYTES, FileProblem, names_in, read_text
+from fgo_kit.benchmarks.gaia.shipped import unpacked
+from fgo_kit.benchmarks.gaia.source import read_folder
 from fgo_kit.benchmarks.gaia.tools import PAGE, TOOLS, Desk, ToolProblem, call
 from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import NOT_SHOWN, Task
@@ -132,17 +133,17 @@ def link_outside(folder):
 
 
 DAMAGES = {
-    "missing attachment": (without_file, FileNotFoundError, r"metadata\.jsonl, row 1: the attachment 'a1\.csv' is missing"),
-    "symlink attachment": (link_outside, ValueError, r"row 1: the attachment 'a1\.csv' lies outside"),
+    "missing attachment": (without_file, FileNotFoundError, r"metadata\.jsonl, line 1: the attachment 'a1\.csv' is missing"),
+    "symlink attachment": (link_outside, ValueError, r"line 1: the attachment 'a1\.csv' lies outside"),
     "attachment above": (damaged(lambda r: r[0].update(file_name="../../x")), ValueError, "lies outside.*refused"),
     "absolute attachment": (damaged(lambda r: r[0].update(file_name="/etc/passwd")), ValueError, "lies outside"),
-    "bad level": (damaged(lambda r: r[1].update(Level=4)), ValueError, r"row 2: Level is 4; allowed are 1, 2, 3"),
-    "level no number": (damaged(lambda r: r[1].update(Level=None)), ValueError, "row 2: Level is None"),
+    "bad level": (damaged(lambda r: r[1].update(Level=4)), ValueError, r"line 2: Level is 4; allowed are 1, 2, 3"),
+    "level no number": (damaged(lambda r: r[1].update(Level=None)), ValueError, "line 2: Level is None"),
     "duplicate ids": (damaged(lambda r: r[3].update(task_id="t1")), ValueError, "1 task ids occur more than once: t1"),
     "wrong columns": (damaged(lambda r: [x.pop("Final answer") for x in r]), ValueError, r"lacks the columns \['Final answer'\]"),
-    "empty question": (damaged(lambda r: r[2].update(Question=" ")), ValueError, "row 3: Question is ' '"),
-    "answer no text": (damaged(lambda r: r[2].update({"Final answer": None})), ValueError, "row 3: Final answer is None"),
-    "file name no text": (damaged(lambda r: r[2].update(file_name=3)), ValueError, "row 3: file_name is 3"),
+    "empty question": (damaged(lambda r: r[2].update(Question=" ")), ValueError, "line 3: Question is ' '"),
+    "answer no text": (damaged(lambda r: r[2].update({"Final answer": None})), ValueError, "line 3: Final answer is None"),
+    "file name no text": (damaged(lambda r: r[2].update(file_name=3)), ValueError, "line 3: file_name is 3"),
     "no tasks": (damaged(lambda r: r.clear()), ValueError, "holds no task"),
     "cut line": (cut_line, ValueError, r"metadata\.jsonl, line 6: not valid JSON.*download it again"),
     "a list": (lambda f: write_jsonl(f, [["x"]]), ValueError, "line 1: must hold a JSON object"),
@@ -183,18 +184,18 @@ def test_the_shipped_form_is_unpacked_once_and_read_as_the_official_one(tmp_path
     ]  # fmt: skip
     archive = tmp_path / "tasks.jsonl.xz"
     archive.write_bytes(lzma.compress("\n".join(map(json.dumps, held)).encode()))
-    folder = gaia_load.unpacked(archive, tmp_path / "out")
-    assert gaia_load.unpacked(archive, tmp_path / "out") == folder and len(list((tmp_path / "out").iterdir())) == 1
-    tasks, files = gaia_load.read_folder(folder)
+    folder = unpacked(archive, tmp_path / "out")
+    assert unpacked(archive, tmp_path / "out") == folder and len(list((tmp_path / "out").iterdir())) == 1
+    tasks, files = read_folder(folder)
     assert tasks[0].meta == {"level": "1", "files": '["a1.csv", "b.bin"]', "family": "f", "seen": "yes", "split": "train"}
     assert files["t1"]["a1.csv"].read_text() == "x,y\n1,ü\n" and files["t1"]["b.bin"].read_bytes() == b"\x00\x01"
     archive.write_bytes(archive.read_bytes()[:-9])
     with pytest.raises(ValueError, match="damaged"):
-        gaia_load.unpacked(archive, tmp_path / "out")
+        unpacked(archive, tmp_path / "out")
     held[0]["files"] = {"../../evil": {"text": "x"}}
     archive.write_bytes(lzma.compress(json.dumps(held[0]).encode()))
     with pytest.raises(ValueError, match="outside its folder"):
-        gaia_load.unpacked(archive, tmp_path / "out")
+        unpacked(archive, tmp_path / "out")
     assert not list(tmp_path.rglob("evil"))
 
 

@@ -20,10 +20,12 @@ import numpy as np
 from ...algorithm.prompts import quote, section
 from ...calls.toolcalls import Turn, read_turn
 from ...records import Component, Module, Task, Trajectory, digest, storable
-from ..splits import checked_seed, own_folder, training_set
+from ..reading import own_folder
+from ..splits import checked_seed, training_set
 from .files import Files
 from .score import score
-from .source import HIDDEN, LEVELS, Loaded, read_folder, unpacked
+from .shipped import unpacked
+from .source import HIDDEN, LEVELS, Loaded, read_folder
 from .tools import TOOLS, Desk, ToolProblem, call
 
 __all__ = ["GAIA", "MAX_TURNS", "Solving", "answer_forms", "load", "score", "submission"]
@@ -180,6 +182,7 @@ def load(
     unsafe: bool = False,
     levels: Sequence[int] = (1, 2, 3),
     show: bool = False,
+    skip_unreadable: bool = False,
 ) -> GAIA:
     """The benchmark, from the shipped GAIA-like set (default) or a user's own copy of GAIA.
 
@@ -198,6 +201,8 @@ def load(
     trajectories, tables, the browser), because notebooks are committed with their outputs and GAIA must not be
     passed on; True shows them. Call logs (data/runs, which git ignores) hold them all the same, and rules are
     shown as the optimiser wrote them.
+    skip_unreadable: leave out tasks of a folder that cannot be used, e.g. for want of an attachment, with a warning
+    that names them.
 
     Raises ValueError or FileNotFoundError that name the file or argument, what is allowed and the fix.
     """
@@ -208,7 +213,7 @@ def load(
     if not kept or not set(kept) <= set(LEVELS):
         raise ValueError(f"levels={levels!r} is not allowed; use some of (1, 2, 3)")
     shipped = path is None or path is False
-    tasks, files = read_folder(unpacked()) if shipped else _own(path)
+    tasks, files = read_folder(unpacked()) if shipped else _own(path, skip_unreadable)
     if not shipped and not show:
         tasks = [replace(task, meta=task.meta | {"private": "yes"}) for task in tasks]
     tasks = [task for task in tasks if task.meta["level"] in kept]
@@ -243,14 +248,14 @@ def submission(trajectories: Iterable[Trajectory]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _own(path: str | Path | bool) -> Loaded:
+def _own(path: str | Path | bool, skip_unreadable: bool) -> Loaded:
     folder = own_folder(path, ENV_VAR, "your copy of GAIA")
     inner = (folder / "2023" / "validation", folder / "validation")
     folder = next((one for one in inner if one.is_dir()), folder)
-    tasks, files = read_folder(folder)
+    tasks, files = read_folder(folder, skip_unreadable)
     beside = folder.resolve().parent / "validation"
     if all(task.answer == HIDDEN for task in tasks) and beside.is_dir() and beside != folder.resolve():
-        more, more_files = read_folder(beside)
+        more, more_files = read_folder(beside, skip_unreadable)
         return more + tasks, more_files | files
     return tasks, files
 

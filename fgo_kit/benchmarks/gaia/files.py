@@ -14,13 +14,20 @@ import re
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime, time
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 
 from lxml import etree
 
+from ..reading import same_letters
+
 MAX_BYTES = 20_000_000
 """Largest file that is read, and largest member or document inside one, after decompression."""
+MAX_UNPACKED = 3 * MAX_BYTES
+"""Most that all members of an Office file may be together."""
+MAX_INDENTED = 1_000_000
+"""Longest JSON, in characters, that is indented."""
 MAX_MEMBERS = 5_000
 MAX_DEPTH = 3
 MAX_PDF_PAGES = 300
@@ -43,25 +50,25 @@ Files = dict[str, Path]
 
 def names_in(files: Files) -> list[str]:
     """All names that can be read: the attachments, and what is in those archives among them that can be opened."""
-    found = []
+    names = []
     for name, path in sorted(files.items()):
-        found.append(name)
+        names.append(name)
         if _kind(name) == "zip":
             with contextlib.suppress(FileProblem):
-                found += [f"{name}/{inner}" for inner in zip_names(_load(path, name), name)]
-    return found
+                names += [f"{name}/{inner}" for inner in _members(_load(path, name), name)]
+    return names
 
 
 def read_bytes(files: Files, name: str) -> bytes:
     """The content of an attachment, or of `archive.zip/inner.csv`. Raises FileProblem."""
     outer, inner = _located(files, name)
     data = _load(files[outer], outer)
-    depth = 0
-    while inner:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise FileProblem(f"{name}: archives in archives are read to a depth of {MAX_DEPTH}")
+    for _ in range(MAX_DEPTH):
+        if not inner:
+            return data
         data, inner = _member(data, outer, inner)
+    if inner:
+        raise FileProblem(f"{name}: archives in archives are read to a depth of {MAX_DEPTH}")
     return data
 
 
@@ -80,25 +87,30 @@ def read_text(files: Files, name: str) -> str:
 
 def _located(files: Files, name: str) -> tuple[str, str]:
     """(attachment, path inside it) of a name; a path inside an archive may be given without the archive."""
-    wanted = name.strip().removeprefix("./")
-    if wanted in files:
-        return wanted, ""
+    wanted = same_letters(name.strip().removeprefix("./"))
     for outer in files:
-        if wanted.startswith(f"{outer}/"):
-            return outer, wanted[len(outer) + 1 :]
+        own, _, inner = wanted.partition("/")
+        if own == same_letters(outer):
+            return outer, inner
     known = names_in(files)
-    same = [one for one in known if one.endswith(f"/{wanted}")]
-    if len(same) == 1 and same[0] not in files:
-        outer = next(outer for outer in files if same[0].startswith(f"{outer}/"))
-        return outer, same[0][len(outer) + 1 :]
+    alike = [one for one in known if "/" in one and same_letters(one).endswith(f"/{wanted}")]
+    if wanted and len(alike) == 1:
+        outer, _, inner = alike[0].partition("/")
+        return outer, inner
     shown = ", ".join(known[:40]) + (f" and {len(known) - 40} more" if len(known) > 40 else "")
     raise FileProblem(f"no file {name!r}; there are: {shown or 'no files with this task'}")
 
 
 def _load(path: Path, name: str) -> bytes:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise FileProblem(f"{name}: {size:,} bytes exceed the limit of {MAX_BYTES:,}")
+    state = path.stat()
+    if state.st_size > MAX_BYTES:
+        raise FileProblem(f"{name}: {state.st_size:,} bytes exceed the limit of {MAX_BYTES:,}")
+    return _content(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=2)
+def _content(path: Path, *_state: int) -> bytes:
+    """Kept, because an archive of many pages is asked for one after the other."""
     return path.read_bytes()
 
 
@@ -107,40 +119,55 @@ def _kind(name: str) -> str:
     return end.lower() if dot and stem else ""
 
 
-def _opened(data: bytes, name: str) -> zipfile.ZipFile:
+@lru_cache(maxsize=2)
+def _opened(data: bytes, name: str) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """An archive, and the files in it by name, in its order."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except Exception as error:  # a damaged list of contents leads zipfile to errors of many kinds
         raise FileProblem(f"{name}: is not a zip archive that can be read ({error})") from None
     if len(archive.infolist()) > MAX_MEMBERS:
         raise FileProblem(f"{name}: holds {len(archive.infolist()):,} files; the limit is {MAX_MEMBERS:,}")
-    return archive
+    return archive, {same_letters(one.filename): one for one in archive.infolist() if not one.is_dir()}
 
 
-def zip_names(data: bytes, name: str) -> list[str]:
-    """The names of the files in an archive, in its order."""
-    return [one.filename for one in _opened(data, name).infolist() if not one.is_dir()]
+def _members(data: bytes, name: str) -> dict[str, zipfile.ZipInfo]:
+    return _opened(data, name)[1]
 
 
 def _member(data: bytes, outer: str, inner: str) -> tuple[bytes, str]:
     """(content, what is left of the path) of the member of an archive that a path leads to."""
-    archive = _opened(data, outer)
-    for one in archive.infolist():
-        if one.filename == inner or (inner.startswith(f"{one.filename}/") and not one.is_dir()):
-            return _bounded(archive, one, outer), inner[len(one.filename) + 1 :]
-    raise FileProblem(f"no file {inner!r} in {outer}; it holds: {', '.join(zip_names(data, outer)[:40])}")
+    members = _members(data, outer)
+    path = inner
+    while path not in members:
+        path, slash, _ = path.rpartition("/")
+        if not slash:
+            raise FileProblem(f"no file {inner!r} in {outer}; it holds: {', '.join([*members][:40])}")
+    return _bounded(data, path, outer), inner[len(path) + 1 :]
 
 
-def _bounded(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
+def _bounded(data: bytes, path: str, name: str) -> bytes:
     """A member's content. What the archive says of its size is not believed."""
+    archive, members = _opened(data, name)
     try:
-        with archive.open(member) as stream:
-            data = stream.read(MAX_BYTES + 1)
+        with archive.open(members[path]) as stream:
+            content = stream.read(MAX_BYTES + 1)
     except Exception as error:  # bad CRC, unknown compression, a password: zipfile raises many kinds
-        raise FileProblem(f"{name}/{member.filename}: cannot be unpacked ({error})") from None
-    if len(data) > MAX_BYTES:
-        raise FileProblem(f"{name}/{member.filename}: exceeds the limit of {MAX_BYTES:,} bytes unpacked")
-    return data
+        raise FileProblem(f"{name}/{path}: cannot be unpacked ({error})") from None
+    if len(content) > MAX_BYTES:
+        raise FileProblem(f"{name}/{path}: exceeds the limit of {MAX_BYTES:,} bytes unpacked")
+    return content
+
+
+def _unpacked(data: bytes, name: str) -> dict[str, bytes]:
+    """All members of an Office file, which is an archive: none may unpack to more than the limit."""
+    parts, room = {}, MAX_UNPACKED
+    for path in _members(data, name):
+        parts[path] = _bounded(data, path, name)
+        room -= len(parts[path])
+        if room < 0:
+            raise FileProblem(f"{name}: unpacks to more than the limit of {MAX_UNPACKED:,} bytes")
+    return parts
 
 
 def _looks_like_text(data: bytes) -> bool:
@@ -175,57 +202,40 @@ def _cell(value) -> str:
     return str(value)
 
 
-def _check_packed(data: bytes, name: str) -> None:
-    """Office files are archives: none may unpack to more than the limit."""
-    archive = _opened(data, name)
-    total = 0
-    for one in archive.infolist():
-        total += 0 if one.is_dir() else len(_bounded(archive, one, name))
-        if total > 3 * MAX_BYTES:
-            raise FileProblem(f"{name}: unpacks to more than the limit of {3 * MAX_BYTES:,} bytes")
-
-
 def _xlsx(data: bytes, name: str) -> str:
     """Sheet after sheet as CSV; a formula without a stored value stands as it is written."""
     import openpyxl
 
-    _check_packed(data, name)
-    _check_cells(data, name)
-    values = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
-    formulas = openpyxl.load_workbook(io.BytesIO(data)) if b"<f" in _sheets_xml(data, name) else values
-    parts, cells = [], 0
+    parts = _unpacked(data, name)
+    _check_cells(parts, name)
+    values = formulas = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    if any(b"<f" in content for path, content in parts.items() if path.startswith("xl/worksheets/")):
+        formulas = openpyxl.load_workbook(io.BytesIO(data))
+    texts, cells = [], 0
     for sheet in values.worksheets:
-        lines = []
-        rows = zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True)
         cells += (sheet.max_row or 0) * (sheet.max_column or 0)
         if cells > MAX_CELLS:
             raise FileProblem(f"{name}: more than {MAX_CELLS:,} cells")
-        for row, written in rows:
+        lines = []
+        for row, written in zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True):
             shown = [_cell(a.value if a.value is not None else b.value) for a, b in zip(row, written, strict=True)]
             lines.append(_csv_line(shown).rstrip(",") if not any(shown) else _csv_line(shown))
-        parts.append("\n".join((f"## sheet {sheet.title}", *lines)).rstrip())
-    return "\n\n".join(parts)
+        texts.append("\n".join((f"## sheet {sheet.title}", *lines)).rstrip())
+    return "\n\n".join(texts)
 
 
-def _check_cells(data: bytes, name: str) -> None:
+def _check_cells(parts: dict[str, bytes], name: str) -> None:
     """Cells written, and those of merged areas, each of which openpyxl makes an object of, are counted before."""
     from openpyxl.utils import range_boundaries
 
-    archive, cells = _opened(data, name), 0
-    for one in archive.infolist():
-        content = _bounded(archive, one, name) if one.filename.endswith(".xml") else b""
+    cells = 0
+    for content in (content for path, content in parts.items() if path.endswith(".xml")):
         cells += len(re.findall(rb"<(?:\w{1,20}:)?c[\s/>]", content))
         for area in re.findall(rb"<(?:\w{1,20}:)?mergeCell\s[^<>]{0,200}?ref=[\"']([\w:$]{1,30})", content):
             left, top, right, bottom = range_boundaries(area.decode())
             cells += (right - left + 1) * (bottom - top + 1)
         if cells > MAX_CELLS:
             raise FileProblem(f"{name}: more than {MAX_CELLS:,} cells")
-
-
-def _sheets_xml(data: bytes, name: str) -> bytes:
-    archive = _opened(data, name)
-    sheets = [one for one in archive.infolist() if one.filename.startswith("xl/worksheets/")]
-    return b"".join(_bounded(archive, one, name) for one in sheets)
 
 
 def _pdf(data: bytes, name: str) -> str:
@@ -243,20 +253,17 @@ def _pdf(data: bytes, name: str) -> str:
 
 
 def _zip(data: bytes, name: str) -> str:
-    found = [f"{one.filename} ({one.file_size:,} bytes)" for one in _opened(data, name).infolist() if not one.is_dir()]
-    return "\n".join((f"{name}: {len(found)} files; read one as {name}/NAME", *found))
+    lines = [f"{path} ({member.file_size:,} bytes)" for path, member in _members(data, name).items()]
+    return "\n".join((f"{name}: {len(lines)} files; read one as {name}/NAME", *lines))
 
 
 def _office(data: bytes, name: str) -> str:
     """The paragraphs of a .docx, the slides of a .pptx."""
-    _check_packed(data, name)
-    archive = _opened(data, name)
-    wanted = re.compile(r"word/document\.xml|ppt/slides/slide(\d+)\.xml")
-    parts = [(int(found[1] or 0), one) for one in archive.infolist() if (found := wanted.fullmatch(one.filename))]
+    wanted, parts = re.compile(r"word/document\.xml|ppt/slides/slide(\d{1,6})\.xml"), _unpacked(data, name)
+    texts = [(int(match[1] or 0), parts[path]) for path in parts if (match := wanted.fullmatch(path))]
     lines = []
-    for number, one in sorted(parts, key=lambda part: part[0]):
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-        root = etree.fromstring(_bounded(archive, one, name), parser)
+    for number, content in sorted(texts, key=lambda part: part[0]):
+        root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
         lines += [f"## slide {number}"] if number else []
         lines += ["".join(part.itertext("{*}t")) for part in root.iter("{*}p")]
     return "\n".join(line for line in lines if line.strip())
@@ -265,7 +272,7 @@ def _office(data: bytes, name: str) -> str:
 def _json(data: bytes, name: str) -> str:
     """As written, unless it is one long line: then indented."""
     text = _text(data, name)
-    if len(text) > 400 and "\n" not in text.strip():
+    if 400 < len(text) <= MAX_INDENTED and "\n" not in text.strip():
         try:
             return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
         except (ValueError, RecursionError):

@@ -1,59 +1,88 @@
-"""Reads GAIA's official layout: a folder with metadata.jsonl or parquet, and the attachments beside it.
-
-The shipped GAIA-like set is one compressed file in the same columns; it is unpacked once into that layout.
-"""
+"""Reads GAIA's official layout: a folder with metadata.jsonl or parquet, and the attachments beside it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import lzma
 import os
-import shutil
-import tempfile
-import warnings
 from collections import Counter
 from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
 from ...records import Task
+from ..reading import each_readable, located, refuse_pointer, same_letters
 from .files import Files
+from .parquet import parquet_rows
 
-COLUMNS = ("task_id", "Question", "Level", "Final answer", "file_name")
 LEVELS = ("1", "2", "3")
 HIDDEN = "?"
 """GAIA's test split has this in place of its answers."""
-_ROOT = Path(__file__).resolve().parents[3]
-_ARCHIVE = _ROOT / "data" / "gaia_like" / "tasks.jsonl.xz"
-_UNPACKED = _ROOT / "data" / "runs" / "gaia_like"
 
 Loaded = tuple[list[Task], dict[str, Files]]
 """The tasks of a folder in its order, and each task's files by task id."""
 
 
-def read_folder(folder: Path) -> Loaded:
-    """The tasks of a folder in the official layout. Raises ValueError or FileNotFoundError that name the file,
-    what is wrong and the fix."""
-    rows, source = _rows(folder)
-    _check_ids(rows, source)
-    tasks, files = [], {}
-    for number, row in enumerate(rows, 1):
-        task, found = _task(row, folder, f"{source}, row {number}")
-        tasks.append(task)
-        files[task.id] = found
-    return tasks, files
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-def _rows(folder: Path) -> tuple[list[dict], str]:
-    lines, tables = folder / "metadata.jsonl", _tables(folder)
-    if lines.is_file():
-        return _json_rows(lines), str(lines)
-    if tables:
-        return [row for table in tables for row in _parquet_rows(table)], str(tables[0])
-    raise FileNotFoundError(
-        f"{folder} holds neither metadata.jsonl nor a parquet file; give the folder of one GAIA split, e.g. "
-        f"GAIA/2023/validation, as downloaded from its dataset page"
+def _level(value: Any) -> str:
+    return str(value).strip().removesuffix(".0")
+
+
+Filled = Annotated[str, StringConstraints(pattern=r"\S")]
+
+
+class Row(BaseModel):
+    """One task as its metadata have it. The descriptions say what is allowed; the last four columns are our own."""
+
+    task_id: Filled = Field(description="it must be a text that is not empty")
+    question: Filled = Field(alias="Question", description="it must be a text that is not empty")
+    level: Annotated[Literal["1", "2", "3"], BeforeValidator(_level)] = Field(
+        alias="Level", description="allowed are 1, 2, 3"
     )
+    answer: Annotated[str, BeforeValidator(_plain)] = Field(
+        alias="Final answer", description=f"write a text, {HIDDEN!r} for a hidden one"
+    )
+    file_name: str | None = Field(description="it must be a text, empty without a file")
+    files: list[str] | None = Field(None, description="it must be a list of paths below the folder")
+    family: str | None = Field(None, description="it must be a text")
+    seen: bool | None = Field(None, description="it must be true or false")
+    split: str | None = Field(None, description="it must be a text")
+
+
+COLUMNS = {field.alias or name: field for name, field in Row.model_fields.items()}
+
+
+def read_folder(folder: Path, skip_unreadable: bool = False) -> Loaded:
+    """The tasks of a folder in the official layout. Raises ValueError or FileNotFoundError that name every row and
+    file that cannot be used, what is wrong and the fix; skip_unreadable: these are left out with a warning."""
+    rows, source = _rows(folder)
+    if not rows:
+        raise ValueError(f"{source}: holds no task; download it again")
+    read = each_readable(rows, lambda placed: _task(*placed, folder), skip_unreadable, "tasks")
+    twice = [name for name, n in Counter(task.id for task, _ in read).items() if n > 1]
+    if twice:
+        raise ValueError(f"{source}: {len(twice)} task ids occur more than once: {', '.join(twice[:5])}; keep one each")
+    return [task for task, _ in read], {task.id: files for task, files in read}
+
+
+def _rows(folder: Path) -> tuple[list[tuple[str, str | dict]], Path]:
+    """(where it stands, a row as JSON or read) of all rows, and the file they are in."""
+    lines, tables = folder / "metadata.jsonl", _tables(folder)
+    source = lines if lines.is_file() else tables[0] if tables else None
+    if source is None:
+        raise FileNotFoundError(
+            f"{folder} holds neither metadata.jsonl nor a parquet file; give the folder of one GAIA split, e.g. "
+            f"GAIA/2023/validation, as downloaded from its dataset page"
+        )
+    for file in [source] if source == lines else tables:
+        refuse_pointer(file)
+    if source == lines:
+        return [(f"{lines}, line {number}", line) for number, line in _json_lines(lines)], lines
+    rows = [row for table in tables for row in parquet_rows(table, tuple(COLUMNS))]
+    return [(f"{source}, row {number}", row) for number, row in enumerate(rows, 1)], source
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -64,85 +93,51 @@ def _tables(folder: Path) -> list[Path]:
     return sorted(folder.glob("metadata.level*.parquet")) or sorted(folder.glob("*.parquet"))
 
 
-def _json_rows(file: Path) -> list[dict]:
+def _json_lines(file: Path) -> list[tuple[int, str]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: not UTF-8 at byte {error.start}; download it again") from error
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):  # a question may hold other line ends
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{file}, line {number}: not valid JSON ({error}); download it again") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"{file}, line {number}: must hold a JSON object, one task; download it again")
-        rows.append(row)
-    return rows
+    lines = enumerate(text.split("\n"), 1)  # a question may hold other line ends
+    return [(number, line) for number, line in lines if line.strip()]
 
 
-def _parquet_rows(file: Path) -> list[dict]:
+def _row(given: str | dict, source: str) -> Row:
     try:
-        with warnings.catch_warnings():  # of an option of pandas that fastparquet looks at
-            warnings.simplefilter("ignore")
-            from fastparquet import ParquetFile
-
-            table = ParquetFile(str(file)).to_pandas()
-    except Exception as error:  # the reader raises whatever a damaged file leads it to
-        what = f"{type(error).__name__}: {error}"[:200]
-        raise ValueError(f"{file}: cannot be read as parquet ({what}); download it again") from error
-    return [
-        {key: None if value != value else value for key, value in row.items() if key in (*COLUMNS, "file_path")}
-        for row in table.to_dict("records")
-    ]
-
-
-def _check_ids(rows: list[dict], source: str) -> None:
-    if not rows:
-        raise ValueError(f"{source}: holds no task; download it again")
-    for number, row in enumerate(rows, 1):
-        missing = [name for name in COLUMNS if name not in row]
-        if missing:
-            raise ValueError(
-                f"{source}, row {number}: lacks the columns {missing}; GAIA's are {list(COLUMNS)}, it has {sorted(row)}"
-            )
-    twice = [str(one) for one, n in Counter(str(row["task_id"]) for row in rows).items() if n > 1]
-    if twice:
-        raise ValueError(f"{source}: {len(twice)} task ids occur more than once: {', '.join(twice[:5])}; keep one each")
+        held = json.loads(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{source}: not valid JSON ({error}); download it again") from error
+    if not isinstance(held, dict):
+        raise ValueError(f"{source}: must hold a JSON object, one task; download it again")
+    try:
+        return Row(**held)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+    lacking = [fault["loc"][0] for fault in faults if fault["type"] == "missing"]
+    if lacking:
+        needed = [name for name, field in COLUMNS.items() if field.is_required()]
+        raise ValueError(f"{source}: lacks the columns {lacking}; GAIA's are {needed}, it has {sorted(held)}")
+    wrong = faults[0]["loc"][0]
+    raise ValueError(f"{source}: {wrong} is {held[wrong]!r}; {COLUMNS[wrong].description}")
 
 
-def _task(row: dict, folder: Path, source: str) -> tuple[Task, Files]:
-    for name in ("task_id", "Question"):
-        if not isinstance(row[name], str) or not row[name].strip():
-            raise ValueError(f"{source}: {name} is {row[name]!r}; it must be a text that is not empty")
-    level = str(row["Level"]).strip().removesuffix(".0")
-    if level not in LEVELS:
-        raise ValueError(f"{source}: Level is {row['Level']!r}; allowed are {', '.join(LEVELS)}")
-    if not isinstance(row["Final answer"], (str, int, float)) or isinstance(row["Final answer"], bool):
-        given = row["Final answer"]
-        raise ValueError(f"{source}: Final answer is {given!r}; write a text, {HIDDEN!r} for a hidden one")
+def _task(source: str, given: str | dict, folder: Path) -> tuple[Task, Files]:
+    row = _row(given, source)
     files = _attachments(row, folder, source)
-    meta = {"level": level, "files": json.dumps(sorted(files), ensure_ascii=False)}
-    meta |= {"family": str(row["family"])} if "family" in row else {}
-    meta |= {"seen": "yes" if row["seen"] else "no"} if "seen" in row else {}
-    meta |= {"split": str(row["split"])} if "split" in row else {}
+    meta = {"level": row.level, "files": json.dumps(sorted(files), ensure_ascii=False)}
+    seen = None if row.seen is None else "yes" if row.seen else "no"
+    own = {"family": row.family, "seen": seen, "split": row.split}
+    meta |= {name: value for name, value in own.items() if value is not None}
     named = "\n\nAttached files: " + ", ".join(sorted(files)) if files else ""
-    return Task(row["task_id"], row["Question"].strip() + named, str(row["Final answer"]), meta), files
+    return Task(row.task_id, row.question.strip() + named, row.answer, meta), files
 
 
-def _attachments(row: dict, folder: Path, source: str) -> Files:
+def _attachments(row: Row, folder: Path, source: str) -> Files:
     """The file of a task, or several where a column `files` lists their paths. None leads out of the folder."""
-    listed = row.get("files")
-    if listed is not None and (not isinstance(listed, list) or not all(isinstance(one, str) for one in listed)):
-        raise ValueError(f"{source}: files is {listed!r}; it must be a list of paths below {folder}")
-    if row["file_name"] is not None and not isinstance(row["file_name"], str):
-        raise ValueError(f"{source}: file_name is {row['file_name']!r}; it must be a text, empty without a file")
-    paths = listed if listed is not None else [row["file_name"]] if row["file_name"] else []
+    paths = row.files if row.files is not None else [row.file_name] if row.file_name else []
     found: Files = {}
     for path in paths:
-        whole = folder / path
+        whole = located(folder, path)
         if not _inside(whole, folder) or PurePosixPath(path).is_absolute():
             raise ValueError(
                 f"{source}: the attachment {path!r} lies outside {folder}, which is refused; download the dataset "
@@ -152,7 +147,8 @@ def _attachments(row: dict, folder: Path, source: str) -> Files:
             raise FileNotFoundError(
                 f"{source}: the attachment {path!r} is missing in {folder}; download the dataset with its files"
             )
-        name = PurePosixPath(path).name
+        refuse_pointer(whole)
+        name = same_letters(PurePosixPath(path).name)
         if name in found:
             raise ValueError(f"{source}: two attachments are named {name!r}; rename one of them")
         found[name] = whole
@@ -168,48 +164,3 @@ def _inside(path: Path, folder: Path) -> bool:
     cache = next((one.parent for one in (home, *home.parents) if one.name == "snapshots"), None)
     within = Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(folder.absolute()))
     return cache is not None and within and target.parent == cache / "blobs"
-
-
-def unpacked(archive: Path = _ARCHIVE, below: Path = _UNPACKED) -> Path:
-    """The folder of the shipped set in the official layout, made on first use. Its name is the archive's hash."""
-    if not archive.is_file():
-        raise FileNotFoundError(f"{archive} is missing; make it: python data/gaia_like/make.py")
-    data = archive.read_bytes()
-    folder = below / hashlib.sha256(data).hexdigest()[:16]
-    if (folder / "metadata.jsonl").is_file():
-        return folder
-    below.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=below))
-    try:
-        _unpack(data, archive, fresh)
-        fresh.chmod(0o755)
-        fresh.rename(folder)
-    except OSError:
-        if not (folder / "metadata.jsonl").is_file():  # otherwise another process was faster
-            raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
-
-
-def _unpack(data: bytes, archive: Path, folder: Path) -> None:
-    try:
-        lines = lzma.decompress(data).decode("utf-8").split("\n")
-        rows = [json.loads(line) for line in lines if line.strip()]
-    except (lzma.LZMAError, ValueError) as error:
-        raise ValueError(f"{archive}: damaged ({error}); make it again: python data/gaia_like/make.py") from error
-    for row in rows:
-        contents = row.pop("files", None) or {}
-        row["files"] = [_write(folder, f"{row['task_id']}/{name}", held) for name, held in contents.items()]
-        row["file_name"] = row.get("file_name") or ""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
-
-
-def _write(folder: Path, path: str, held: dict) -> str:
-    whole = folder / path
-    if os.path.normpath(path) != path or not whole.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"the archive holds a file {path!r} outside its folder, which is refused")
-    whole.parent.mkdir(parents=True, exist_ok=True)
-    whole.write_bytes(held["text"].encode("utf-8") if "text" in held else base64.b64decode(held["base64"]))
-    return path

@@ -7,10 +7,10 @@ documents with a `ground_truth.json`, as in github.com/bwllaming/matrix-paper (n
 from __future__ import annotations
 
 import json
-import lzma
 import math
 import re
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ...records import Component, Module, Task, Trajectory, digest
-from ..splits import checked_seed, deal, near_duplicates, own_folder, training_set
-from .ubl import check_size, read_ubl
+from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows
+from ..splits import checked_seed, deal, near_duplicates, training_set
+from .ubl import MAX_CHARS, check_size, read_ubl
 
 WORLDS = (0, 1, 2)
 NONE = "None"
@@ -142,6 +143,7 @@ def load(
     world: int = 0,
     fold: int | None = None,
     n_folds: int = 5,
+    skip_unreadable: bool = False,
 ) -> LogisticsQA:
     """The benchmark, from a shipped generated world (default) or a folder of real documents.
 
@@ -151,22 +153,20 @@ def load(
     n_train: that many training tasks; for one split_seed smaller sets are subsets of larger ones.
     fold: 0 .. n_folds-1, folders only: that fold is the test split, the others train, no gate.
     Without it a folder is split 50/15/35 % by split_seed. Near-duplicates stay in one split.
+    skip_unreadable: leave out documents of a folder that cannot be read, with a warning that names them.
 
-    Raises ValueError or FileNotFoundError that name the file or argument, what is allowed and the fix.
+    Warns of gold answers that the text of their document does not hold. Raises ValueError or FileNotFoundError that
+    name the file or argument, what is allowed and the fix.
     """
     checked_seed(split_seed)
     if path is None or path is False:
         if fold is not None:
-            raise ValueError(
-                f"fold={fold} needs a folder; the generated world has fixed splits: use fold=None"
-            )
-        splits = _load_world(world)
-        name = "LogisticsQA-gen"
+            raise ValueError(f"fold={fold} needs a folder; the generated world has fixed splits: use fold=None")
+        splits, name = _load_world(world), "LogisticsQA-gen"
     else:
-        holds = "the UBL .xml files and ground_truth.json"
-        tasks = _load_folder(own_folder(path == "real" or path, ENV_VAR, holds))
+        folder = own_folder(path == "real" or path, ENV_VAR, "the UBL .xml files and ground_truth.json")
+        tasks, name = _load_folder(folder, skip_unreadable), "LogisticsQA-real"
         splits = _fold(tasks, fold, n_folds, split_seed) if fold is not None else _split(tasks, split_seed)
-        name = "LogisticsQA-real"
     train, gate, test = splits
     return LogisticsQA(name, training_set(train, n_train, split_seed), tuple(gate), tuple(test))
 
@@ -175,34 +175,28 @@ def _load_world(world: int) -> tuple[list[Task], list[Task], list[Task]]:
     if world not in WORLDS:
         raise ValueError(f"world={world!r} is not shipped; use one of {WORLDS}")
     file = _DATA / f"world{world}.jsonl.xz"
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} is missing; make it: python data/logisticsqa/make.py --world {world}"
-        )
     splits: dict[str, list[Task]] = {"train": [], "gate": [], "test": []}
-    for line in lzma.decompress(file.read_bytes()).decode("utf-8").splitlines():
-        row = json.loads(line)
+    for row in shipped_rows(file, f"python data/logisticsqa/make.py --world {world}"):
         text = read_ubl(row["xml"].encode("utf-8"), f"{file.name}:{row['id']}")
         splits[row["split"]].append(Task(row["id"], text, row["answer"], row["meta"]))
     return splits["train"], splits["gate"], splits["test"]
 
 
-def _load_folder(folder: Path) -> list[Task]:
-    answers = _ground_truth(folder / "ground_truth.json")
-    files = {file.name: file for file in sorted(folder.glob("*.xml"))}
-    absent = sorted(set(answers) - set(files))
-    if absent:
+def _load_folder(folder: Path, skip_unreadable: bool) -> list[Task]:
+    source = folder / "ground_truth.json"
+    answers = _ground_truth(source)
+    files = {same_letters(file.name): file for file in sorted(folder.glob("*.xml"))}
+    if absent := sorted(set(answers) - set(files)):
         raise ValueError(
-            f"{folder}/ground_truth.json answers {len(absent)} absent documents: {_few(absent)}; "
-            f"add the files or remove the answers"
+            f"{source} answers {len(absent)} absent documents: {_few(absent)}; add the files or remove the answers"
         )
-    unanswered = sorted(set(files) - set(answers))
-    if unanswered:
+    if unanswered := sorted(set(files) - set(answers)):
         raise ValueError(
-            f"{folder}/ground_truth.json has no answer for {len(unanswered)} documents: {_few(unanswered)}; "
+            f"{source} has no answer for {len(unanswered)} documents: {_few(unanswered)}; "
             f'add answers ("None" for no reference) or remove the files'
         )
-    texts = {name: _read_file(file) for name, file in files.items()}
+    texts = dict(each_readable(files.items(), _read_file, skip_unreadable, "documents"))
+    _warn_of_answers_not_shown(texts, answers, source)
     groups = near_duplicates(list(texts.values()))
     return [
         Task(name.removesuffix(".xml"), text, answers[name], {"file": name, "group": str(group)})
@@ -210,14 +204,33 @@ def _load_folder(folder: Path) -> list[Task]:
     ]
 
 
-def _read_file(file: Path) -> str:
+def _read_file(named: tuple[str, Path]) -> tuple[str, str]:
+    name, file = named
     check_size(file.stat().st_size, str(file))
-    return read_ubl(file.read_bytes(), str(file))
+    refuse_pointer(file)
+    return name, read_ubl(file.read_bytes(), str(file))
+
+
+def _warn_of_answers_not_shown(texts: dict[str, str], answers: dict[str, str], source: Path) -> None:
+    missing = [f"{name} ({answers[name]!r})" for name, text in texts.items() if not _shown(answers[name], text)]
+    if missing:
+        warnings.warn(
+            f"{len(missing)} gold answers of {source} are not in the text that an agent reads of their documents, so "
+            f"none can find them: {', '.join(missing)}. The text leaves out e.g. prices, contacts, attachments and "
+            f'what exceeds {MAX_CHARS:,} characters. Correct these answers, make them "None", or take the documents '
+            f"out; the tasks are kept as they are.",
+            stacklevel=4,
+        )
+
+
+def _shown(answer: str, text: str) -> bool:
+    return is_none(answer) or normalise(answer) in normalise(text)
 
 
 def _ground_truth(file: Path) -> dict[str, str]:
     if not file.is_file():
         raise FileNotFoundError(f'{file} is missing; write it as {{"a.xml": "reference or None", ...}}')
+    refuse_pointer(file)
     try:
         answers = json.loads(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -225,12 +238,14 @@ def _ground_truth(file: Path) -> dict[str, str]:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{file}: invalid JSON at {place}: {error.msg}; correct it there") from error
+    except RecursionError:
+        raise ValueError(f"{file}: nested too deep; write it as one object of file name to answer") from None
     if not isinstance(answers, dict) or not answers:
         raise ValueError(f"{file}: must hold a JSON object of file name to answer, and at least one")
     wrong = [name for name, answer in answers.items() if not isinstance(answer, str)]
     if wrong:
         raise ValueError(f'{file}: the answers of {_few(wrong)} are no text; write "None" for no reference')
-    return answers
+    return {same_letters(name): answer for name, answer in answers.items()}
 
 
 def _few(names: list[str]) -> str:

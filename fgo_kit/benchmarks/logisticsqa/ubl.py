@@ -6,8 +6,10 @@ every well-formed XML file is read. Files are untrusted: entities are refused, n
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from lxml import etree
 
@@ -15,6 +17,8 @@ MAX_BYTES = 5_000_000
 MAX_CHARS = 4_000
 MAX_WORD = 40
 MAX_VALUE = 2_000
+MAX_PATH = 200
+MAX_WRAPPERS = 4
 
 _BOILERPLATE = {"UBLVersionID", "CustomizationID", "ProfileID", "ProfileExecutionID"}
 _SKIPPED_SUBTREES = {
@@ -26,6 +30,20 @@ _ADDRESS_KEPT = {"CityName", "IdentificationCode"}
 _FREE_TEXT = {"Note", "Description", "Name", "Information", "SpecialInstructions", "DocumentDescription"}
 _PREFERRED = re.compile(r"(Document|Note|ID|Reference|Description|Name|Instructions|Remarks|UUID)( \(.*\))?$")
 _EMPTY = {"", "none", "null"}
+_BEFORE = re.compile(
+    rb"(?:\xef\xbb\xbf|\xc3\xaf\xc2\xbb\xc2\xbf|\xe2\x80\x8b|\xc2\xa0|[\s\0]|<!--.*?-->)*", re.DOTALL
+)
+"""What may stand before the XML declaration and is no content; the second is a byte order mark encoded twice."""
+_WIDE = (
+    ("utf-16-le", re.compile(rb"(?:\xff\xfe|[\s\0]\0)*<\0[?!\w]\0")),
+    ("utf-16-be", re.compile(rb"(?:\xfe\xff|\0[\s\0])*\0<\0[?!\w]")),
+)
+_WRAPPERS = {
+    "AttachedDocument": "", "StandardBusinessDocument": "StandardBusinessDocument", "XHE": "PayloadContent",
+    "Envelope": "Body",
+}  # fmt: skip
+"""Documents that only carry another, and the element below which it stands; else it is in a text of theirs."""
+_REFERENCE = re.compile(r"(?:[A-Z]{2,6}-?\d{4}|\d{5})[A-Z\d/-]*")
 _ENCODING_FAULT = re.compile(r"encod|conver|not proper UTF|invalid multibyte", re.I)
 
 
@@ -46,14 +64,17 @@ def read_ubl(data: bytes, source: str) -> str:
     A free text that repeats an earlier one (PaymentTerms/Note after Note, Item/Name after
     Item/Description) is dropped; of two copies that differ only in white space the better spaced one is
     kept. White space is one blank, a line break inside a value " / ", a word over 40 characters is cut
-    and ends in "…", a value over 2,000 too.
+    and ends in "…", though never before or within what looks like a reference, a value over 2,000 too.
     A text over 4,000 characters first loses other lines from its end, then notes and references from
     their end, and says how many at the bottom.
+
+    A document that only carries another (AttachedDocument, an envelope with an SBDH, XHE or SOAP) is read as the one
+    it carries. What stands before the XML declaration (blanks, byte order marks, comments) is no content.
 
     `source` names the file in errors. Raises DocumentError for a document over 5 MB, DTDs that declare
     entities, XML that is not well-formed, a wrong encoding, and a document without any text.
     """
-    root = _parse(data, source)
+    root = _unwrapped(_parse(data, source), source)
     lines = _without_copies(_lines(root))
     if not lines:
         raise DocumentError(f"{source}: no filled text element found; check that it is a UBL document")
@@ -71,7 +92,8 @@ def check_size(size: int, source: str) -> None:
 
 def _parse(data: bytes, source: str) -> etree._Element:
     check_size(len(data), source)
-    if not data.strip():
+    data = _bare(data)
+    if not data:
         raise DocumentError(f"{source}: the file is empty; leave it out or export it again")
     _refuse_entities(data, source)
     parser = etree.XMLParser(
@@ -90,6 +112,46 @@ def _parse(data: bytes, source: str) -> etree._Element:
 
 def _has_entity_node(root: etree._Element) -> bool:
     return next(root.iter(etree.Entity), None) is not None
+
+
+def _bare(data: bytes) -> bytes:
+    """A document from its declaration or first element on, without blanks and NULs at its end; UTF-16 as UTF-8."""
+    wide = next((codec for codec, start in _WIDE if start.match(data)), "")
+    if wide:
+        try:
+            data = data.decode(wide).lstrip("\ufeff").encode("utf-8")
+        except UnicodeError:  # the parser says where
+            return data
+    data = data[_BEFORE.match(data).end() :].rstrip(b"\0\x1a \t\r\n")
+    return re.sub(rb"\A<\?xml\s[^>]*>", b"", data) if wide else data
+
+
+def _unwrapped(root: etree._Element, source: str) -> etree._Element:
+    """The document that others only carry, itself perhaps such a carrier; the root where nothing is carried."""
+    for _ in range(MAX_WRAPPERS):
+        if etree.QName(root).localname not in _WRAPPERS:
+            break
+        carried = next(_carried(root, source), None)
+        if carried is None:
+            break
+        root = carried
+    return root
+
+
+def _carried(wrapper: etree._Element, source: str) -> Iterator[etree._Element]:
+    above = _WRAPPERS[etree.QName(wrapper).localname]
+    for node in wrapper.iterdescendants("{*}*"):
+        name, text = etree.QName(node).localname, node.text or ""
+        if len(node):
+            if etree.QName(node.getparent()).localname == above and not name.endswith("Header"):
+                yield node
+            continue
+        data = text.encode("utf-16")  # as a text, whose declaration of an encoding means nothing
+        if name in ("EmbeddedDocumentBinaryObject", "BinaryContent"):
+            with suppress(ValueError):  # no base64
+                data = base64.b64decode(text)
+        if (data := _bare(data)).startswith(b"<"):
+            yield _parse(data, f"{source}, the document in its {name}")
 
 
 def _refuse_entities(data: bytes, source: str) -> None:
@@ -127,11 +189,11 @@ def _syntax_message(error: Exception, data: bytes, source: str) -> str:
 
 def _lines(root: etree._Element) -> list[tuple[str, str]]:
     """(path, value) of every kept element, in document order."""
-    numbers: dict[str, int] = {}
-    return [line for child in root for line in _walk(child, "", numbers)]
+    numbers, kind = {}, _child_text(root, "DocumentTypeCode")
+    return [line for child in root for line in _walk(child, "", numbers, kind)]
 
 
-def _walk(node: etree._Element, path: str, numbers: dict[str, int]) -> Iterator[tuple[str, str]]:
+def _walk(node: etree._Element, path: str, numbers: dict[str, int], kind: str) -> Iterator[tuple[str, str]]:
     """Recursion is safe: the parser refuses trees deeper than 256."""
     name = etree.QName(node).localname
     if name in _SKIPPED_SUBTREES or name in _BOILERPLATE or name.endswith(_SKIPPED_ENDINGS):
@@ -142,11 +204,11 @@ def _walk(node: etree._Element, path: str, numbers: dict[str, int]) -> Iterator[
             yield _join(path, name), value
         return
     if not len(node):
-        yield from _leaf(node, name, path)
+        yield from _leaf(node, name, path, kind)
         return
     if name.endswith("Line"):
         path, name = "", _line_name(node, name, path, numbers)
-    inside = _join(path, name)
+    inside, kind = _join(path, name)[-MAX_PATH:], _child_text(node, "DocumentTypeCode")
     for child in node:
         child_name = etree.QName(child).localname
         if name.endswith("Address") and child_name not in _ADDRESS_KEPT | {"Country"}:
@@ -155,7 +217,7 @@ def _walk(node: etree._Element, path: str, numbers: dict[str, int]) -> Iterator[
             continue
         if name.startswith("Line ") and child_name == "ID":
             continue
-        yield from _walk(child, inside, numbers)
+        yield from _walk(child, inside, numbers, kind)
 
 
 def _line_name(node: etree._Element, name: str, path: str, numbers: dict[str, int]) -> str:
@@ -171,23 +233,16 @@ def _join(path: str, name: str) -> str:
     return f"{path} {name}" if re.fullmatch(r"Line \S+", path) else f"{path}/{name}"
 
 
-def _leaf(node: etree._Element, name: str, path: str) -> Iterator[tuple[str, str]]:
+def _leaf(node: etree._Element, name: str, path: str, kind: str) -> Iterator[tuple[str, str]]:
+    """kind: the type of the document reference that the element is part of, "" in others. An identifier is told what
+    it is by its own scheme, else by that."""
     value = _clean(node.text or "")
     if value.lower() in _EMPTY:
         return
     unit = node.get("currencyID") or node.get("unitCode")
-    scheme = _scheme(node, name)
+    scheme = _clean(node.get("schemeID") or kind)[:20] if name == "ID" else ""
     label = f"{name} ({scheme})" if scheme else name
     yield _join("" if name == "PayableAmount" else path, label), f"{value} {unit}" if unit else value
-
-
-def _scheme(node: etree._Element, name: str) -> str:
-    """The code that tells what an identifier is: its scheme, else the type of its document reference."""
-    if name != "ID":
-        return ""
-    parent = node.getparent()
-    code = node.get("schemeID") or (_child_text(parent, "DocumentTypeCode") if parent is not None else "")
-    return _clean(code or "")[:20]
 
 
 def _child_text(node: etree._Element, name: str) -> str:
@@ -217,7 +272,12 @@ def _clean(text: str) -> str:
 
 
 def _cut(word: str) -> str:
-    return word if len(word) <= MAX_WORD else word[:MAX_WORD] + "…"
+    """Seals and lines to fill in are cut. References that were joined without blanks are kept whole."""
+    if len(word) <= MAX_WORD:
+        return word
+    end = max((reference.end() for reference in _REFERENCE.finditer(word)), default=0)
+    kept = word[: max(end, MAX_WORD)]
+    return kept if kept == word else f"{kept}…"
 
 
 def _without_copies(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,0 +1,57 @@
+"""The shipped GAIA-like set: one compressed file, unpacked once into the folder layout of the official data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..reading import shipped_rows
+
+_ROOT = Path(__file__).resolve().parents[3]
+ARCHIVE = _ROOT / "data" / "gaia_like" / "tasks.jsonl.xz"
+UNPACKED = _ROOT / "data" / "runs" / "gaia_like"
+
+
+def unpacked(archive: Path = ARCHIVE, below: Path = UNPACKED) -> Path:
+    """The folder of the shipped set in the official layout, made on first use. Its name is the archive's hash."""
+    if not archive.is_file():
+        raise FileNotFoundError(f"{archive} is missing; make it: python data/gaia_like/make.py")
+    folder = below / hashlib.sha256(archive.read_bytes()).hexdigest()[:16]
+    if (folder / "metadata.jsonl").is_file():
+        return folder
+    below.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=below))
+    try:
+        _unpack(archive, fresh)
+        fresh.chmod(0o755)
+        fresh.rename(folder)
+    except OSError:
+        if not (folder / "metadata.jsonl").is_file():  # otherwise another process was faster
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    rows = shipped_rows(archive, "python data/gaia_like/make.py")
+    for row in rows:
+        contents = row.pop("files", None) or {}
+        row["files"] = [_write(folder, f"{row['task_id']}/{name}", held) for name, held in contents.items()]
+        row["file_name"] = row.get("file_name") or ""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
+
+
+def _write(folder: Path, path: str, held: dict) -> str:
+    whole = folder / path
+    if os.path.normpath(path) != path or not whole.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"the archive holds a file {path!r} outside its folder, which is refused")
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    whole.write_bytes(held["text"].encode("utf-8") if "text" in held else base64.b64decode(held["base64"]))
+    return path

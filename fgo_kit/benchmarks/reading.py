@@ -1,0 +1,97 @@
+"""What the loaders share in reading files: where they are, what they hold, and which of many are bad."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+Item, Read = TypeVar("Item"), TypeVar("Read")
+POINTERS = (b"version https://git-lfs.github.com/spec/", b"/annex/objects/", b"../.git/annex/objects/")
+"""How the small files begin that Git LFS and git-annex leave in place of large ones."""
+
+
+def own_folder(path: str | Path | bool, env_var: str, holds: str) -> Path:
+    """The folder of a user's own data: `path`, or with True what an environment variable names.
+
+    Raises ValueError when the variable is not set and FileNotFoundError when there is no such folder.
+    """
+    if path is True:
+        if not os.environ.get(env_var):
+            raise ValueError(
+                f"path=True uses the folder named by the environment variable {env_var}, which is not set; set it, "
+                f"e.g. export {env_var}=/data/mine, or pass path='/data/mine'"
+            )
+        path = os.environ[env_var]
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"path={str(folder)!r} is not a folder; give the folder that holds {holds}")
+    return folder
+
+
+def same_letters(name: str) -> str:
+    """A name in the one Unicode form (NFC) in which names are compared: a Mac writes é as e and an accent."""
+    return unicodedata.normalize("NFC", name)
+
+
+def located(folder: Path, path: str) -> Path:
+    """`folder / path`, by the names on the disk where they differ from those of the path in Unicode form alone."""
+    place = folder
+    for name in Path(path).parts:
+        exact = place / name
+        if not exact.exists() and place.is_dir() and not name.isascii():
+            alike = (entry for entry in sorted(place.iterdir()) if same_letters(entry.name) == same_letters(name))
+            exact = next(alike, exact)
+        place = exact
+    return place
+
+
+def refuse_pointer(file: Path) -> None:
+    """Raises ValueError for what Git LFS or git-annex left in place of the file itself."""
+    with file.open("rb") as stream:
+        start = stream.read(64)
+    if start.startswith(POINTERS):
+        raise ValueError(
+            f"{file}: is a pointer to the file and not the file itself; fetch it in its repository with `git lfs pull` "
+            f"or `git annex get .`, or download it again"
+        )
+
+
+def each_readable(items: Iterable[Item], read: Callable[[Item], Read], skip: bool, kind: str) -> list[Read]:
+    """What `read` makes of each item. All that it raises FileNotFoundError or ValueError on are named together: in one
+    error of that type, or with `skip` in a warning. kind: what the items are, e.g. "documents"."""
+    held, problems = [], []
+    for item in items:
+        try:
+            held.append(read(item))
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(error)
+    if not problems:
+        return held
+    if skip:
+        warnings.warn(f"{len(problems)} {kind} cannot be read and are left out:\n{_listed(problems)}", stacklevel=4)
+        return held
+    error = FileNotFoundError if isinstance(problems[0], FileNotFoundError) else ValueError
+    message = f"{len(problems)} {kind} cannot be read:\n{_listed(problems)}" if problems[1:] else str(problems[0])
+    raise error(f"{message}\n(skip_unreadable=True goes on with the other {len(held)} {kind})") from problems[0]
+
+
+def _listed(problems: list[Exception]) -> str:
+    return "\n".join(f"- {problem}" for problem in problems)
+
+
+def shipped_rows(file: Path, remedy: str) -> list[dict]:
+    """The rows of a shipped file, JSON lines compressed with xz. Raises FileNotFoundError or ValueError with the
+    remedy, the command that makes the file."""
+    try:
+        lines = lzma.decompress(file.read_bytes()).decode("utf-8").split("\n")  # a text may hold other line ends
+        return [json.loads(line) for line in lines if line.strip()]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{file} is missing; make it: {remedy}") from None
+    except (lzma.LZMAError, EOFError, ValueError) as error:
+        raise ValueError(f"{file} is damaged ({error}); make it again: {remedy}") from error
