@@ -10,17 +10,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .algorithm.divide import division
-from .algorithm.merge import merge_tree, merging, pooled
-from .algorithm.methods import method
-from .algorithm.rollout import Benchmark
+from .algorithm.benchmark import Benchmark
+from .algorithm.merge import merge_tree
+from .algorithm.registry import division, merging, method
+from .algorithm.union import pooled
 from .calls.log import CallLog
 from .calls.providers import load_llm
 from .records import Component, Module, Rule, Task, Trajectory
 from .runs.compare import VARIANTS, compare, preset
 from .runs.estimate import estimate
 from .runs.listing import strategies
-from .runs.run import Run, run
+from .runs.result import Run
+from .runs.run import run
 from .runs.traces import optimiser_tokens, read_trajectories
 
 __version__ = "0.1.0"

@@ -19,23 +19,26 @@ from pydantic import TypeAdapter
 _UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 
 NOT_SHOWN = "(private, not shown)"
-"""Stands in everything shown for what must not be passed on: a task whose meta data has private: "yes"."""
+"""Stands in everything shown for what must not be passed on: what belongs to a private task."""
 
 _WRAPPED = "text-align:left;overflow-wrap:anywhere"
 
 
 @dataclass(frozen=True)
 class Task:
-    """One example: the text the agent reads and, for training and scoring, its gold answer."""
+    """One example: the text the agent reads and, for training and scoring, its gold answer.
+
+    meta: its type, level, language and the like. private: nothing of it but its id and meta data is ever shown.
+    """
 
     id: str
     text: str
     answer: str = ""
     meta: dict[str, str] = field(default_factory=dict)
+    private: bool = False
 
     def __repr__(self) -> str:
-        hidden = self.meta.get("private") == "yes"
-        text, answer = (NOT_SHOWN, NOT_SHOWN) if hidden else (self.text, self.answer)
+        text, answer = (NOT_SHOWN, NOT_SHOWN) if self.private else (self.text, self.answer)
         return f"Task(id={self.id!r}, text={text!r}, answer={answer!r}, meta={self.meta!r})"
 
 
@@ -51,9 +54,10 @@ class Step:
 class Trajectory:
     """The record of one rollout.
 
-    `cited` holds the ids of the rules the agent says it used (only ids that were shown to it).
-    `score` is NaN when `status` is not "ok": a failed call is never a wrong answer. `info` is what the
-    environment tells beside the answer, e.g. task type, steps, invalid actions and the final state.
+    cited: ids of the rules the agent says it used (only ids that were shown to it). score: NaN when `status` is not
+    "ok"; a failed call is never a wrong answer. info: what the environment tells of the play, e.g. task type, steps,
+    invalid actions. final: what came of the last action. form: how it is shown to evaluator and optimiser: as one
+    "answer", as "turns", or as turns with "tools". private: of a private task, never shown.
     """
 
     task_id: str
@@ -63,6 +67,9 @@ class Trajectory:
     cited: tuple[str, ...] = ()
     status: str = "ok"
     info: dict[str, str] = field(default_factory=dict)
+    final: str = ""
+    form: str = "answer"
+    private: bool = False
 
     @property
     def ok(self) -> bool:
@@ -88,9 +95,10 @@ class Trajectory:
 
 def concealed(trajectory: Trajectory) -> Trajectory:
     """A trajectory as it may be shown: of a private task without what was read and written."""
-    if trajectory.info.get("private") != "yes":
+    if not trajectory.private:
         return trajectory
-    return replace(trajectory, steps=(Step(NOT_SHOWN, NOT_SHOWN),) * len(trajectory.steps), answer=NOT_SHOWN)
+    steps = (Step(NOT_SHOWN, NOT_SHOWN),) * len(trajectory.steps)
+    return replace(trajectory, steps=steps, answer=NOT_SHOWN, final=trajectory.final and NOT_SHOWN)
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def no_strategy_stays():
     """Strategies that a test registers, or a notebook's cell that it runs, are gone after it."""
-    from fgo_kit.algorithm.divide import DIVISIONS
-    from fgo_kit.algorithm.merge import MERGES
-    from fgo_kit.algorithm.methods import METHODS
+    from fgo_kit.algorithm.registry import REGISTRIES
 
-    before = [(registry, dict(registry)) for registry in (DIVISIONS, MERGES, METHODS)]
+    before = [(registry, dict(registry)) for registry in REGISTRIES]
     yield
     for registry, kept in before:
         registry.clear()

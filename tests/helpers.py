@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fgo_kit.algorithm.rollout import Context, Settings
+from fgo_kit.algorithm.benchmark import Benchmark, Environment
+from fgo_kit.algorithm.context import Context
+from fgo_kit.algorithm.settings import Settings
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
 from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog
@@ -76,7 +78,7 @@ class Wrapped:
 
 
 @dataclass
-class _Desk:
+class _Desk(Environment):
     task: Task
 
     def observe(self) -> str:
@@ -85,12 +87,9 @@ class _Desk:
     def step(self, action: str) -> tuple[str, bool]:
         return "", True
 
-    def close(self) -> None:
-        pass
-
 
 @dataclass(frozen=True)
-class TinyBench:
+class TinyBench(Benchmark):
     """A benchmark of any tasks; right is what equals the answer."""
 
     train: tuple[Task, ...] = ()
@@ -98,7 +97,6 @@ class TinyBench:
     test: tuple[Task, ...] = ()
     seed_module: Module = field(default_factory=lambda: module())
     name: str = "tiny"
-    tools: tuple = ()
     fingerprint: str = "tiny"
 
     def start(self, task: Task) -> _Desk:
@@ -119,7 +117,7 @@ def module(*rules: Rule, preamble="Do the task.") -> Module:
 def context(llm, bench=None, workers=1, log=None, **settings) -> Context:
     """A context as `run` makes it, without a run."""
     meter = Meter(llm, log or CallLog(None), "test", Limits(workers=workers))
-    return Context(bench or TinyBench(), meter, Settings(**settings), seed=0)
+    return Context(bench or TinyBench(), meter, Settings(**settings))
 
 
 def job_of(messages) -> str:

@@ -1,7 +1,7 @@
-"""Divide: tasks -> Division, one plain function per strategy.
+"""Divide: tasks -> Division, one plain function a strategy.
 
-A strategy is `f(tasks, n_subsets, rng) -> list of lists of tasks`; `division` puts it in the
-registry under its own name, from here or from a notebook cell:
+A strategy is `f(tasks, n_subsets, rng) -> list of lists of tasks`; `division` puts it in the registry under its own
+name, from here or from a notebook cell:
 
     @division
     def by_length(tasks, n_subsets, rng):
@@ -14,20 +14,18 @@ One that needs more than the tasks takes a fourth argument, the `Context` of the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
 from math import isqrt
 
 import numpy as np
 
-from ..calls.meter import Place
+from ..calls.log import Place
 from ..calls.tokens import estimate
 from ..records import Division, Feedback, Task, Trajectory
 from . import prompts
+from .context import Context, Judged
 from .optimize import evaluate
-from .rollout import Context, Judged, rollouts
-
-Strategy = Callable[..., list[list[Task]]]
-DIVISIONS: dict[str, Strategy] = {}
+from .registry import DIVISIONS, division
+from .rollout import rollouts
 
 TARGET_TOKENS = 8_000
 """Prompt size, in tokens, that `budget` packs a subset's optimiser prompt into."""
@@ -41,12 +39,6 @@ FEW_VALUES = 10
 """Meta data with more different values than this make no strata."""
 PRESETS: dict[str, Callable[[int], int]] = {"sqrt": isqrt, "each": lambda n: n}
 """Numbers of subsets by name: the square root of the number of tasks, rounded down; one task a subset."""
-
-
-def division(strategy: Strategy) -> Strategy:
-    """Register a division strategy under its function name (decorator)."""
-    DIVISIONS[strategy.__name__] = strategy
-    return strategy
 
 
 def divide(
@@ -66,8 +58,7 @@ def divide(
     Raises ValueError for an unknown strategy, for n_subsets outside 1..len(tasks), when ctx is needed and
     missing, and when a strategy does not return a partition.
     """
-    if strategy not in DIVISIONS:
-        raise ValueError(f"divide={strategy!r} is unknown; use one of {sorted(DIVISIONS)} or register your own")
+    chosen = DIVISIONS.named(strategy)
     if not tasks:
         raise ValueError("the training split is empty; there is nothing to divide")
     if n_subsets is None:
@@ -75,14 +66,8 @@ def divide(
         if strategy in ("similar", "budget"):
             return _checked("budget", packed, tasks)
         n_subsets = len(packed)
-    n = count(n_subsets, len(tasks))
-    chosen = DIVISIONS[strategy]
-    return _checked(strategy, chosen(tasks, n, rng, ctx) if needs_context(chosen) else chosen(tasks, n, rng), tasks)
-
-
-def needs_context(strategy: Strategy) -> bool:
-    """Whether a strategy takes the context of the run as fourth argument."""
-    return len(signature(strategy).parameters) > 3
+    more = (ctx,) if chosen.takes_context else ()
+    return _checked(strategy, chosen(tasks, count(n_subsets, len(tasks)), rng, *more), tasks)
 
 
 def count(n_subsets: int | str, n_tasks: int) -> int:
@@ -122,11 +107,11 @@ def contiguous(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) 
 def stratified(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> list[list[Task]]:
     """The same mix of task meta data (type, level, language ...) in every subset, dealt like cards."""
     values = {key: {task.meta.get(key, "") for task in tasks} for key in sorted({k for t in tasks for k in t.meta})}
-    keys = [key for key, found in values.items() if 2 <= len(found) <= FEW_VALUES]
+    keys = [key for key, different in values.items() if 2 <= len(different) <= FEW_VALUES]
     if not keys:
         raise ValueError(
             f"divide='stratified' needs task meta data with 2 to {FEW_VALUES} different values, and these tasks "
-            f"have {({key: len(found) for key, found in values.items()}) or 'none'}; use divide='random'"
+            f"have {({key: len(different) for key, different in values.items()}) or 'none'}; use divide='random'"
         )
     shuffled = [tasks[i] for i in rng.permutation(len(tasks))]
     dealt = sorted(shuffled, key=lambda task: [task.meta.get(key, "") for key in keys])
@@ -142,10 +127,10 @@ def similar(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> 
 @division
 def difficulty(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator, ctx: Context) -> list[list[Task]]:
     """Tasks as hard for the base agent together: by its score, then by the turns it took."""
-    found = {trajectory.task_id: trajectory for trajectory, _ in survey(ctx, tasks, "all", evaluated=False)}
+    played = {trajectory.task_id: trajectory for trajectory, _ in survey(ctx, tasks, "all", evaluated=False)}
 
     def hardness(task: Task) -> tuple[float, int]:
-        trajectory = found[task.id]
+        trajectory = played[task.id]
         return (-trajectory.score if trajectory.ok else 1.0), len(trajectory.steps)
 
     return _cut(sorted((tasks[i] for i in rng.permutation(len(tasks))), key=hardness), n_subsets)
@@ -154,11 +139,11 @@ def difficulty(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator, 
 @division
 def failure(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator, ctx: Context) -> list[list[Task]]:
     """What went wrong in like ways together: clusters of the evaluator's feedback on the base agent."""
-    feedback = [found.text if found else "" for _, found in survey(ctx, tasks, "all")]
-    return clustered(tasks, feedback, n_subsets, rng)
+    texts = [feedback.text if feedback else "" for _, feedback in survey(ctx, tasks, "all")]
+    return clustered(tasks, texts, n_subsets, rng)
 
 
-@division
+@division(sets_number=True)
 def budget(
     tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator, ctx: Context | None = None
 ) -> list[list[Task]]:
@@ -178,10 +163,8 @@ def trajectory_tokens(tasks: Sequence[Task], ctx: Context | None) -> int:
 
     What the benchmark says (`trajectory_tokens`), else the mean of a few rollouts of the seed module.
     """
-    if ctx is None:
-        return TRAJECTORY_TOKENS
-    if hasattr(ctx.bench, "trajectory_tokens"):
-        return ctx.bench.trajectory_tokens
+    if ctx is None or ctx.bench.trajectory_tokens is not None:
+        return TRAJECTORY_TOKENS if ctx is None else ctx.bench.trajectory_tokens
     sample = tasks[:: -(-len(tasks) // SAMPLE)]
     sizes = [
         estimate(prompts.trajectory_text(task, trajectory, feedback)) - estimate(task.text)
@@ -205,8 +188,8 @@ def survey(
     trajectories = rollouts(ctx, ctx.bench.seed_module, tasks, place)
     if evaluated:
         return list(zip(trajectories, evaluate(ctx, tasks, trajectories, place), strict=True))
-    ctx.record.extend(Judged(Place("divide", subset=name, task=found.task_id), found) for found in trajectories)
-    return [(found, None) for found in trajectories]
+    ctx.record.extend(Judged(Place("divide", subset=name, task=played.task_id), played) for played in trajectories)
+    return [(played, None) for played in trajectories]
 
 
 def clustered(

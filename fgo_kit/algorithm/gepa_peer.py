@@ -15,11 +15,13 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from typing import Any
 
-from ..calls.meter import Place
+from ..calls.log import Place
 from ..records import Component, Feedback, Module, Task, Trajectory
-from .methods import Outcome, method
+from .context import Context, Judged
+from .methods import Outcome
 from .optimize import evaluate, propose
-from .rollout import Context, Judged, count_uses, rollouts
+from .registry import method
+from .rollout import count_uses, rollouts
 
 MINIBATCH = 3
 """Tasks a proposal is made of: GEPA's own default."""
@@ -35,7 +37,7 @@ def version() -> str:
         return ""
 
 
-@method
+@method(version=version)
 def gepa(ctx: Context) -> Outcome:
     """GEPA, from its own package: reflective mutation of a Pareto front, on the same splits and rollouts."""
     try:
@@ -51,7 +53,7 @@ def gepa(ctx: Context) -> Outcome:
     adapter = Adapter(ctx, len(judges) if ctx.bench.gate else 0)
     most = budget - 2 * MINIBATCH - len(judges)  # an iteration beyond this could exceed the budget
 
-    found = optimize(
+    result = optimize(
         seed_candidate=adapter.texts(ctx.bench.seed_module),
         trainset=list(ctx.bench.train),
         valset=list(judges),
@@ -65,7 +67,7 @@ def gepa(ctx: Context) -> Outcome:
     if adapter.error is not None:  # GEPA goes on where a proposal raises, and would return what it has
         raise adapter.error
     adapter.record_rest()
-    return Outcome(adapter.module(found.best_candidate))
+    return Outcome(adapter.module(result.best_candidate))
 
 
 class _Silence:
@@ -105,9 +107,9 @@ class Adapter:
 
     def texts(self, module: Module) -> dict[str, str]:
         """A module as GEPA's candidate."""
-        found = {part.name: str(Module((part,))) for part in module.components}
-        self._known.update(((part.name, found[part.name]), part) for part in module.components)
-        return found
+        texts = {part.name: str(Module((part,))) for part in module.components}
+        self._known.update(((part.name, texts[part.name]), part) for part in module.components)
+        return texts
 
     def module(self, candidate: Mapping[str, str]) -> Module:
         """A candidate as a module."""
@@ -125,7 +127,7 @@ class Adapter:
         module = self.module(candidate)
         trajectories = rollouts(self.ctx, module, batch, place)
         self._batches.append(_Batch(place, module, batch, trajectories))
-        scores = [found.score if found.ok else 0.0 for found in trajectories]
+        scores = [played.score if played.ok else 0.0 for played in trajectories]
         return EvaluationBatch(list(trajectories), scores, [number] * len(batch))
 
     def make_reflective_dataset(self, candidate: dict[str, str], eval_batch, components_to_update: list[str]):
@@ -138,9 +140,9 @@ class Adapter:
             self.error = error
             raise
         self._evaluated.add(number)
-        judged = [one for one in zip(batch.tasks, batch.trajectories, feedback, strict=True) if one[2] is not None]
+        judged = [line for line in zip(batch.tasks, batch.trajectories, feedback, strict=True) if line[2] is not None]
         self._judged = (number, judged)
-        return {name: [_shown(*one) for one in judged] for name in components_to_update}
+        return {name: [_shown(*line) for line in judged] for name in components_to_update}
 
     def _propose(
         self, candidate: dict[str, str], reflective_dataset: Mapping, components_to_update: list[str]

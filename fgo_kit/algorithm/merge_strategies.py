@@ -15,9 +15,11 @@ from itertools import zip_longest
 import numpy as np
 
 from ..records import MergeNode, Module, Rule
+from .context import Context
 from .gates import gate_scores, mean_score
-from .merge import Merged, Plan, merging, pooled, related_first, tasks_of, total_support, unite
-from .rollout import Context
+from .merge import Plan, tasks_of, total_support
+from .registry import merging, tree_of_merges
+from .union import Merged, pooled, unite
 
 VOTE_RULES = 24
 """Most rules that `vote` keeps: about as many as small models obey together."""
@@ -25,13 +27,37 @@ RARE_SLOTS = 6
 """Those of them that are kept free for rules only one module has."""
 
 
-@merging
+@merging(merges=tree_of_merges)
 def progressive(ctx: Context, leaves: list[MergeNode]) -> Plan:
     """Related modules first: agglomerative clustering of their texts, `fan_in` children a node."""
     return related_first([leaf.module for leaf in leaves], ctx.settings.fan_in)
 
 
-@merging
+def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
+    """Complete-linkage clustering of the rules' TF-IDF vectors, as nested tuples of at most `fan_in`."""
+    from scipy.cluster.hierarchy import linkage, to_tree  # here, because importing them takes a second
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if fan_in < 2:
+        raise ValueError(f"fan_in={fan_in} cannot merge anything; use fan_in >= 2")
+    texts = [" ".join(rule.text for rule in module.rules) + " module" for module in modules]
+    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(texts).toarray()
+    root = to_tree(linkage(vectors, "complete"))
+
+    def plan(cluster) -> Plan:
+        if cluster.is_leaf():
+            return cluster.id
+        children = [cluster.left, cluster.right]
+        while len(children) < fan_in and any(not child.is_leaf() for child in children):
+            inner = [at for at, child in enumerate(children) if not child.is_leaf()]
+            at = max(inner, key=lambda at: children[at].dist)
+            children[at : at + 1] = [children[at].left, children[at].right]
+        return tuple(plan(child) for child in children)
+
+    return plan(root)
+
+
+@merging(merges=tree_of_merges)
 def pairwise(ctx: Context, leaves: list[MergeNode]) -> Plan:
     """A tournament: neighbours merge in the order given, `fan_in` at a time, round by round."""
     plans, width = list(range(len(leaves))), ctx.settings.fan_in
@@ -41,7 +67,7 @@ def pairwise(ctx: Context, leaves: list[MergeNode]) -> Plan:
     return plans[0]
 
 
-@merging
+@merging(merges=tree_of_merges)
 def sequential(ctx: Context, leaves: list[MergeNode]) -> Plan:
     """A fold: the first modules merge, and what comes of it with the next `fan_in` - 1, to the last."""
     plan, step = 0, ctx.settings.fan_in - 1
@@ -56,13 +82,13 @@ def oneshot(ctx: Context, leaves: list[MergeNode]) -> Plan:
     return tuple(range(len(leaves)))
 
 
-@merging
+@merging(asks_llm=False)
 def concat(ctx: Context, leaves: list[MergeNode]) -> Module:
     """All rules of all modules, one after another, without an LLM."""
     return pooled([leaf.module for leaf in leaves])
 
 
-@merging
+@merging(asks_llm=False)
 def vote(ctx: Context, leaves: list[MergeNode]) -> Module:
     """The rules most modules have, then the best supported, and some rare ones, without an LLM.
 
@@ -77,7 +103,7 @@ def vote(ctx: Context, leaves: list[MergeNode]) -> Module:
                 same.setdefault((component.name, _words(rule.text)), []).append((number, rule))
     ranked = sorted(same.items(), key=lambda item: _votes(item[1]), reverse=True)
     kept = [key for key, _ in ranked[: VOTE_RULES - RARE_SLOTS]]
-    rare = [[key for key, found in ranked if {n for n, _ in found} == {number}] for number in range(len(modules))]
+    rare = [[key for key, held in ranked if {n for n, _ in held} == {number}] for number in range(len(modules))]
     in_turn = (key for row in zip_longest(*rare) for key in row if key is not None and key not in kept)
     rest = [key for key, _ in ranked if key not in kept]
     chosen = dict.fromkeys([*kept, *_first(in_turn, RARE_SLOTS), *rest])
@@ -88,7 +114,7 @@ def vote(ctx: Context, leaves: list[MergeNode]) -> Module:
     return unite(modules, Merged.model_validate({"rules": rules}), f"m1{ctx.suffix}")
 
 
-@merging
+@merging(asks_llm=False, needs_gate=True)
 def select(ctx: Context, leaves: list[MergeNode]) -> MergeNode:
     """No merge: the module that is best on the gate split, of equals the better supported."""
     name = f"m1{ctx.suffix}"
@@ -105,10 +131,10 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-def _votes(found: Sequence[tuple[int, Rule]]) -> tuple[int, int]:
+def _votes(held: Sequence[tuple[int, Rule]]) -> tuple[int, int]:
     """How many modules have the rule, and how many tasks speak for it, less those it was wrong on."""
-    support = {task for _, rule in found for task in rule.support}
-    return len({number for number, _ in found}), len(support) - sum(rule.wrong for _, rule in found)
+    support = {task for _, rule in held for task in rule.support}
+    return len({number for number, _ in held}), len(support) - sum(rule.wrong for _, rule in held)
 
 
 def _first(keys: Iterable, most: int) -> list:

@@ -12,20 +12,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isqrt
 
 import numpy as np
 
-from ..calls.meter import Place
+from ..calls.log import Place
 from ..records import Division, MergeNode, Module, Task
-from . import merge_strategies  # noqa: F401  registers them
+from .context import Context
 from .divide import divide
 from .gates import accepts, gate_scores
 from .merge import merge
 from .optimize import epoch_pass, evaluate, optimize, propose
-from .rollout import Context, count_uses, rollouts
+from .registry import DIVISIONS, method
+from .rollout import count_uses, rollouts
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,13 @@ class Outcome:
     earlier: tuple[MergeNode, ...] = ()
 
 
-Method = Callable[[Context], Outcome]
-METHODS: dict[str, Method] = {}
-
-
-def method(function: Method) -> Method:
-    """Register a method under its function name (decorator)."""
-    METHODS[function.__name__] = function
-    return function
-
-
-@method
+@method(trains="nothing")
 def base(ctx: Context) -> Outcome:
     """No optimisation: the seed module."""
     return Outcome(ctx.bench.seed_module)
 
 
-@method
+@method(trains="whole")
 def all_at_once(ctx: Context) -> Outcome:
     """All training trajectories in one optimiser prompt, in an order drawn from the seed."""
     tasks = _shuffled(ctx)
@@ -67,11 +57,11 @@ def all_at_once(ctx: Context) -> Outcome:
     return Outcome(module, Division("all", (tuple(task.id for task in tasks),)))
 
 
-@method
+@method(trains="subsets")
 def bootstrapping(ctx: Context) -> Outcome:
     """Random mini-batches as large as FGO's subsets, one after another, each from the last module."""
-    packed = ctx.settings.divide == "budget"  # any other strategy makes as many subsets as are asked for
-    ours = divide(ctx.bench.train, "budget" if packed else "random", ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
+    own = ctx.settings.divide if DIVISIONS[ctx.settings.divide].sets_number else "random"  # as many subsets as fgo's
+    ours = divide(ctx.bench.train, own, ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
     division = divide(ctx.bench.train, "random", len(ours), _rng(ctx, "batches"))
     module = ctx.bench.seed_module
     for epoch in range(1, ctx.settings.epochs + 1):
@@ -80,7 +70,7 @@ def bootstrapping(ctx: Context) -> Outcome:
     return Outcome(module, division)
 
 
-@method
+@method(trains="subsets", merges_modules=True)
 def fgo(ctx: Context) -> Outcome:
     """Divide, optimise every subset on its own, merge (the paper's method).
 
@@ -129,7 +119,7 @@ def _combee_round(ctx: Context, module: Module, tasks: list[Task], groups: list[
     def leaf(number: int) -> MergeNode:
         name = f"g{number + 1}{ctx.suffix}"
         shown = [judged[i] for i in groups[number] if judged[i][2] is not None]
-        counted = count_uses(module, [one[1] for one in shown]) if ctx.settings.counts else module
+        counted = count_uses(module, [trajectory for _, trajectory, _ in shown]) if ctx.settings.counts else module
         proposed = propose(ctx, counted, shown, replace(place, phase="propose", subset=name))
         return MergeNode(name, proposed, tasks=tuple(tasks[i].id for i in groups[number]))
 

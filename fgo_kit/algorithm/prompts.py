@@ -115,6 +115,8 @@ $problem
 Your last answer could not be used for the reason above. Give the whole answer again in the form asked for.""",
 }
 
+_EVALUATE = {"answer": "evaluate", "turns": "evaluate_turns", "tools": "evaluate_tools"}
+
 
 def version() -> str:
     """A hash of all templates: part of a run's identity."""
@@ -175,10 +177,6 @@ def shortened(chat: list[dict[str, str]], left_out: int) -> list[dict[str, str]]
     return [{**first, "content": first["content"] + note}, *chat[1 + 2 * left_out :]]
 
 
-def _in_turns(trajectory: Trajectory) -> bool:
-    return len(trajectory.steps) > 1 or "final" in trajectory.info or "tool calls" in trajectory.info
-
-
 def _turns(trajectory: Trajectory) -> str:
     """All turns but the first observation: `> action` under its thought, then what came of it."""
     lines = []
@@ -192,26 +190,26 @@ def _turns(trajectory: Trajectory) -> str:
             lines.append(f"> {quote(step.action[turn.start :].strip()[:CALL_LIMIT])}")
         else:
             lines.append(f"> {quote(' '.join(answer.split())[:THOUGHT_LIMIT])}")
-    if "final" in trajectory.info:
-        lines.append(quote(trajectory.info["final"]))
+    if trajectory.final:
+        lines.append(quote(trajectory.final))
     return "\n".join(lines)
 
 
 def _unwrapped(observation: str) -> str:
-    found, output = _RESULT.fullmatch(observation), toolcalls.bare_result(observation)
+    result, output = _RESULT.fullmatch(observation), toolcalls.bare_result(observation)
     if output is not None:
         cut = len(output) - RESULT_LIMIT
         return output[:RESULT_LIMIT] + (f" [{cut} more characters]" if cut > 0 else "")
-    return found[1] if found else quote(observation)
+    return result[1] if result else quote(observation)
 
 
 def trajectory_text(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
     """One trajectory as evaluator and optimiser are shown it."""
     first = section("observation", trajectory.steps[0].observation) if trajectory.steps else ""
-    if _in_turns(trajectory):
-        played = section("turns", _turns(trajectory))
-    else:
+    if trajectory.form == "answer":
         played = "\n".join(section("action", quote(step.action)) for step in trajectory.steps)
+    else:
+        played = section("turns", _turns(trajectory))
     parts = [first, played, section("expected", quote(task.answer))]
     if feedback is not None:
         parts.append(section("feedback", quote(feedback.text[:FEEDBACK_LIMIT])))
@@ -220,9 +218,7 @@ def trajectory_text(task: Task, trajectory: Trajectory, feedback: Feedback | Non
 
 def evaluate(task: Task, trajectory: Trajectory) -> list[dict[str, str]]:
     """The evaluator sees one trajectory with its score and the expected answer."""
-    kind = "evaluate_turns" if _in_turns(trajectory) else "evaluate"
-    kind = "evaluate_tools" if "tool calls" in trajectory.info else kind
-    return _chat(kind, trajectory_text(task, trajectory, None))
+    return _chat(_EVALUATE[trajectory.form], trajectory_text(task, trajectory, None))
 
 
 def propose(
@@ -234,7 +230,7 @@ def propose(
 ) -> list[dict[str, str]]:
     """The optimiser sees the module and the trajectories of a subset with their feedback."""
     shown = section("module", _rules_text(module, counts))
-    trajectories = section("trajectories", "\n".join(trajectory_text(*one) for one in judged))
+    trajectories = section("trajectories", "\n".join(trajectory_text(*line) for line in judged))
     return _chat("propose" if edits else "propose_rewrite", f"{shown}\n{trajectories}", _parts(module, edits))
 
 

@@ -14,15 +14,18 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from ..algorithm.benchmark import Benchmark
+from ..algorithm.context import Context
 from ..algorithm.gates import mean_score
-from ..algorithm.rollout import Benchmark, Context, Settings, rollouts
+from ..algorithm.rollout import rollouts
+from ..algorithm.settings import Settings
 from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..records import MergeNode, Module, Rule
 from ..report.summary import REFERENCE, percent, score_matrix, summary
-from ..runs.run import Run
+from ..runs.result import Run
 from ..stats import Interval, paired_difference
 
 SUPPORT = ("1", "2-3", "4+", "unknown")
@@ -187,12 +190,12 @@ def _test_means(run: Run, bench: Benchmark, llm: LLM) -> Callable[[Module], floa
     """Mean test score of a module under a run's settings, each text rolled out once."""
     if not llm.simulated:
         return lambda module: float("nan")
-    settings = Settings(counts=run.config["counts"], audit=run.config["audit"])
+    settings = Settings(counts=run.config["counts"], audit=run.config["audit"], seed=run.config["seed"])
     seed, known = run.config["seed"], {str(run.module): run.score}
 
     def of(module: Module) -> float:
         if str(module) not in known:
-            ctx = Context(bench, Meter(llm, CallLog(None), "gates", Limits(workers=1), sample=seed), settings, seed)
+            ctx = Context(bench, Meter(llm, CallLog(None), "gates", Limits(workers=1), sample=seed), settings)
             scores = [t.score for t in rollouts(ctx, module, bench.test, Place("test"))]
             known[str(module)] = mean_score(scores)
         return known[str(module)]

@@ -17,14 +17,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..algorithm import prompts
-from ..algorithm.rollout import Benchmark
+from ..algorithm.benchmark import Benchmark
 from ..calls.prices import price
 from ..calls.protocol import LLM, Usage
 from ..calls.tokens import count_messages
 from ..report.figures import TOKENS, colour_of, note_simulated, tidy
 from ..report.summary import REFERENCE, percent, show
 from ..runs.compare import PAPER
-from ..runs.run import OPTIMISER_PHASES, Run
+from ..runs.result import OPTIMISER_PHASES, Run
 from .ablations import differences
 
 PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash")

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ..algorithm.rollout import Settings
+from ..algorithm.settings import Settings
 from ..report.summary import percent, score_matrix, summary
 from ..stats import Interval, paired_difference, paired_t
 from .ablations import over_seeds

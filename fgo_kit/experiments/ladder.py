@@ -8,13 +8,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..algorithm.rollout import Benchmark
+from ..algorithm.benchmark import Benchmark
 from ..benchmarks.logisticsqa.benchmark import is_none
 from ..calls.protocol import LLM
 from ..report.figures import colour_of, note_simulated, tidy
 from ..report.summary import percent, summary
 from ..runs.compare import VARIANTS
-from ..runs.run import Run
+from ..runs.result import Run
 from .ablations import differences, over_seeds
 from .findings import ALIKE, UNKNOWN, verdict_of
 

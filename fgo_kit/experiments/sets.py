@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from ..algorithm import gepa_peer
-from ..algorithm.rollout import Benchmark
+from ..algorithm.benchmark import Benchmark
 from ..records import Task
 from ..report.summary import by_group
 from ..runs.compare import PAPER, Preset

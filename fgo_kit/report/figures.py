@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..runs.provenance import ROOT, manifest
-from ..runs.run import Run
+from ..runs.result import Run
 from .tree import positions
 
 FIGURES = ROOT / "paper_figures"

@@ -9,27 +9,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from inspect import isfunction
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ..algorithm.divide import DIVISIONS
-from ..algorithm.merge import MERGES
-from ..algorithm.methods import METHODS
-from ..algorithm.rollout import Benchmark, Settings
+from ..algorithm.benchmark import Benchmark
+from ..algorithm.registry import DIVISIONS, GATES, MERGES, METHODS
+from ..algorithm.settings import Settings
+from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.protocol import LLM, FGOError
 from ..calls.providers import load_llm
 from ..records import digest
+from .choices import split, takes
 from .provenance import manifest
-from .run import Run, _check, _config, _log_path, _source, described, run
+from .result import Run, described
+from .run import config_of, is_ours, log_path, run, source_of
 
 PAPER = {"gate": "none", "counts": False, "audit": 0}
 VARIANTS: dict[str, dict] = {
@@ -102,11 +105,14 @@ class _Job:
     label: str
     bench: Benchmark
     llm: LLM
-    seed: int
-    choices: dict
-    log: str | None = None
-    workers: int = 1
+    settings: Settings
+    limits: Limits
     after: After | None = None
+    log: str | None = None
+
+    @property
+    def config(self) -> dict:
+        return config_of(self.bench, self.llm, self.settings)
 
     @property
     def row_id(self) -> str:
@@ -119,11 +125,10 @@ class _Job:
 
 def _own_after(after: After) -> list[str]:
     """Source and enclosed values of a function from elsewhere, say a notebook cell: an edited one is another."""
-    if after.__module__.split(".")[0] == "fgo_kit":
-        return []
-    return [_source(after), *(repr(cell.cell_contents) for cell in after.__closure__ or ())]
+    return [] if is_ours(after) else [source_of(after), *(repr(cell.cell_contents) for cell in after.__closure__ or ())]
 
 
+@takes(Settings, Limits)
 def compare(
     bench: Benchmark | Sequence[Benchmark],
     llm: LLM | str | Sequence[LLM | str] = "simulated",
@@ -132,10 +137,9 @@ def compare(
     *,
     log: str | Path | None = None,
     executor: Executor | None = None,
-    workers: int = 8,
     progress: bool | None = None,
     after: After | None = None,
-    **choices,
+    **choices: Any,
 ) -> pd.DataFrame:
     """Every benchmark x LLM x method x seed, one row a run (see `Run.row`); a failed run has its error as status.
 
@@ -148,17 +152,20 @@ def compare(
     where the run was made, so that what the columns come from need not be kept. A function with a name, made by
     def or lambda: TypeError for others. One of your own is known by its source, so an edited one is asked again.
     Rows are in the order of the arguments, whatever ran first.
+
+    >>> compare(bench, methods=["base", "fgo"], seeds=[0, 1])[["method", "seed", "score"]]   # doctest: +SKIP
     """
     _check_after(after)
     labelled = _labelled(methods, choices)
-    rows_log = CallLog(_rows_path(log, llm))
-    grid = _jobs(_many(bench), _many(llm), labelled, list(seeds), choices, rows_log, workers)
-    jobs = [replace(job, after=after) for job in grid]
+    llms = [load_llm(spec) if isinstance(spec, str) else spec for spec in _many(llm)]
+    rows_log = CallLog(log_path(log, llms[0]) if llms else None)
+    grid = _jobs(_many(bench), llms, labelled, list(seeds), choices)
+    jobs = [replace(job, after=after, log=_own_log(job, rows_log)) for job in grid]
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = [job for job in jobs if job.run_id not in rows]
     for job, row in _carry_out(todo, executor, rows_log, _bar(len(todo), progress)):
         if job.llm.simulated and row["status"] == "ok":
-            rows_log.begin(job.row_id, _job_config(job), manifest())
+            rows_log.begin(job.row_id, job.config, manifest())
             rows_log.finish(job.row_id, "ok", {"row": row})
         rows[job.run_id] = row
     return pd.DataFrame([rows[job.run_id] | {"method": job.label} for job in jobs])
@@ -189,31 +196,22 @@ def _labelled(methods: Sequence[str] | Mapping[str, dict], choices: Mapping) -> 
     return {name: VARIANTS.get(name, {"method": name}) for name in methods}
 
 
-def _rows_path(log, llm) -> Path | None:
-    llms = [load_llm(one) if isinstance(one, str) else one for one in _many(llm)]
-    return _log_path(log, llms[0]) if llms else None
-
-
-def _jobs(benches, llms, methods, seeds, choices, rows_log, workers):
-    budgets = ("budget_usd", "budget_tokens", "budget_calls")
+def _jobs(
+    benches: list[Benchmark], llms: list[LLM], methods: Mapping[str, dict], seeds: list[int], choices: Mapping
+) -> Iterator[_Job]:
     for bench in benches:
-        for llm in [load_llm(one) if isinstance(one, str) else one for one in llms]:
+        for llm in llms:
             for label, chosen in methods.items():
                 for seed in seeds:
-                    merged = {**choices, **chosen}
-                    method = merged.get("method", "fgo")
-                    kept = {k: v for k, v in merged.items() if k not in ("method", *budgets)}
-                    settings = Settings(**kept)
-                    _check(bench, method, settings, seed, workers)
-                    run_id = digest(_config(bench, llm, method, settings, seed))
-                    real = not llm.simulated
-                    path = str(rows_log.path) if real and rows_log.path else None
-                    yield _Job(run_id, label, bench, llm, seed, merged, path, workers if real else 1)
+                    settings, limits = split(compare, {**choices, **chosen, "seed": seed}, Settings, Limits)
+                    settings.check(bench)
+                    limits = replace(limits, workers=1) if llm.simulated else limits
+                    yield _Job(digest(config_of(bench, llm, settings)), label, bench, llm, settings, limits)
 
 
-def _job_config(job: _Job) -> dict:
-    kept = {k: v for k, v in job.choices.items() if k in Settings.__dataclass_fields__}
-    return _config(job.bench, job.llm, job.choices.get("method", "fgo"), Settings(**kept), job.seed)
+def _own_log(job: _Job, rows_log: CallLog) -> str | None:
+    """Runs of a real model leave every call in the grid's log."""
+    return str(rows_log.path) if rows_log.path and not job.llm.simulated else None
 
 
 def _past_row(log: CallLog, run_id: str) -> dict | None:
@@ -262,24 +260,26 @@ def _result(future: Future) -> dict:
 
 def _movable(job: _Job) -> bool:
     """Simulated, and made of parts that another process can import."""
-    names = {"method": METHODS, "divide": DIVISIONS, "merge": MERGES}
-    used = [table.get(job.choices.get(kind)) for kind, table in names.items()]
-    parts = [type(job.bench), type(job.llm), *(f for f in (*used, job.after) if f is not None)]
-    return job.llm.simulated and all(part.__module__.split(".")[0] == "fgo_kit" for part in parts)
+    chosen = job.settings
+    used = (METHODS.get(chosen.method), DIVISIONS[chosen.divide], MERGES[chosen.merge], GATES[chosen.gate])
+    functions = [strategy.function for strategy in used if strategy is not None]
+    parts = [type(job.bench), type(job.llm), *functions, *((job.after,) if job.after else ())]
+    return job.llm.simulated and all(map(is_ours, parts))
 
 
 def _with_own_log(job: _Job) -> _Job:
-    return job if job.log is None else _Job(**{**vars(job), "log": f"{job.log}.{job.run_id}.part"})
+    return job if job.log is None else replace(job, log=f"{job.log}.{job.run_id}.part")
 
 
 def _row(job: _Job) -> dict:
+    choices = vars(job.settings) | vars(job.limits)
     try:
-        done = run(job.bench, job.llm, seed=job.seed, log=job.log, workers=job.workers, **job.choices)
+        done = run(job.bench, job.llm, log=job.log, **choices)
         return done.row() | (job.after(done, job.bench, job.llm) if job.after else {})
     except FGOError as error:  # a recorded status, never a wrong answer
         nan = float("nan")
         empty = {"score": nan, "lo": nan, "hi": nan, "scores": {}, "seconds": 0.0, "error": str(error)}
-        return {"run_id": job.run_id, **described(_job_config(job)), **empty, "status": type(error).__name__}
+        return {"run_id": job.run_id, **described(job.config), **empty, "status": type(error).__name__}
 
 
 def _bar(total: int, progress: bool | None) -> tqdm:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..algorithm.rollout import Benchmark
+from ..algorithm.benchmark import Benchmark
 from ..calls.prices import price
 from ..calls.protocol import Usage
 from .compare import VARIANTS, preset

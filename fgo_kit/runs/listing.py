@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 
-from ..algorithm.divide import DIVISIONS
-from ..algorithm.gates import GATES
-from ..algorithm.merge import MERGES
-from ..algorithm.methods import METHODS
-
-KINDS: dict[str, dict[str, Callable]] = {"method": METHODS, "divide": DIVISIONS, "merge": MERGES}
+from ..algorithm.registry import REGISTRIES
 
 
 class Listing(pd.DataFrame):
@@ -34,13 +27,12 @@ class Listing(pd.DataFrame):
 def strategies() -> pd.DataFrame:
     """What `run(method=, divide=, merge=, gate=)` can be: kind (the argument), name, one-line description.
 
-    One's own, registered with `method`, `division` or `merging`, are listed with the others.
+    One's own, registered with `method`, `division`, `merging` or `gate`, are listed with the others.
+
+    >>> set(strategies()["kind"]) == {"method", "divide", "merge", "gate"}
+    True
     """
-    found = [
-        (kind, name, _first_line(function)) for kind, table in KINDS.items() for name, function in sorted(table.items())
+    rows = [
+        (table.argument, name, strategy.summary) for table in REGISTRIES for name, strategy in sorted(table.items())
     ]
-    return Listing([*found, *(("gate", *item) for item in GATES.items())], columns=["kind", "name", "description"])
-
-
-def _first_line(function: Callable) -> str:
-    return next(iter((getattr(function, "__doc__", None) or "").strip().splitlines()), "")
+    return Listing(rows, columns=["kind", "name", "description"])

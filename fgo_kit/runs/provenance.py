@@ -1,23 +1,24 @@
-"""What a result depends on beside its config: the code, its commit, and the versions it ran with."""
+"""What a result depends on beside its config: the code that decides it, its commit, and the versions it ran with."""
 
 from __future__ import annotations
 
+import ast
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
 
+from ..algorithm.benchmark import Benchmark
+from ..calls.protocol import LLM
+from ..calls.providers import PROVIDERS
 from ..records import digest
 
-ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent
 """The checkout, which holds data/ and paper_figures/ beside the package."""
-SHOWING = (
-    "experiments/dataset_sizes.py", "experiments/findings.py", "experiments/model_card.py", "experiments/plots.py",
-    "experiments/sensitivity.py", "experiments/sets.py", "report/", "runs/estimate.py", "runs/listing.py",
-    "reproduce.py",
-)  # fmt: skip
-"""Files of the package, by how their paths begin, that no run executes; what they choose stands in a run's config."""
+GROUND = ("records.py", "stats.py", "calls", "algorithm", "runs")
+"""What every run rests on; to that come its benchmark, its provider and, where that is simulated, the simulator."""
 
 
 def manifest() -> dict:
@@ -35,16 +36,56 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-@cache
-def code_version() -> str:
-    """A hash of the sources that a run may execute. When they change it is a new run, whose logged calls are free.
+def code_version(bench: Benchmark, llm: LLM, package: Path = PACKAGE) -> str:
+    """A hash of the code that decides a run: an edit of it makes a new run, whose logged calls are free.
 
-    What only shows finished runs (`SHOWING`) is left out: another wording or figure asks nothing again.
+    Comments, docstrings and layout do not count, nor does what only shows finished runs, another benchmark or another
+    provider.
     """
-    package = ROOT / "fgo_kit"
-    sources = {file.relative_to(package).as_posix(): file for file in sorted(package.rglob("*.py"))}
-    run_by = {name: file for name, file in sources.items() if not name.startswith(SHOWING)}
-    return digest([[name, file.read_text(encoding="utf-8")] for name, file in run_by.items()])
+    module = type(bench).__module__.split(".")
+    folder = module[2] if module[:2] == ["fgo_kit", "benchmarks"] and len(module) > 2 else ""
+    return _hash_of(package, folder, llm.name.partition(":")[0], bool(bench.tools))
+
+
+@cache
+def _hash_of(package: Path, folder: str, provider: str, tools: bool) -> str:
+    files = _deciding(package, folder, provider, tools)
+    return digest([[file.relative_to(package).as_posix(), _bare(file)] for file in files])
+
+
+def _deciding(package: Path, folder: str, provider: str, tools: bool) -> list[Path]:
+    """The files that decide a run on the benchmark in `folder`, answered by a provider."""
+    rooms = [package / room for room in (*GROUND, *(("sandbox",) if tools else ()))]
+    shared = [package / "benchmarks"] if folder else []
+    answering = _provider_file(package, provider)
+    if answering is not None and answering.parent == package / "simulate":
+        shared.append(answering.parent)
+    for room in shared:  # what its benchmarks have in common, and what belongs to this one
+        rooms += [*room.glob("*.py"), room / folder]
+    files = {file for room in rooms for file in ([room] if room.is_file() else room.rglob("*.py"))}
+    return sorted(files - ({_provider_file(package, name) for name in PROVIDERS} - {answering}))
+
+
+def _provider_file(package: Path, name: str) -> Path | None:
+    """The file of a provider of this package, None for any other."""
+    entry = PROVIDERS.get(name, "")
+    module = entry.partition(":")[0] if isinstance(entry, str) else entry.__module__
+    file = package.parent / (module.replace(".", "/") + ".py")
+    return file if file.is_relative_to(package) and file.is_file() else None
+
+
+def _bare(file: Path) -> str:
+    """The code of a file without comments, docstrings and layout."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not _is_text(line)] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
 
 
 @cache

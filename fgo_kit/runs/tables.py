@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ..algorithm.rollout import Judged
+from ..algorithm.context import Judged
 from ..records import NOT_SHOWN, MergeNode, Module, Rule, Task, concealed
 
 RULE_COLUMNS = (
@@ -20,17 +20,12 @@ MERGE_COLUMNS = (
 
 
 def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd.DataFrame:
-    """One row a trajectory, in the order of the record.
-
-    phase, subset, epoch, node: where in the run. task, answer, expected, status; score, NaN when the call
-    failed. cited: ids of the rules the agent says it used. feedback: the evaluator's text. steps: turns.
-    meta_*: the task's own meta data, e.g. its type. Answers and feedback of private tasks are not shown.
-    """
+    """One row a trajectory, in the order of the record (columns: see `Run.trajectories`)."""
     known = {task.id: task for task in tasks}
     rows = []
     for j in record:
         task = known.get(j.trajectory.task_id, Task(j.trajectory.task_id, ""))
-        hidden, feedback = task.meta.get("private") == "yes", j.feedback.text if j.feedback else ""
+        hidden, feedback = task.private, j.feedback.text if j.feedback else ""
         rows.append({
             "phase": j.place.phase, "subset": j.place.subset, "epoch": j.place.epoch, "node": j.place.node,
             "task": task.id, "answer": concealed(j.trajectory).answer, "expected": NOT_SHOWN if hidden else task.answer,
@@ -43,17 +38,9 @@ def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd
 
 
 def rule_table(trees: Sequence[MergeNode], module: Module) -> pd.DataFrame:
-    """One row a rule of any module in the merge trees (or of the final module): text, lineage, fate.
+    """One row a rule of any module in the merge trees, or of the final module (columns: see `Run.rules`).
 
     trees: one a pass, the last one last; none for a method that merges nothing.
-    node: where it stands. support, parents: lists of ids; n_support counts the training tasks. origin:
-    where it was written, subsets: where the rules it goes back to were. right, wrong: uses on
-    training tasks. final: whether the final module has it.
-    fate: what the next merge, `at`, did with it: kept, merged (`into`: the ids of the rules made of it),
-    dropped (no rule of the merged module comes from it), audited (the audit dropped it), refused (the gate or
-    an unusable answer kept a module without it), final where no merge follows, or "next pass" where another
-    pass starts from it. What is left of a rule after being merged into one that the same merge's audit dropped
-    counts as dropped.
     """
     places = [(*place, tree is trees[-1]) for tree in trees for place in _with_parents(tree)]
     places = places or [("final", module, None, True)]
@@ -72,12 +59,7 @@ def rule_table(trees: Sequence[MergeNode], module: Module) -> pd.DataFrame:
 
 
 def merge_table(trees: Sequence[MergeNode], calls: pd.DataFrame) -> pd.DataFrame:
-    """One row a merge node, in the order of the passes and of each tree: children first.
-
-    children, decision; rules_in, rules_out: how many; dropped: ids of child rules of that fate, audited:
-    ids the audit dropped; gate scores are NaN without a gate. tokens: logical prompt and completion
-    tokens of the merge, its repair, audit and gate.
-    """
+    """One row a merge node (columns: see `Run.merges`). calls: those of the run."""
     nodes = [node for tree in trees for node in tree.walk() if node.children]
     at_node = (calls["prompt"] + calls["completion"]).groupby(calls["node"].str.split("<").str[0]).sum()
     rows = [

@@ -105,10 +105,10 @@ def _trajectory(record: dict) -> Trajectory:
     shown = [step.observation for step in steps[1:]] + [final]
     info = {
         "task type": record["name"].partition("-")[0], "steps": str(len(steps)),
-        "invalid actions": str(sum("Nothing happens" in one for one in shown)), "final": final,
+        "invalid actions": str(sum("Nothing happens" in text for text in shown)),
     }  # fmt: skip
     last = prompts.parse_action(steps[-1].action)[0] if steps else ""
-    return Trajectory(record["name"], tuple(steps), last, float(record["result"]), info=info)
+    return Trajectory(record["name"], tuple(steps), last, float(record["result"]), info=info, final=final, form="turns")
 
 
 def _step(line: _Line, action: str, first: bool) -> Step:

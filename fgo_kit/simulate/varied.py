@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 import numpy as np
 
-from ..algorithm.rollout import Benchmark
+from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import Reply
 from ..records import digest
 from .limits import ASSUMPTIONS, Assumptions, Hill, Profile, constants_hash

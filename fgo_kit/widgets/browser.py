@@ -14,7 +14,7 @@ import anywidget
 import traitlets
 
 from ..records import escape, folded, pre
-from ..runs.run import Run
+from ..runs.result import Run
 from .table import LIMIT, Query, Table
 
 STATIC = Path(__file__).parent / "static"

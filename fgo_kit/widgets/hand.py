@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithm.merge import related_first
-from ..algorithm.rollout import Benchmark, Context, Judged, Settings
+from ..algorithm.benchmark import Benchmark
+from ..algorithm.context import Context, Judged
+from ..algorithm.merge_strategies import related_first
+from ..algorithm.settings import Settings
 from ..calls.limits import DEFAULT, Limits
-from ..calls.meter import Meter, Place
+from ..calls.log import Place
+from ..calls.meter import Meter
 from ..records import MergeNode, Module, digest
-from ..runs.run import Run
+from ..runs.result import Run
 
 YOU = "you"
 """Origin of rules that a person wrote or reworded."""
@@ -137,12 +140,12 @@ class Desk:
 
     def context(self, seed: int | None = None, **changes) -> Context:
         """A context as the run had it, with another seed or other settings."""
-        chosen = int(self.run.config["seed"]) if seed is None else seed
-        settings = Settings(**{name: self.run.config[name] for name in Settings.__dataclass_fields__})
-        meter = Meter(self.llm, self.run.log, self.run_id, self.limits, sample=chosen, on_call=self.on_call)
+        settings = Settings.of(self.run.config)
+        settings = replace(settings, seed=settings.seed if seed is None else seed, **changes)
+        meter = Meter(self.llm, self.run.log, self.run_id, self.limits, sample=settings.seed, on_call=self.on_call)
         if self.on_meter:
             self.on_meter(meter)
-        return Context(self.bench, meter, replace(settings, **changes), chosen, self.record)
+        return Context(self.bench, meter, settings, self.record)
 
 
 def start(run: Run) -> State:

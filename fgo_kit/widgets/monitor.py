@@ -9,22 +9,25 @@ A stopped run has kept every answer it paid for; starting it again with the same
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from ..algorithm.rollout import Benchmark, Settings
+from ..algorithm.benchmark import Benchmark
+from ..algorithm.settings import Settings
 from ..calls.clock import now
+from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, Cancelled
 from ..calls.providers import load_llm
 from ..records import escape, showable
-from ..runs.run import Run, _check, _log_path, run
+from ..runs.choices import split, takes
+from ..runs.result import Run
+from ..runs.run import log_path, run
 from .progress import Progress, Snapshot, Watched, clock, line, short
 
 EVERY = 0.5
@@ -33,46 +36,42 @@ STATIC = Path(__file__).parent / "static"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
 
-def start(bench: Benchmark, llm: LLM | str = "simulated", **choices) -> Monitor:
-    """`run(bench, llm, **choices)` in a background thread; returns its `Monitor` at once.
+@takes(Settings, Limits)
+def start(
+    bench: Benchmark, llm: LLM | str = "simulated", *, log: str | Path | CallLog | None = None, **choices: Any
+) -> Monitor:
+    """`run(bench, llm, log=log, **choices)` in a background thread; returns its `Monitor` at once.
 
     Takes all choices of `run` but its hooks. Raises ValueError and TypeError for choices that do not exist,
     before anything is asked; what fails later is raised by `Monitor.result`.
     """
     llm = load_llm(llm) if isinstance(llm, str) else llm
-    allowed = [name for name, p in inspect.signature(run).parameters.items() if p.kind is p.KEYWORD_ONLY]
-    wrong = sorted(set(choices) - set(allowed) | {"on_call", "on_start"} & set(choices))
-    if wrong:
-        raise TypeError(
-            f"start does not take {wrong}; use choices of run: {[n for n in allowed if n[:3] != 'on_']}"
-        )
-    filled = {name: choices.get(name, inspect.signature(run).parameters[name].default) for name in allowed}
-    settings = Settings(**{name: filled[name] for name in Settings.__dataclass_fields__})
-    _check(bench, filled["method"], settings, filled["seed"], filled["workers"])
-    log = filled["log"]
-    choices["log"] = log if isinstance(log, CallLog) else CallLog(_log_path(log, llm))
-    return Monitor(bench, llm, choices, Progress(bench, filled["method"], settings))
+    settings, limits = split(start, choices, Settings, Limits)
+    settings.check(bench)
+    opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
+    return Monitor(bench, llm, settings, limits, opened)
 
 
 class Monitor:
     """A run under way. `snapshot()` and `text()` say how far it is, `stop()` ends it, `result()` waits."""
 
-    def __init__(self, bench: Benchmark, llm: LLM, choices: dict, progress: Progress):
-        self.progress, self.llm = progress, Watched(llm)
-        self.budget = tuple(choices.get(f"budget_{name}") for name in ("calls", "tokens", "usd"))
+    def __init__(self, bench: Benchmark, llm: LLM, settings: Settings, limits: Limits, log: CallLog):
+        self.progress, self.llm = Progress(bench, settings), Watched(llm)
+        self.budget = (limits.budget_calls, limits.budget_tokens, limits.budget_usd)
         self._meter: Meter | None = None
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._run: Run | None = None
         self._error: BaseException | None = None
         self._seconds = 0.0
-        self._title = f"{choices.get('method', 'fgo')} on {bench.name} with {llm.name}"
-        args = (bench, choices)
+        self._title = f"{settings.method} on {bench.name} with {llm.name}"
+        args = (bench, log, vars(settings) | vars(limits))
         threading.Thread(target=self._carry_out, args=args, daemon=True, name="fgo run").start()
 
-    def _carry_out(self, bench: Benchmark, choices: dict) -> None:
+    def _carry_out(self, bench: Benchmark, log: CallLog, choices: dict) -> None:
+        hooks = {"on_call": self.progress.count, "on_start": self._started}
         try:
-            self._run = run(bench, self.llm, on_call=self.progress.count, on_start=self._started, **choices)
+            self._run = run(bench, self.llm, log=log, **hooks, **choices)
         except BaseException as error:  # kept, and raised by result
             self._error = error
         self._seconds = now() - self.progress.began

@@ -7,22 +7,18 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 
+from ..algorithm.benchmark import Benchmark
 from ..algorithm.divide import count
-from ..algorithm.rollout import Benchmark, Settings
+from ..algorithm.registry import GATES, MERGES, METHODS, Strategy
+from ..algorithm.settings import Settings
 from ..calls.clock import now
 from ..calls.log import Place
 from ..calls.protocol import LLM, Cancelled
 from ..records import showable
 
 PHASES = ("divide", "rollout", "evaluate", "propose", "repair", "merge", "audit", "gate", "test")
-NO_LLM = ("concat", "vote", "select")
 WINDOW = 10.0
 """Calls per second are those of the last so many seconds."""
-
-
-def _merges(s: Settings, subsets: int) -> int:
-    """Merges of one pass, for the strategies that are shipped."""
-    return 1 if s.merge in ("oneshot", *NO_LLM) else -(-(subsets - 1) // (s.fan_in - 1))
 
 
 class Watched:
@@ -89,8 +85,8 @@ class Snapshot:
 class Progress:
     """Counts the calls of one run; `count` may be called from any thread."""
 
-    def __init__(self, bench: Benchmark, method: str, settings: Settings):
-        self.bench, self.method, self.settings = bench, method, settings
+    def __init__(self, bench: Benchmark, settings: Settings):
+        self.bench, self.settings = bench, settings
         self.began = now()
         self.calls = 0
         self._calls: Counter[str] = Counter()
@@ -117,37 +113,48 @@ class Progress:
                 self._recent.popleft()
             return len(self._recent) / max(0.1, min(WINDOW, present - self.began))
 
+    @property
+    def method(self) -> Strategy | None:
+        """What is known of the run's method; None for a shortcut that asks nothing."""
+        return METHODS.get(self.settings.method)
+
     def expected(self) -> dict[str, int]:
-        """Units a phase will have in the end, as far as it can be known: {} for a method of one's own."""
-        s, bench = self.settings, self.bench
-        known = {"test": len(bench.test)}
-        if self.method == "base":
-            return known
-        if self.method not in ("fgo", "all_at_once", "bootstrapping"):
+        """Units a phase will have in the end, as far as it can be known: {} for a method that does not say."""
+        chosen, bench, method = self.settings, self.bench, self.method
+        if method is None or not method.trains:
             return {}
-        passes = s.passes if self.method == "fgo" else 1
-        seen = [name for name in self._subsets if not re.search(r"\dp\d", name)]  # those of the first pass
-        asked = count(s.n_subsets, len(bench.train)) if s.n_subsets is not None else len(seen)
-        subsets = 1 if self.method == "all_at_once" else asked
-        rollouts = passes * s.epochs * len(bench.train)
-        known |= {"rollout": rollouts, "evaluate": rollouts}
-        if not subsets:
+        known = {"test": len(bench.test)}
+        if method.trains == "nothing":
             return known
-        known["propose"] = passes * s.epochs * subsets
-        merges = passes * _merges(s, subsets) if self.method == "fgo" and subsets > 1 else 0
-        if merges:
-            known["merge"] = 0 if s.merge in NO_LLM else merges
-            known["audit"] = merges * s.audit
-        if s.gate != "none":
-            gates = (
-                merges + merges + passes * (subsets - 1)
-                if merges
-                else 2 * known["propose"]
-                if self.method != "fgo"
-                else 0
-            )
-            known["gate"] = gates * len(bench.gate)
+        passes = chosen.passes if method.merges_modules else 1
+        rollouts = passes * chosen.epochs * len(bench.train)
+        known |= {"rollout": rollouts, "evaluate": rollouts}
+        subsets = self._n_subsets()
+        if subsets:
+            known["propose"] = passes * chosen.epochs * subsets
+            known |= self._merging(passes, subsets) if method.merges_modules else self._gating(known["propose"])
         return {phase: number for phase, number in known.items() if number}
+
+    def _n_subsets(self) -> int:
+        """Subsets there will be, else those seen in the first pass."""
+        if self.method.trains == "whole":
+            return 1
+        if self.settings.n_subsets is not None:
+            return count(self.settings.n_subsets, len(self.bench.train))
+        return len([name for name in self._subsets if not re.search(r"\dp\d", name)])
+
+    def _gating(self, proposals: int) -> dict[str, int]:
+        return {"gate": 2 * proposals * len(self.bench.gate)} if GATES[self.settings.gate].needs_gate else {}
+
+    def _merging(self, passes: int, subsets: int) -> dict[str, int]:
+        if subsets == 1:
+            return {}
+        chosen, merge = self.settings, MERGES[self.settings.merge]
+        nodes = passes * merge.merges(subsets, chosen.fan_in)
+        known = {"merge": nodes if merge.asks_llm else 0, "audit": nodes * chosen.audit}
+        if GATES[chosen.gate].needs_gate:  # every node's candidate, and every module that is merged
+            known["gate"] = (nodes + nodes + passes * (subsets - 1)) * len(self.bench.gate)
+        return known
 
     def left(self) -> float:
         """Seconds still to go at the present rate; NaN when that cannot be said."""
@@ -177,7 +184,7 @@ class Progress:
         with self._lock:
             counted = sorted(self._subsets.items(), key=lambda item: (len(item[0]), item[0]))
         each = 0
-        if counted and self.method in ("fgo", "bootstrapping", "all_at_once"):
+        if counted and self.method and self.method.trains in ("subsets", "whole"):
             each = round(self.settings.epochs * (2 * len(self.bench.train) / len(counted) + 1))
         return tuple(Part(name, number, number if done else max(each, number)) for name, number in counted)
 

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
-from ..algorithm.rollout import Judged
+from ..algorithm.context import Judged
 from ..records import NOT_SHOWN, Task, concealed, showable
-from ..runs.run import Run
+from ..runs.result import Run
 
 PHASES = ("divide", "rollout", "audit", "gate", "test")
 SORTS = ("task", "where", "outcome", "answer", "expected", "cited", "run")
@@ -115,7 +115,7 @@ def row_of(number: int, run: int, judged: Judged, task: Task, first: dict[str, R
     """A row; `first` holds the first row of every task of the benchmark seen so far, and takes this one. A private
     task's row holds nothing of what was read and written."""
     outcome = outcome_of(judged)
-    if task.meta.get("private") == "yes":
+    if task.private:
         task, feedback = replace(task, answer=NOT_SHOWN), judged.feedback and replace(judged.feedback, text=NOT_SHOWN)
         judged = replace(judged, trajectory=concealed(judged.trajectory), feedback=feedback)
     before = first.get(task.id)

@@ -11,15 +11,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..algorithm.rollout import Benchmark, rollouts
+from ..algorithm.benchmark import Benchmark
+from ..algorithm.rollout import rollouts
 from ..calls.limits import Limits
-from ..calls.log import Asked
-from ..calls.meter import Meter, Place
+from ..calls.log import Asked, Place
+from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded
 from ..calls.providers import load_llm
 from ..records import Module, digest, from_json, to_json
 from ..runs.provenance import ROOT, manifest
-from ..runs.run import Run
+from ..runs.result import Run
 from .steps import Decision, Desk, State, apply, start, suggestion
 
 FORMAT = "fgo merges by hand 1"

@@ -16,12 +16,12 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from ..algorithm.rollout import Benchmark
+from ..algorithm.benchmark import Benchmark
 from ..calls.limits import DEFAULT, Limits
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
 from ..records import Module, showable
-from ..runs.run import Run
+from ..runs.result import Run
 from .hand import Decision, State
 from .session import Session, as_decision, default_path, desk_for, placed, run_by_hand
 from .static_stepper import static_page

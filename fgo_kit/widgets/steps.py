@@ -14,12 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..algorithm.merge import merge_node, pooled
-from ..algorithm.optimize import RULE_LIMIT
+from ..algorithm.edits import RULE_LIMIT
+from ..algorithm.merge import merge_node
 from ..algorithm.rollout import rollouts
-from ..calls.meter import Place
+from ..algorithm.union import pooled
+from ..calls.log import Place
 from ..records import MergeNode, Rule, Task, digest, showable
-from ..runs.run import Run
+from ..runs.result import Run
 from .hand import YOU, Decision, Desk, Evaluation, State, start, suggestion
 
 __all__ = ["STRATEGIES", "Decision", "Desk", "State", "apply", "better_child", "flips", "start", "suggestion"]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from ..records import Task, brief, showable
-from ..runs.run import Run
+from ..runs.result import Run
 from .rows import PHASES, Query, Row, labels_of, natural, row_of, text_of, when_of, where_of
 
 PAGE = 50

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from ..records import MergeNode, Rule, showable
-from ..runs.run import Run
+from ..runs.result import Run
 from ..stats import wilson
 from .hand import YOU, Decision, State, suggestion
 from .session import Session

@@ -8,7 +8,8 @@ from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 from fgo_kit.algorithm import divide as division
-from fgo_kit.algorithm.divide import DIVISIONS, TARGET_TOKENS, divide, trajectory_tokens
+from fgo_kit.algorithm.divide import TARGET_TOKENS, divide, trajectory_tokens
+from fgo_kit.algorithm.registry import division as registered
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest
 from fgo_kit.records import Task
@@ -215,9 +216,8 @@ def test_unknown_strategies_and_empty_splits_are_refused():
     lambda parts: [[Task("stranger", "")], *parts],
 ], ids=["subset lost", "subset twice", "task lost", "stranger"])  # fmt: skip
 def test_a_strategy_of_the_user_must_partition(monkeypatch, spoil):
-    monkeypatch.setattr(division, "DIVISIONS", dict(DIVISIONS))
 
-    @division.division
+    @registered
     def mine(given_tasks, n_subsets, _rng):
         return spoil([list(part) for part in np.array_split(np.array(given_tasks, dtype=object), n_subsets)])
 
@@ -226,9 +226,8 @@ def test_a_strategy_of_the_user_must_partition(monkeypatch, spoil):
 
 
 def test_a_strategy_of_the_user_is_found_by_its_name(monkeypatch):
-    monkeypatch.setattr(division, "DIVISIONS", dict(DIVISIONS))
 
-    @division.division
+    @registered
     def odd_and_even(given_tasks, n_subsets, _rng):
         return [list(given_tasks[start::n_subsets]) for start in range(n_subsets)]
 

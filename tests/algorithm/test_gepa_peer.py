@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from helpers import ScriptedLLM, TinyBench, Wrapped, context, job_of, small_bench, tasks
 
-from fgo_kit.algorithm.methods import METHODS
+from fgo_kit.algorithm.registry import METHODS
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, ContextOverflow
 from fgo_kit.runs.run import run

@@ -22,12 +22,15 @@ from hypothesis import given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
 
-from fgo_kit.algorithm import merge as merging
+from fgo_kit.algorithm.context import Judged
+from fgo_kit.algorithm.edits import parse
 from fgo_kit.algorithm.gates import accepts
-from fgo_kit.algorithm.merge import MERGES, Merged, merge, merge_tree, related_first, unite
-from fgo_kit.algorithm.optimize import parse
-from fgo_kit.algorithm.rollout import Judged
-from fgo_kit.calls.meter import Place
+from fgo_kit.algorithm.merge import merge, merge_tree
+from fgo_kit.algorithm.merge_strategies import related_first
+from fgo_kit.algorithm.registry import MERGES, Strategy
+from fgo_kit.algorithm.registry import merging as registered
+from fgo_kit.algorithm.union import Merged, unite
+from fgo_kit.calls.log import Place
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow
 from fgo_kit.records import Component, MergeNode, Module, Rule, Trajectory
 
@@ -181,9 +184,8 @@ def test_merging_one_module_is_the_identity_and_asks_nobody(strategy):
 
 
 def test_strategies_are_found_by_name(monkeypatch):
-    monkeypatch.setattr(merging, "MERGES", dict(MERGES))
 
-    @merging.merging
+    @registered
     def chain(ctx, leaves):
         plan = 0
         for number in range(1, len(leaves)):
@@ -207,10 +209,9 @@ def test_strategies_are_found_by_name(monkeypatch):
 
 
 def test_a_strategy_may_return_a_plan_or_a_module(monkeypatch):
-    monkeypatch.setattr(merging, "MERGES", dict(MERGES))
     leaves = [leaf(1, A), leaf(2, B), leaf(3, C)]
-    merging.MERGES["last_first"] = lambda ctx, leaves: ((2, 0), 1)
-    merging.MERGES["first"] = lambda ctx, leaves: leaves[0].module
+    MERGES["last_first"] = Strategy(lambda ctx, leaves: ((2, 0), 1))
+    MERGES["first"] = Strategy(lambda ctx, leaves: leaves[0].module)
     ctx = context(ScriptedLLM(take_over_all))
     assert shape(merge(ctx, leaves, "last_first")) == (("s3", "s1"), "s2")
     found = merge(ctx, leaves, "first")
@@ -219,7 +220,7 @@ def test_a_strategy_may_return_a_plan_or_a_module(monkeypatch):
 
 @pytest.mark.parametrize("plan", [(0, 1), (0, 1, 1), (0, (1, 3)), (0, 1, 2, 2), 0, ("0", 1, 2)])
 def test_a_plan_must_hold_every_leaf_once(monkeypatch, plan):
-    monkeypatch.setitem(merging.MERGES, "mine", lambda ctx, leaves: plan)
+    monkeypatch.setitem(MERGES, "mine", Strategy(lambda ctx, leaves: plan))
     with pytest.raises(ValueError, match="merge='mine' planned .*every leaf number from 0 to 2 once"):
         merge(context(ScriptedLLM(take_over_all)), [leaf(1, A), leaf(2, B), leaf(3, C)], "mine")
 

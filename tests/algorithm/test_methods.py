@@ -8,8 +8,8 @@ import pytest
 from helpers import ScriptedLLM, TinyBench, context, job_of, module, small_bench, tasks
 
 from fgo_kit.algorithm import methods
-from fgo_kit.algorithm.methods import METHODS
 from fgo_kit.algorithm.prompts import quote
+from fgo_kit.algorithm.registry import METHODS, method
 from fgo_kit.calls.log import CallLog
 from fgo_kit.records import Rule
 from fgo_kit.report import plot_merge_tree
@@ -250,9 +250,8 @@ def test_the_search_never_sees_the_test_split_and_the_gate_only_at_gates(bench, 
 
 
 def test_a_method_of_the_user_is_found_by_its_name(bench, monkeypatch):
-    monkeypatch.setitem(METHODS, "lucky", None)  # taken out again after the test
 
-    @methods.method
+    @method
     def lucky(ctx):
         return methods.Outcome(module(Rule("r1", "If no other rule applies, answer None.")))
 

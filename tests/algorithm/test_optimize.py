@@ -8,9 +8,12 @@ from helpers import ScriptedLLM, TinyBench, context, job_of, module, tasks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgo_kit.algorithm.optimize import Proposal, apply_edits, evaluate, optimize, parse, propose, rewritten
+from fgo_kit.algorithm.benchmark import Environment
+from fgo_kit.algorithm.edits import Proposal, apply_edits, parse
+from fgo_kit.algorithm.optimize import evaluate, optimize, propose
+from fgo_kit.algorithm.rewrite import rewritten
 from fgo_kit.algorithm.rollout import count_uses, rollouts
-from fgo_kit.calls.meter import Place
+from fgo_kit.calls.log import Place
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow
 from fgo_kit.records import Component, Feedback, Module, Rule, Step, Trajectory
 
@@ -311,7 +314,7 @@ def test_an_environment_of_several_turns_is_one_chat():
         def start(self, task):
             return _Doors(task)
 
-    class _Doors:
+    class _Doors(Environment):
         def __init__(self, task):
             self.left, self.closed = 3, False
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import fgo_kit as fgo
-from fgo_kit.algorithm.rollout import EnvironmentFailed
+from fgo_kit.algorithm.benchmark import EnvironmentFailed
 from fgo_kit.benchmarks.alfworld import engine
 from fgo_kit.benchmarks.alfworld.engine import NOTHING, EngineError, Game, Pool
 

@@ -9,13 +9,14 @@ import pytest
 from gaia_folder import rows, write_jsonl
 from helpers import ScriptedLLM, context
 
-from fgo_kit.algorithm.rollout import EnvironmentFailed, rollout
+from fgo_kit.algorithm.benchmark import EnvironmentFailed
+from fgo_kit.algorithm.rollout import rollout
 from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.benchmarks.gaia import files as gaia_files
 from fgo_kit.benchmarks.gaia.calculator import NotArithmetic, calculate
 from fgo_kit.benchmarks.gaia.files import FileProblem, names_in, read_text
 from fgo_kit.benchmarks.gaia.tools import MAX_PAGE, PAGE, Desk, _plain, call
-from fgo_kit.calls.meter import Place
+from fgo_kit.calls.log import Place
 from fgo_kit.calls.protocol import BadRequest
 from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import Feedback
@@ -71,7 +72,7 @@ def test_a_sandbox_that_cannot_start_is_a_status_and_no_wrong_answer(official, m
     monkeypatch.setattr(sandbox.subprocess, "Popen", refusing)
     trajectory = played(gaia.load(official), lambda messages: RUN if len(messages) < 3 else "FINAL ANSWER: 1")
     assert trajectory.status.startswith("EnvironmentFailed: run_python: the sandbox failed: BlockingIOError")
-    assert trajectory.info["private"] == "yes"
+    assert trajectory.private
 
 
 def test_an_attachment_that_cannot_be_read_is_a_status(tmp_path, monkeypatch):

@@ -15,8 +15,7 @@ from fgo_kit.algorithm import prompts
 from fgo_kit.algorithm.rollout import rollout, rollouts
 from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.calls import anthropic_messages, openai_chat, toolcalls
-from fgo_kit.calls.log import CallLog
-from fgo_kit.calls.meter import Place
+from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.calls.protocol import Reply, ToolCall, Usage
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.calls.tokens import count_messages, estimate

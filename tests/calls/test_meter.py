@@ -13,8 +13,8 @@ import pytest
 from fgo_kit.calls.budget import Account
 from fgo_kit.calls.limiter import Limiter
 from fgo_kit.calls.limits import Limits
-from fgo_kit.calls.log import CallLog
-from fgo_kit.calls.meter import Meter, Place
+from fgo_kit.calls.log import CallLog, Place
+from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.protocol import (
     BadRequest,
     BudgetExceeded,

@@ -8,8 +8,9 @@ import pytest
 from helpers import small_bench
 
 import fgo_kit as fgo
-from fgo_kit.algorithm.rollout import Judged, Settings
-from fgo_kit.calls.meter import Place
+from fgo_kit.algorithm.context import Judged
+from fgo_kit.algorithm.settings import Settings
+from fgo_kit.calls.log import Place
 from fgo_kit.experiments import ladder, sets
 from fgo_kit.records import Task, Trajectory
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers import Wrapped, job_of, small_bench
 
-from fgo_kit.algorithm.divide import DIVISIONS, division
+from fgo_kit.algorithm.registry import DIVISIONS, division
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest
 from fgo_kit.calls.providers import load_llm

@@ -11,7 +11,6 @@ import pytest
 from helpers import small_bench
 
 import fgo_kit as fgo
-from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.prices import price
 from fgo_kit.calls.protocol import Usage
 from fgo_kit.runs import compare as grid
@@ -77,8 +76,8 @@ def runs_of(name: str, preset: str) -> dict[str, int]:
 
     def compare(bench, llms, methods, seeds, *, log=None, after=None, **choices):
         labelled, benches = grid._labelled(methods, choices), grid._many(bench)
-        for job in grid._jobs(benches, [llm], labelled, seeds[:1], choices, CallLog(None), 1):
-            if job.bench.name == "LogisticsQA-gen" and job.choices.get("method") not in job.bench.shortcuts:
+        for job in grid._jobs(benches, [llm], labelled, seeds[:1], choices):
+            if job.bench.name == "LogisticsQA-gen" and job.settings.method not in job.bench.shortcuts:
                 asked[job.run_id] = len(seeds)
         raise LookupError("no results here")
 

@@ -1,9 +1,7 @@
 """The list of everything that can be chosen by name."""
 
 import fgo_kit as fgo
-from fgo_kit.algorithm.divide import DIVISIONS
-from fgo_kit.algorithm.merge import MERGES
-from fgo_kit.algorithm.methods import METHODS
+from fgo_kit.algorithm.registry import DIVISIONS, MERGES, METHODS
 
 
 def test_every_choice_is_listed_with_its_description():
@@ -21,17 +19,11 @@ def test_texts_are_shown_whole():
     assert repr(table[table["kind"] == "gate"]).count("\n") == 3
 
 
-def test_a_strategy_of_ones_own_takes_three_lines_and_is_listed(monkeypatch):
-    for table in (DIVISIONS, MERGES, METHODS):
-        monkeypatch.setitem(table, "mine", None)
-
+def test_a_strategy_of_ones_own_takes_three_lines_and_is_listed():
     @fgo.division
     def mine(tasks, n_subsets, rng):
         return [list(tasks[start::n_subsets]) for start in range(n_subsets)]
 
     fgo.merging(lambda ctx, leaves: tuple(range(len(leaves))))  # a lambda has no name worth keeping
-    monkeypatch.delitem(MERGES, "<lambda>")
-    monkeypatch.delitem(MERGES, "mine")
-    monkeypatch.delitem(METHODS, "mine")
     listed = fgo.strategies().set_index(["kind", "name"])["description"]
     assert listed["divide", "mine"] == ""

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from helpers import Wrapped, job_of, module, small_bench
 
-from fgo_kit.algorithm.divide import DIVISIONS, division
-from fgo_kit.algorithm.rollout import Judged
+from fgo_kit.algorithm.context import Judged
+from fgo_kit.algorithm.registry import DIVISIONS, division
 from fgo_kit.calls.log import CallLog, Place, Response, asked
 from fgo_kit.calls.protocol import BadRequest, BudgetExceeded
 from fgo_kit.records import MergeNode, Task, Trajectory, to_json
-from fgo_kit.runs import provenance
-from fgo_kit.runs.run import Run, State, run
+from fgo_kit.runs.result import Run, State
+from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
 
@@ -258,7 +258,7 @@ def test_an_unfinished_run_keeps_the_name_of_its_error(bench, tmp_path):
     ({"method": "magic"}, r"method='magic' is unknown; use one of .*'always_none'.*'fgo'"),
     ({"divide": "magic"}, "divide='magic' is unknown"),
     ({"merge": "magic"}, r"merge='magic' is unknown; use one of .*'oneshot', 'pairwise', 'progressive'"),
-    ({"gate": "magic"}, r"gate='magic' is unknown; use one of \['none', 'hard', 'soft'\]"),
+    ({"gate": "magic"}, r"gate='magic' is unknown; use one of \['hard', 'none', 'soft'\]"),
     ({"n_subsets": 0}, "n_subsets=0"),
     ({"n_subsets": 25}, "n_subsets=25 exceeds the 24 tasks given; use n_subsets <= 24"),
     ({"n_subsets": True}, "n_subsets=True"),
@@ -491,17 +491,3 @@ def test_every_call_is_told(bench):
         workers=1,
     )
     assert told == [(task.id, True) for task in bench.test] and len(found.calls()) == len(told)
-
-
-def test_code_that_runs_makes_a_new_run_and_code_that_shows_does_not(tmp_path, monkeypatch):
-    package = tmp_path / "fgo_kit"
-    package.mkdir()
-    for name in ("merge.py", "report.py"):
-        (package / name).write_text("1")
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    versions = [provenance.code_version.__wrapped__()]
-    for name in ("report.py", "merge.py"):
-        (package / name).write_text("2")
-        versions.append(provenance.code_version.__wrapped__())
-    assert versions[0] == versions[1] != versions[2]
-    assert all((provenance.Path(provenance.__file__).parent / name).is_file() for name in provenance.SHOWING)

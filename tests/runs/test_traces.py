@@ -38,8 +38,8 @@ def written(folder, *records, name="log.jsonl", pack=False):
 def test_a_log_is_read(tmp_path, pack):
     won, lost = read_trajectories(written(tmp_path, WON, LOST, pack=pack))
     assert (won.task_id, won.score, lost.score) == (WON["name"], 1.0, 0.0)
-    assert won.info == {"task type": "pick_and_place_simple", "steps": "4", "invalid actions": "0",
-                        "final": "You put the mug 1 in/on the shelf 1."}  # fmt: skip
+    assert won.info == {"task type": "pick_and_place_simple", "steps": "4", "invalid actions": "0"}
+    assert won.final == "You put the mug 1 in/on the shelf 1." and won.form == "turns"
     assert [prompts.parse_action(step.action)[0] for step in won.steps] == [
         "go to desk 1", "take mug 1 from desk 1", "go to shelf 1", "put mug 1 in/on shelf 1",
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.benchmark import Benchmark, Environment
 from fgo_kit.algorithm.prompts import parse_action, section
 from fgo_kit.records import Component, Module, Rule, Step, Task, Trajectory
 
@@ -38,7 +39,7 @@ def listed(names) -> str:
 
 
 @dataclass
-class House:
+class House(Environment):
     """One game: `contents` by receptacle; goal as (verb, kind, target, count)."""
 
     sentence: str
@@ -66,12 +67,9 @@ class House:
         self.invalid += self.final == "Nothing happens."
         return section("result", self.final), self.won or self.steps >= 50
 
-    def close(self) -> None:
-        pass
-
     @property
     def info(self) -> dict[str, str]:
-        return {"steps": str(self.steps), "invalid actions": str(self.invalid), "final": self.final}
+        return {"steps": str(self.steps), "invalid actions": str(self.invalid)}
 
     def _shut(self, place: str) -> bool:
         return place.split()[0] in OPENABLE and place not in self.opened
@@ -159,7 +157,7 @@ def house(number: int, old_grammar: bool = False) -> House:
 
 
 @dataclass(frozen=True)
-class Houses:
+class Houses(Benchmark):
     """A benchmark of doll's houses; the score is whether the game was won."""
 
     train: tuple[Task, ...]
@@ -168,7 +166,8 @@ class Houses:
     old_grammar: bool = False
     name: str = "houses"
     fingerprint: str = "houses"
-    tools: tuple = ()
+    form = "turns"
+    history_limit: int = 6_000
     seed_module: Module = Module(
         (Component("instructions", "You play a household game, one action a turn."),)
     )
@@ -207,4 +206,4 @@ def of(
     steps = tuple(
         Step(shown, f"THOUGHT: so\nANSWER: {action}") for shown, (action, _) in zip(seen, turns, strict=False)
     )
-    return Task(task, sentence, "done"), Trajectory(task, steps, "", score, info={"final": turns[-1][1]})
+    return Task(task, sentence, "done"), Trajectory(task, steps, "", score, final=turns[-1][1], form="turns")

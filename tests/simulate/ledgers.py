@@ -57,8 +57,7 @@ def played(question: str, files: dict[str, str], given: str, expected: str, task
         observation = section("tool_result", prompts.quote(text), tool="read_file", untrusted="true")
     steps.append(Step(observation, f"THOUGHT: I add up.\nFINAL ANSWER: {given}"))
     score = float(given == expected)
-    info = {"tool calls": str(len(read))}
-    return Task(task, first, expected), Trajectory(task, tuple(steps), given, score, info=info)
+    return Task(task, first, expected), Trajectory(task, tuple(steps), given, score, form="tools")
 
 
 def bench(folder: Path, n: int = 60, seed: int = 0) -> GAIA:

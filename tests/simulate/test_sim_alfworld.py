@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import fgo_kit as fgo
 from fgo_kit.algorithm import prompts
 from fgo_kit.algorithm.rollout import rollout
-from fgo_kit.calls.meter import Place
+from fgo_kit.calls.log import Place
 from fgo_kit.simulate.alfworld import language as lang
 from fgo_kit.simulate.alfworld import reading
 from fgo_kit.simulate.alfworld.reading import Goal, read_action, read_goal, read_result, read_scene, remember
@@ -103,7 +103,7 @@ def test_a_chat_and_its_trajectory_show_the_same_game():
     chat = []
     for step in trajectory.steps:
         chat += [{"role": "user", "content": step.observation}, {"role": "assistant", "content": step.action}]
-    chat.append({"role": "user", "content": prompts.section("result", trajectory.info["final"])})
+    chat.append({"role": "user", "content": prompts.section("result", trajectory.final)})
     assert reading.read_chat(chat) == reading.read_trajectory(prompts.evaluate(task, trajectory)[1]["content"])
 
 
@@ -219,8 +219,7 @@ def test_it_is_fast():
 # -- history
 
 
-def test_old_turns_are_left_out_but_the_task_stays(monkeypatch):
-    monkeypatch.setattr("fgo_kit.algorithm.rollout.HISTORY_LIMIT", 500)
+def test_old_turns_are_left_out_but_the_task_stays():
     asked = []
 
     class Listening:
@@ -231,7 +230,7 @@ def test_old_turns_are_left_out_but_the_task_stays(monkeypatch):
             asked.append(messages)
             return SMALL.complete(messages, **options)
 
-    bench = houses(0, 8)
+    bench = replace(houses(0, 8), history_limit=500)
     played = [
         rollout(context(Listening(), bench), module(), task, Place("test", task=task.id))
         for task in bench.test

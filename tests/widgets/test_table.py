@@ -6,10 +6,11 @@ import math
 import pytest
 from helpers import small_bench
 
-from fgo_kit.algorithm.rollout import Judged
+from fgo_kit.algorithm.context import Judged
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
-from fgo_kit.runs.run import Run, State, run
+from fgo_kit.runs.result import Run, State
+from fgo_kit.runs.run import run
 from fgo_kit.widgets.table import PAGE, Query, Table
 
 HOSTILE = "<script>alert(1)</script>\u202e\x00\x1b[31m\ud800 javascript:alert(1)"

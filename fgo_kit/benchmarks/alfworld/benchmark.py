@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote, section
 from ...records import Component, Module, Task, Trajectory, digest
 from ..splits import checked_seed, deal, training_set
@@ -37,7 +38,7 @@ _PUT = {"old": "put O in/on R", "new": "move O to R"}
 
 
 @dataclass
-class Play:
+class Play(Environment):
     """The environment of one task: a game of at most 50 steps."""
 
     task: Task
@@ -69,7 +70,6 @@ class Play:
             "steps": str(self.steps),
             "invalid actions": str(self.invalid),
             "won": "yes" if self.game.won else "no",
-            "final": self.final,
             "final state": _state_text(self.game.state(), self.task.meta["target"]),
         }
 
@@ -83,7 +83,7 @@ def _state_text(state: dict, target: str) -> str:
 
 
 @dataclass(frozen=True)
-class ALFWorld:
+class ALFWorld(Benchmark):
     """The benchmark: `name` is "ALFWorld-gen" for the generated scenes, "ALFWorld" for official games.
 
     `told` says in words what was found and what was left out.
@@ -96,7 +96,7 @@ class ALFWorld:
     source: Source = field(repr=False, compare=False)
     told: str = ""
     processes: int = 8
-    tools: tuple = ()
+    form = "turns"
 
     @property
     def seed_module(self) -> Module:

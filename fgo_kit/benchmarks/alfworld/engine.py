@@ -21,7 +21,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from ...algorithm.rollout import EnvironmentFailed
+from ...algorithm.benchmark import EnvironmentFailed
 from ...calls.protocol import FGOError
 
 PARTS = ("textworld", "fast_downward", "alfworld")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote, section
 from ...calls.toolcalls import Turn, read_turn
 from ...records import Component, Module, Task, Trajectory, digest, storable
@@ -49,7 +50,7 @@ _REMINDER = (
 
 
 @dataclass
-class Solving:
+class Solving(Environment):
     """The environment of one task: at most 20 turns, each a tool call or the final answer.
 
     `answer` is what counts at the end, "" where the turns ran out.
@@ -61,7 +62,7 @@ class Solving:
     turns: int = 0
     calls: int = 0
     errors: int = 0
-    form: str = "given"
+    answer_form: str = "given"
 
     def observe(self) -> str:
         return section("question", quote(self.task.text))
@@ -78,24 +79,21 @@ class Solving:
         told = storable(self._called(turn))
         left = MAX_TURNS - self.turns
         if left <= 0:
-            self.form = "turns ran out"
+            self.answer_form = "turns ran out"
         return told + (f"\n({left} turns left.)" if left <= 3 else ""), left <= 0
-
-    def close(self) -> None:
-        pass
 
     @property
     def info(self) -> dict[str, str]:
         return {
             "level": self.task.meta["level"], "turns": str(self.turns), "tool calls": str(self.calls),
-            "tool errors": str(self.errors), "final answer": self.form,
+            "tool errors": str(self.errors), "final answer": self.answer_form,
         }  # fmt: skip
 
     def _without_form(self, action: str) -> tuple[str, bool]:
-        if self.form == "reminded" or self.turns >= MAX_TURNS:
-            self.answer, self.form = action.strip(), "absent"
+        if self.answer_form == "reminded" or self.turns >= MAX_TURNS:
+            self.answer, self.answer_form = action.strip(), "absent"
             return "", True
-        self.form = "reminded"
+        self.answer_form = "reminded"
         return _REMINDER, False
 
     def _called(self, turn: Turn) -> str:
@@ -111,7 +109,7 @@ class Solving:
 
 
 @dataclass(frozen=True, repr=False)
-class GAIA:
+class GAIA(Benchmark):
     """The benchmark: `name` is "GAIA-like" for the shipped set, "GAIA" for a user's own copy.
 
     `told` says in words what was found. history_limit: tokens of dialogue that the agent is shown.
@@ -127,6 +125,7 @@ class GAIA:
     told: str = ""
     tools: tuple[dict, ...] = TOOLS
     history_limit: int = 24_000
+    form = "tools"
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(getattr(self, name))} {name}" for name in SPLITS)
@@ -142,7 +141,7 @@ class GAIA:
         (by the function's name), unsafe, and whether tasks are private."""
         splits = (self.train, self.gate, self.test)
         tasks = [sorted([t.id, t.text, t.answer, *self._hashes(t)] for t in split) for split in splits]
-        private = any(t.meta.get("private") == "yes" for split in splits for t in split)
+        private = any(task.private for split in splits for task in split)
         name = "" if self.web is None else getattr(self.web, "__qualname__", type(self.web).__qualname__)
         options = {key: value for key, value in (("web", name), ("unsafe", self.unsafe), ("private", private)) if value}
         return digest([*tasks, options] if options else tasks)
@@ -215,7 +214,7 @@ def load(
     shipped = path is None or path is False
     tasks, files = read_folder(unpacked()) if shipped else _own(path, skip_unreadable)
     if not shipped and not show:
-        tasks = [replace(task, meta=task.meta | {"private": "yes"}) for task in tasks]
+        tasks = [replace(task, private=True) for task in tasks]
     tasks = [task for task in tasks if task.meta["level"] in kept]
     train, gate, test = _given(tasks) if shipped else _dealt(tasks, split_seed)
     name = "GAIA-like" if shipped else "GAIA"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ...algorithm.rollout import EnvironmentFailed
+from ...algorithm.benchmark import EnvironmentFailed
 from ...sandbox import run as sandbox
 from .calculator import NotArithmetic, calculate
 from .files import FileProblem, Files, names_in, read_text

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...algorithm.benchmark import Benchmark, Environment
+from ...algorithm.prompts import quote
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows
 from ..splits import checked_seed, deal, near_duplicates, training_set
@@ -38,32 +40,26 @@ PREAMBLE = (
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Environment):
     """The environment of one task: one observation, one step."""
 
     task: Task
 
     def observe(self) -> str:
-        from ...algorithm.prompts import quote
-
         return f"<document>\n{quote(self.task.text)}\n</document>"
 
     def step(self, action: str) -> tuple[str, bool]:
         return "", True
 
-    def close(self) -> None:
-        pass
-
 
 @dataclass(frozen=True)
-class LogisticsQA:
+class LogisticsQA(Benchmark):
     """The benchmark: `name` is "LogisticsQA-gen" for generated worlds, "LogisticsQA-real" for a folder."""
 
     name: str
     train: tuple[Task, ...]
     gate: tuple[Task, ...]
     test: tuple[Task, ...]
-    tools: tuple = ()
     trajectory_tokens = 220  # beside the document; the simulated LLM's take 110, real models write more
 
     @property

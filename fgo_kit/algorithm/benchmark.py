@@ -1,0 +1,69 @@
+"""What a method works on: a `Benchmark`, and the `Environment` of one of its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from ..calls.protocol import FGOError
+from ..records import Module, Task, Trajectory
+
+
+class EnvironmentFailed(FGOError):
+    """One task cannot be played, or played on. Its trajectory gets this as its status; the run goes on."""
+
+
+class Environment:
+    """One task being played: `observe`, then `step` until it is over, then `close`.
+
+    Raises EnvironmentFailed where it is this task that cannot be played; any other error ends the run.
+    answer: what counts at the end, None for what the agent wrote last. info: what is told of the play beside the
+    answer, e.g. task type, steps, invalid actions. final: what came of the last action.
+    """
+
+    answer: str | None = None
+    info: Mapping[str, str] = MappingProxyType({})
+    final: str = ""
+
+    def observe(self) -> str:
+        """The first observation."""
+        raise NotImplementedError
+
+    def step(self, action: str) -> tuple[str, bool]:
+        """Next observation, and whether the episode is over. With tools the action is the whole reply."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Called once, whatever happened."""
+
+
+class Benchmark:
+    """Tasks in three disjoint splits, how to play one, and how to score it. The base of every benchmark.
+
+    fingerprint: a hash of all tasks and of what else decides a rollout: part of a run's identity. tools: {"name",
+    "description", "parameters"} each; empty where actions are plain answers. form: how a rollout is shown to evaluator
+    and optimiser, as one "answer", as "turns", or as turns with "tools". history_limit: tokens of dialogue, without
+    the module, that an agent is shown; beyond it the oldest turns are left out. trajectory_tokens: what a trajectory
+    with feedback adds to its task's text in a prompt, None where that has to be measured. shortcuts: baselines that
+    ask no model, `f(task) -> answer`, by the name they have as methods.
+    """
+
+    name: str
+    fingerprint: str
+    train: tuple[Task, ...]
+    gate: tuple[Task, ...]
+    test: tuple[Task, ...]
+    seed_module: Module
+    tools: tuple[dict, ...] = ()
+    form: str = "answer"
+    history_limit: int = 6_000
+    trajectory_tokens: int | None = None
+    shortcuts: Mapping[str, Callable[[Task], str]] = MappingProxyType({})
+
+    def start(self, task: Task) -> Environment:
+        """The task's environment; raises what an `Environment` raises."""
+        raise NotImplementedError
+
+    def score(self, task: Task, trajectory: Trajectory) -> float:
+        """From 0.0 to 1.0; NaN for a rollout that failed."""
+        raise NotImplementedError

@@ -1,0 +1,44 @@
+"""What the stages of one run share: its `Context`, and the notebook of trajectories it keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..calls.log import Place
+from ..calls.meter import Meter
+from ..records import Feedback, Trajectory
+from .benchmark import Benchmark
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One line of a run's notebook: a trajectory, its feedback, and where in the run it was made."""
+
+    place: Place
+    trajectory: Trajectory
+    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage of one run needs. `record` collects trajectories in whatever order they end.
+
+    dropped: trajectories that were left out of optimiser prompts. pass_number counts the passes from 1; the names of
+    subsets and merge nodes of later ones bear a `suffix`.
+    """
+
+    bench: Benchmark
+    meter: Meter
+    settings: Settings
+    record: list[Judged] = field(default_factory=list)
+    dropped: list[Place] = field(default_factory=list)
+    pass_number: int = 1
+
+    @property
+    def seed(self) -> int:
+        return self.settings.seed
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.pass_number == 1 else f"p{self.pass_number}"

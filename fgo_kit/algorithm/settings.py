@@ -1,0 +1,91 @@
+"""`Settings`: the choices that decide a run's result, named and checked here alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from numbers import Integral
+from typing import Any
+
+from .benchmark import Benchmark
+from .registry import DIVISIONS, GATES, MERGES, METHODS
+
+_LEAST = {"epochs": 1, "passes": 1, "fan_in": 2, "audit": 0, "seed": 0}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes two runs on the same tasks with the same LLM differ. The paper's setting has gate, counts, audit off.
+
+    method, divide, merge, gate: names in the registries (`fgo.strategies()` lists them). n_subsets: a number, "sqrt",
+    "each" (one task a subset), or None, which packs subsets by a token target. epochs: how often a subset is gone
+    through. passes: how often all subsets are optimised and merged; each pass starts from the module merged before
+    and has its own epochs. fan_in: modules a merge. edits: optimiser and merger edit rules; False lets them rewrite
+    the text. counts: the agent cites rules, and optimiser and merger see how often each was right and wrong. audit:
+    training tasks on which every merged module is rolled out to drop rules that do harm. seed: of all that is drawn.
+
+    Raises ValueError for a value that is not allowed.
+
+    >>> Settings(gate="hard").gate, Settings().epochs
+    ('hard', 2)
+    """
+
+    method: str = "fgo"
+    divide: str = "similar"
+    merge: str = "progressive"
+    n_subsets: int | str | None = None
+    epochs: int = 2
+    passes: int = 1
+    fan_in: int = 2
+    gate: str = "none"
+    edits: bool = True
+    counts: bool = False
+    audit: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        DIVISIONS.named(self.divide)
+        MERGES.named(self.merge)
+        GATES.named(self.gate)
+        for name, least in _LEAST.items():
+            object.__setattr__(self, name, whole(name, getattr(self, name), least))
+        if isinstance(self.n_subsets, Integral) and not isinstance(self.n_subsets, bool):
+            object.__setattr__(self, "n_subsets", int(self.n_subsets))  # NumPy's own are no JSON
+        for name in ("edits", "counts"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed; use True or False")
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Settings:
+        """The choices in a run's config."""
+        return cls(**{name: config[name] for name in CHOICES})
+
+    @property
+    def cites(self) -> bool:
+        """Whether the agent is asked for the rules it used."""
+        return self.counts or self.audit > 0
+
+    def check(self, bench: Benchmark) -> None:
+        """ValueError where a benchmark lacks what the choices need: gate tasks, test tasks, the method."""
+        shortcut = self.method in bench.shortcuts
+        merges = not shortcut and METHODS.named(self.method, tuple(bench.shortcuts)).merges_modules
+        needing = [(GATES, self.gate), (MERGES, self.merge)] if merges else [(GATES, self.gate)]
+        for registry, name in needing:
+            if registry[name].needs_gate and not bench.gate:
+                raise ValueError(
+                    f"{registry.argument}={name!r} needs gate tasks and {bench.name} has none; use gate='none' and "
+                    "a merge that does without"
+                )
+        if not bench.test:
+            raise ValueError(f"the test split of {bench.name} is empty; there is nothing to score on")
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """The value as an int; ValueError for what is no whole number of at least `least`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}={value!r} is not allowed; use a whole number >= {least}")
+    return int(value)
+
+
+CHOICES = tuple(field.name for field in fields(Settings))
+"""The names of all choices, in their order."""

@@ -1,0 +1,87 @@
+"""What a merger answers, and what becomes of it: rules that name the rules they come from, united with exact lineage.
+
+Python checks the ids, and unites support and uses itself; nothing of a rule's record is left to a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import BaseModel, Field
+
+from ..records import Module, Rule
+from .edits import RuleText
+
+
+class MergedRule(BaseModel):
+    """One rule of the merged module, as the merger writes it."""
+
+    text: RuleText
+    sources: list[str] = Field(alias="from", min_length=1)
+    component: str = ""
+
+
+class Merged(BaseModel):
+    """The merger's whole answer."""
+
+    rules: list[MergedRule]
+
+
+MERGED_SCHEMA = Merged.model_json_schema(by_alias=True)
+
+
+def pooled(modules: Sequence[Module]) -> Module:
+    """All rules of all modules in order; a rule that several children share stands once, its record united."""
+    first = modules[0]
+    rules: dict[str, dict[str, Rule]] = {component.name: {} for component in first.components}
+    for module in modules:
+        for component in module.components:
+            listed = rules[component.name]
+            for rule in component.rules:
+                listed[rule.id] = _join(listed[rule.id], rule) if rule.id in listed else rule
+    return first.with_rules({name: tuple(listed.values()) for name, listed in rules.items()})
+
+
+def _join(a: Rule, b: Rule) -> Rule:
+    support = tuple(dict.fromkeys((*a.support, *b.support)))
+    return replace(a, support=support, right=a.right + b.right, wrong=a.wrong + b.wrong)
+
+
+def unite(modules: Sequence[Module], merged: Merged, node_id: str) -> Module:
+    """The merger's rules with exact lineage: support is the union and uses are the sum over the sources.
+
+    A rule taken over word for word from one source keeps its id. ValueError names every unknown id.
+    """
+    pool = pooled(modules)
+    known = {rule.id: rule for rule in pool.rules}
+    home = {rule.id: component.name for component in pool.components for rule in component.rules}
+    _check_sources(merged, known, [component.name for component in pool.components])
+    rules: dict[str, list[Rule]] = {component.name: [] for component in pool.components}
+    kept: set[str] = set()
+    for number, written in enumerate(merged.rules, 1):
+        sources = tuple(dict.fromkeys(written.sources))
+        joined = known[sources[0]]
+        for source in sources[1:]:
+            joined = _join(joined, known[source])
+        same = len(sources) == 1 and joined.text == written.text and joined.id not in kept
+        if same:
+            kept.add(joined.id)
+        else:
+            joined = replace(joined, id=f"{node_id}.{number}", text=written.text, parents=sources, origin=node_id)
+        rules[written.component or home[sources[0]]].append(joined)
+    return pool.with_rules({name: tuple(listed) for name, listed in rules.items()})
+
+
+def _check_sources(merged: Merged, known: dict[str, Rule], names: list[str]) -> None:
+    wrong = []
+    for number, written in enumerate(merged.rules, 1):
+        unknown = [source for source in written.sources if source not in known]
+        if unknown:
+            wrong.append(f"rule {number}: 'from' names rules that were not shown: {unknown[:5]}")
+        if written.component and written.component not in names:
+            wrong.append(f"rule {number}: no component {written.component!r}; the components are {names}")
+    if known and not merged.rules:
+        wrong.append("no rules: a merge of modules with rules cannot be empty")
+    if wrong:
+        raise ValueError("\n".join(wrong))

@@ -1,0 +1,195 @@
+"""`Run`: what came of a run, as objects and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ..algorithm.context import Judged
+from ..calls.log import CallLog, Place
+from ..records import Division, MergeNode, Module, Task, Trajectory, escape, folded, showable
+from ..stats import Interval, mean_interval, wilson
+from .tables import merge_table, rule_table, trajectory_table
+from .timing import concurrency, critical_path
+
+OPTIMISER_PHASES = ("propose", "merge", "repair")
+
+
+@dataclass(frozen=True)
+class State:
+    """What a finished run leaves in its log beside the calls."""
+
+    module: Module
+    record: list[Judged]
+    dropped: list[Place]
+    division: Division | None = None
+    merge_tree: MergeNode | None = None
+    tasks: tuple[Task, ...] = ()  # those of the record, without their texts: a trajectory holds what was read
+    earlier: tuple[MergeNode, ...] = ()  # merge trees of the passes before the last
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of one method with one seed. Scores are on the test split, which no method saw."""
+
+    id: str
+    config: dict
+    state: State
+    log: CallLog = field(repr=False)
+    seconds: float = 0.0
+
+    module = property(lambda self: self.state.module)
+    division = property(lambda self: self.state.division)
+    merge_tree = property(lambda self: self.state.merge_tree)
+    trees = property(lambda self: (*self.state.earlier, *filter(None, [self.state.merge_tree])))
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """Test score of every test task; NaN where its call failed."""
+        return {j.trajectory.task_id: j.trajectory.score for j in self.state.record if j.place.phase == "test"}
+
+    @property
+    def score(self) -> float:
+        """Mean test score over the tasks that were scored."""
+        return self._interval.value
+
+    @property
+    def ci(self) -> tuple[float, float]:
+        """95 % interval of the score over tasks: Wilson for right-or-wrong scores, bootstrap otherwise."""
+        return self._interval.lo, self._interval.hi
+
+    @cached_property
+    def _interval(self) -> Interval:
+        scores = np.array([score for score in self.scores.values() if not np.isnan(score)])
+        if set(scores.tolist()) <= {0.0, 1.0}:
+            return wilson(float(scores.sum()), len(scores))
+        return mean_interval([scores[None, :]], np.random.default_rng(0))
+
+    def tokens(self) -> pd.DataFrame:
+        """The ledger: one row a phase; it sums exactly to the log.
+
+        calls, prompt (cached ones included), cached, completion (reasoning included), reasoning: tokens, *logical*: as
+        if nothing had come from the log; usd the same at list prices, NaN where any part is unpriced. paid_calls,
+        paid_prompt, paid_completion, paid_usd: what this run paid. counter: who counted.
+
+        >>> run.tokens().query("phase == 'merge'")[["calls", "prompt"]]                      # doctest: +SKIP
+        """
+        return self.log.tokens(self.id)
+
+    def calls(self) -> pd.DataFrame:
+        """One row a call, in order of start.
+
+        run_id, place, phase, subset, epoch, node, task, turn: where it was made. llm, key, status ("ok" or the error's
+        name), error, finish, attempts. paid: whether this run paid for it. prompt, cached, completion, reasoning:
+        logical tokens; counter: who counted. usd, paid_usd: at list prices, NaN without one. start, end (seconds since
+        1970) and seconds between them.
+        """
+        return self.log.calls(self.id)
+
+    def token_figures(self) -> dict[str, float]:
+        """The three figures of the paper comparison, in logical tokens, without the final test.
+
+        tokens_call_mean, tokens_call_max: prompt tokens of an optimiser or merger call; tokens_optimiser:
+        prompt tokens of all of them; tokens_all_in: prompt and completion of every call, rollouts,
+        evaluations, audits and gates included. tokens_test: what the final test took.
+        """
+        calls = self.calls()
+        asked = calls.loc[calls["phase"].isin(OPTIMISER_PHASES), "prompt"]
+        used, tested = calls["prompt"] + calls["completion"], calls["phase"] == "test"
+        return {
+            "tokens_call_mean": float(asked.mean()) if len(asked) else float("nan"),
+            "tokens_call_max": float(asked.max()) if len(asked) else float("nan"),
+            "tokens_optimiser": int(asked.sum()),
+            "tokens_all_in": int(used[~tested].sum()),
+            "tokens_test": int(used[tested].sum()),
+        }
+
+    def trajectories(self) -> pd.DataFrame:
+        """One row a trajectory, in the order of their places.
+
+        phase, subset, epoch, node: where in the run. task, answer, expected, status; score, NaN when the call failed.
+        cited: ids of the rules the agent says it used. feedback: the evaluator's text. steps: turns. meta_*: the
+        task's own meta data, e.g. its type. Answers and feedback of private tasks are not shown.
+
+        >>> run.trajectories().query("phase == 'test'")["score"].mean()                      # doctest: +SKIP
+        """
+        return trajectory_table(self.state.record, self.state.tasks)
+
+    def trajectory(self, task_id: str, phase: str = "test") -> Trajectory:
+        """The last trajectory of a task in a phase; KeyError if there is none."""
+        for judged in reversed(self.state.record):
+            if judged.place.phase == phase and judged.trajectory.task_id == task_id:
+                return judged.trajectory
+        raise KeyError(f"no trajectory of task {task_id!r} in phase {phase!r} of run {self.id}")
+
+    def rules(self) -> pd.DataFrame:
+        """One row a rule of any module of the run, by the node whose module has it.
+
+        node, rule (its id), text. support, parents: lists of ids; n_support counts the training tasks. origin: where
+        it was written, subsets: where the rules it goes back to were. right, wrong: uses on training tasks. final:
+        whether the final module has it. fate: what the next merge, `at`, did with it: kept, merged (`into`: the ids
+        of the rules made of it), dropped (no rule of the merged module comes from it), audited (the audit dropped it),
+        refused (the gate or an unusable answer kept a module without it), final where no merge follows, or "next
+        pass" where another pass starts from it. What is left of a rule after being merged into one that the same
+        merge's audit dropped counts as dropped.
+
+        >>> run.rules().query("fate == 'dropped'")[["at", "rule", "text"]]                   # doctest: +SKIP
+        """
+        return rule_table(self.trees, self.module)
+
+    def merges(self) -> pd.DataFrame:
+        """One row a merge node, in the order of the passes and of each tree: children first.
+
+        node, children, decision; rules_in, rules_out: how many; dropped: ids of child rules of that fate, audited:
+        ids the audit dropped; candidate_gate_score, gate_score: NaN without a gate. tokens: logical prompt and
+        completion tokens of the merge, its repair, audit and gate.
+        """
+        return merge_table(self.trees, self.calls())
+
+    def concurrency(self) -> float:
+        """Mean number of calls under way over the run, from the paid calls in the log; NaN without any."""
+        return concurrency(self.calls())
+
+    def critical_path(self, unit: str = "seconds") -> float:
+        """Length of the longest chain of calls that wait for each other, which is what unlimited workers leave.
+
+        unit: "seconds", or "calls", were all calls equally long. ValueError for any other.
+        """
+        return critical_path(self.calls(), self.trees, unit)
+
+    def row(self) -> dict:
+        """The run as one row of `compare`."""
+        tokens, (lo, hi) = self.tokens(), self.ci
+        return {
+            "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
+            "score": self.score, "lo": lo, "hi": hi, **self.token_figures(),
+            "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
+            "calls": int(tokens["calls"].sum()), "dropped": len(self.state.dropped),
+            "rules": len(self.module.rules), "usd": float(tokens["paid_usd"].sum(min_count=1)),
+            "seconds": self.seconds, "status": "ok", "scores": self.scores,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        lo, hi = self.ci
+        kind = "simulated" if self.config["simulated"] else "real model"
+        return showable(
+            f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
+            f"seed {self.config['seed']}: test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}], "
+            f"{len(self.module.rules)} rules"
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self.tokens()[["phase", "calls", "paid_calls", "prompt", "completion", "usd"]]
+        ledger = shown.to_html(index=False, border=0, na_rep="", formatters={"usd": "{:,.4f}".format})
+        rules = folded(f"{len(self.module.rules)} rules", self.module._repr_html_())
+        return f"<p>{escape(repr(self))}</p>{folded('calls and tokens by phase', ledger, True)}{rules}"
+
+
+def described(config: dict) -> dict:
+    """The columns of a row of `compare` that a run's config decides."""
+    shown = ("benchmark", "llm", "simulated", "method", "divide", "merge", "gate", "n_train", "seed")
+    constants = config["llm_params"].get("constants", "")
+    return {**{name: config[name] for name in shown}, "data": config["fingerprint"][:8], "constants": constants}

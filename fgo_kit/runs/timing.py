@@ -1,0 +1,45 @@
+"""How long a run takes and why: calls under way at once, and the longest chain of calls that wait for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ..records import MergeNode
+
+UNITS = ("seconds", "calls")
+
+
+def concurrency(calls: pd.DataFrame) -> float:
+    """Mean number of calls under way over a run, from its paid calls (rows of `CallLog.calls`); NaN without any."""
+    calls = calls[calls["paid"]]
+    span = calls["end"].max() - calls["start"].min() if len(calls) else 0.0
+    return float(calls["seconds"].sum() / span) if span > 0 else float("nan")
+
+
+def critical_path(calls: pd.DataFrame, trees: Sequence[MergeNode], unit: str = "seconds") -> float:
+    """The longest chain of a run's calls that wait for each other: its length with unlimited workers.
+
+    calls: rows of `CallLog.calls`; trees: one merge tree a pass. unit: "seconds", or "calls", were all equally long.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"unit={unit!r} is unknown; use one of {UNITS}")
+    calls = calls if unit == "seconds" else calls.assign(seconds=1.0)
+    turns = calls.groupby(["phase", "subset", "epoch", "node", "task"])["seconds"].sum()
+    stage = turns.groupby(["phase", "subset", "epoch", "node"]).max()
+    chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()
+    at_node = stage.drop("", level="node", errors="ignore").groupby("node").sum()
+    at_node = at_node.groupby(at_node.index.str.split("<").str[0]).sum()
+    length = 0.0
+    for tree in trees:  # pass after pass: its subsets side by side, then its merges
+        nodes = [node.id for node in tree.walk()]
+        length += chain[chain.index.isin(nodes)].max() if chain.index.isin(nodes).any() else 0.0
+        length += _merging(tree, at_node)
+        chain, at_node = chain[~chain.index.isin(nodes)], at_node[~at_node.index.isin(nodes)]
+    return float(length + chain.sum() + at_node.sum())  # the rest is one thing after another
+
+
+def _merging(node: MergeNode, at_node: pd.Series) -> float:
+    waited = max((_merging(child, at_node) for child in node.children), default=0.0)
+    return waited + (at_node.get(node.id, 0.0) if node.children else 0.0)
