@@ -24,8 +24,8 @@ def own_folder(path: str | Path | bool, env_var: str, holds: str) -> Path:
     if path is True:
         if not os.environ.get(env_var):
             raise ValueError(
-                f"path=True uses the folder named by the environment variable {env_var}, which is not set; set it, "
-                f"e.g. export {env_var}=/data/mine, or pass path='/data/mine'"
+                f"your own data are asked for, but the environment variable {env_var} is not set; set it to the folder "
+                f"that holds {holds}, e.g. export {env_var}=/data/mine, or pass path='/data/mine'"
             )
         path = os.environ[env_var]
     folder = Path(path).expanduser()

@@ -207,3 +207,16 @@ def test_official_games_at_hand_count_up(alfworld_official):
     }  # fmt: skip
     assert {task.meta["grammar"] for task in bench.test} == {"old"}
     assert "put O in/on R" in str(bench.seed_module)
+
+
+def test_all_damaged_games_are_named_at_once_and_the_rest_is_usable(few):
+    damaged, n = games(few)[:3], len(games(few)) - 3
+    damaged[0].write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    damaged[1].write_text("{")
+    damaged[2].with_name("traj_data.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="3 games cannot be read") as error:
+        fgo.load_benchmark("alfworld", few)
+    assert all(game.parent.name in str(error.value) for game in damaged) and "git lfs pull" in str(error.value)
+    with pytest.warns(UserWarning, match="3 games cannot be read and are left out"):
+        bench = fgo.load_benchmark("alfworld", few, skip_unreadable=True)
+    assert bench.told.startswith(f"train: {n} of 3,553;")

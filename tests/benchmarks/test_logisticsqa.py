@@ -157,7 +157,7 @@ def test_the_variable_is_used_only_when_asked_for(folder, monkeypatch):
     assert lqa.load(n_train=1).name == "LogisticsQA-gen"
     assert lqa.load("real").fingerprint == lqa.load(True).fingerprint == lqa.load(folder).fingerprint
     monkeypatch.delenv("FGO_LOGISTICSQA")
-    with pytest.raises(ValueError, match="FGO_LOGISTICSQA, which is not set; set it, e.g. export"):
+    with pytest.raises(ValueError, match="FGO_LOGISTICSQA is not set; set it to the folder .* e.g. export"):
         lqa.load("real")
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ...records import Task, digest
+from ..reading import each_readable, refuse_pointer
 from .scenes import Scenes, game_content, read_scenes
 
 TASK_TYPES = (
@@ -46,17 +47,18 @@ def grammar_name(grammar: str) -> str:
     return "old" if "put {o} in/on {r}" in grammar else "new"
 
 
-def official(folder: Path, splits: tuple[str, ...]) -> Source:
+def official(folder: Path, splits: tuple[str, ...], skip_unreadable: bool = False) -> Source:
     """The official games of some splits below a folder that holds json_2.1.1 (or is it, or its splits).
 
-    Raises FileNotFoundError or ValueError that name the file, what is wrong and the fix.
+    Raises FileNotFoundError or ValueError that name every damaged game, what is wrong and the fix; skip_unreadable:
+    these are left out with a warning.
     """
     root = _root(folder)
     tasks, told = {}, []
     for split in splits:
-        tasks[split], note = _split(root, split)
+        tasks[split], note = _split(root, split, skip_unreadable)
         told.append(note)
-    grammars = Counter(task.meta["grammar"] for found in tasks.values() for task in found)
+    grammars = Counter(task.meta["grammar"] for games in tasks.values() for task in games)
     verbs = {"old": "put O in/on R", "new": "move O to R"}
     told += [f"{n} games with `{verbs[name]}`" for name, n in sorted(grammars.items())]
     return Source(tasks, "; ".join(told), partial(_file, root))
@@ -70,30 +72,20 @@ def _root(folder: Path) -> Path:
     for root in (folder / "json_2.1.1", folder):
         if any((root / split).is_dir() for split in OFFICIAL):
             return root
-    state = f"holds no json_2.1.1 with {', '.join(OFFICIAL)}" if folder.is_dir() else "is not a folder"
     raise FileNotFoundError(
-        f"{str(folder)!r} {state}; give the folder that holds json_2.1.1, as `alfworld-download` leaves it"
+        f"{str(folder)!r} holds no json_2.1.1 with {', '.join(OFFICIAL)}; give the folder that holds json_2.1.1, as "
+        f"`alfworld-download` leaves it"
     )
 
 
-def _split(root: Path, split: str) -> tuple[list[Task], str]:
+def _split(root: Path, split: str, skip_unreadable: bool) -> tuple[list[Task], str]:
     if not (root / split).is_dir():
         there = [name for name in OFFICIAL if (root / name).is_dir()]
         raise FileNotFoundError(f"{root} has no folder {split!r}, only {there}; add it, or use one of these")
-    left_out: Counter[str] = Counter()
-    tasks: list[Task] = []
-    for file in sorted((root / split).rglob("traj_data.json")):
-        name = file.parent.relative_to(root).as_posix()
-        if "movable" in name or "Sliced" in name:  # as ALFWorld does
-            left_out["with slices or movable receptacles"] += 1
-        elif not file.with_name("game.tw-pddl").is_file():
-            left_out["without game.tw-pddl"] += 1
-        else:
-            task = _task(file, name, split)
-            if isinstance(task, str):
-                left_out[task] += 1
-            else:
-                tasks.append(task)
+    files = sorted((root / split).rglob("traj_data.json"))
+    read = each_readable(files, lambda file: _task(file, root, split), skip_unreadable, "games")
+    tasks = [task for task in read if isinstance(task, Task)]
+    left_out = Counter(reason for reason in read if isinstance(reason, str))
     if not tasks:
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())) or "no game in it"
         raise ValueError(f"{root / split} has no playable game ({reasons}); {AGAIN}")
@@ -105,10 +97,14 @@ def _split(root: Path, split: str) -> tuple[list[Task], str]:
     return tasks, note + "".join(f", {n} {reason} left out" for reason, n in sorted(left_out.items()))
 
 
-def _task(file: Path, name: str, split: str) -> Task | str:
+def _task(file: Path, root: Path, split: str) -> Task | str:
     """The task of one game, or why it is left out."""
-    data, content = _json(file), file.with_name("game.tw-pddl").read_bytes()
-    game = _json(file.with_name("game.tw-pddl"), content)
+    name, played = file.parent.relative_to(root).as_posix(), file.with_name("game.tw-pddl")
+    if "movable" in name or "Sliced" in name:  # as ALFWorld does
+        return "with slices or movable receptacles"
+    if not played.is_file():
+        return "without game.tw-pddl"
+    (data, _), (game, content) = _json(file), _json(played)
     needed = ("pddl_domain", "grammar", "pddl_problem")
     lacking = [key for key in needed if not isinstance(game.get(key), str)]
     lacking += [key for key in ("task_type", "pddl_params") if key not in data]
@@ -130,14 +126,17 @@ def _task(file: Path, name: str, split: str) -> Task | str:
     return Task(file.parent.name.removeprefix("trial_"), goal, SUCCESS, meta)
 
 
-def _json(file: Path, content: bytes | None = None) -> dict:
+def _json(file: Path) -> tuple[dict, bytes]:
+    """What a file holds, read and as it is."""
+    refuse_pointer(file)
+    content = file.read_bytes()
     try:
-        found = json.loads(file.read_bytes() if content is None else content)
-    except ValueError as error:
+        held = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not valid JSON ({error}); {AGAIN}") from error
-    if not isinstance(found, dict):
+    if not isinstance(held, dict):
         raise ValueError(f"{file}: must hold a JSON object; {AGAIN}")
-    return found
+    return held, content
 
 
 def _content(scenes: Scenes, task: Task) -> dict:

@@ -6,11 +6,11 @@ kind of object affords), one per floor plan (its receptacles), one per game (wha
 
 from __future__ import annotations
 
-import json
-import lzma
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..reading import shipped_rows
 
 PROPERTIES = ("cleanable", "heatable", "coolable", "sliceable", "toggleable", "isReceptacleObject")
 
@@ -26,15 +26,13 @@ class Scenes:
 
 def read_scenes(file: Path) -> Scenes:
     """Raises FileNotFoundError or ValueError naming the file and the fix."""
+    remedy = "python data/alfworld/make.py"
     try:
-        rows = [json.loads(line) for line in lzma.decompress(file.read_bytes()).decode("utf-8").splitlines()]
-        logic, *rest = rows
+        logic, *rest = shipped_rows(file, remedy)
         plans = {row["plan"]: row for row in rest if "id" not in row}
         return Scenes(logic, plans, {row["id"]: row for row in rest if "id" in row})
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{file} is missing; run `python data/alfworld/make.py`") from None
-    except (lzma.LZMAError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is damaged ({error}); run `python data/alfworld/make.py`") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is damaged ({error}); make it again: {remedy}") from error
 
 
 def pddl_name(name: str) -> str:
