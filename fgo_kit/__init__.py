@@ -12,7 +12,7 @@ from typing import Any
 
 from .algorithm.benchmark import Benchmark
 from .algorithm.merge import merge_tree
-from .algorithm.registry import division, merging, method
+from .algorithm.registry import division, gate, merging, method
 from .algorithm.union import pooled
 from .calls.log import CallLog
 from .calls.providers import load_llm
@@ -27,8 +27,8 @@ from .runs.traces import optimiser_tokens, read_trajectories
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "load_benchmark", "load_llm", "merge_tree", "merging", "method", "optimiser_tokens", "pooled", "preset",
-    "read_trajectories", "report", "run", "strategies",
+    "estimate", "gate", "load_benchmark", "load_llm", "merge_tree", "merging", "method", "optimiser_tokens", "pooled",
+    "preset", "read_trajectories", "report", "run", "strategies",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "gaia", "logisticsqa")
