@@ -10,9 +10,10 @@ from typing import Any
 from ..records import storable
 from .budget import Account, Cost
 from .clock import TICK, now
+from .entries import Asked, Place, Response, asked
 from .limiter import Limiter
 from .limits import DEFAULT, Limits
-from .log import Asked, CallLog, Place, Response, asked
+from .log import CallLog
 from .prices import price
 from .protocol import (
     LLM,
@@ -230,5 +231,5 @@ class Meter:
         calls = json.dumps([[call.id, call.name, call.arguments] for call in reply.tool_calls])
         return Response(
             storable(reply.text), calls, reply.finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
-            counter, self._usd(usage), began, now(), attempt,
+            counter, self._usd(usage), began, now(), attempt, storable(reply.thought), reply.model, usage.written,
         )  # fmt: skip

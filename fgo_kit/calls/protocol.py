@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .log import Response
+from .entries import Response
 
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `prompt` includes the `cached` ones, `completion` includes `reasoning`.
+    """Tokens of one call. `prompt` includes the `cached` and `written` ones, `completion` includes `reasoning`.
+
+    cached: read from the provider's cache; written: put into it.
 
     counter: who counted, when it was not the provider (some local servers report no usage).
     """
@@ -24,6 +26,7 @@ class Usage:
     cached: int = 0
     reasoning: int = 0
     counter: str = ""
+    written: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,26 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `finish` is "stop", "length" (cut off at max_completion), "tool_calls" or "refusal"."""
+    """One answer. `finish` is "stop", "length" (cut off at max_completion), "tool_calls" or "refusal".
+
+    thought: what the model wrote before it answered; never read as an answer. model: the one that answered, in the
+    provider's words.
+    """
 
     text: str
     usage: Usage
     finish: str = "stop"
     tool_calls: tuple[ToolCall, ...] = ()
+    thought: str = ""
+    model: str = ""
 
 
 def as_reply(response: Response) -> Reply:
     """A logged response as it was first given."""
-    usage = Usage(response.prompt, response.completion, response.cached, response.reasoning)
-    calls = () if response.tool_calls == "[]" else json.loads(response.tool_calls)
-    return Reply(response.text, usage, response.finish, tuple(ToolCall(*call) for call in calls))
+    r = response
+    usage = Usage(r.prompt, r.completion, r.cached, r.reasoning, written=r.written)
+    calls = () if r.tool_calls == "[]" else json.loads(r.tool_calls)
+    return Reply(r.text, usage, r.finish, tuple(ToolCall(*call) for call in calls), r.thought, r.model)
 
 
 class LLM(Protocol):

@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from .entries import redact
 from .failures import translated
-from .log import redact
 from .prices import is_local, known_window
 from .protocol import AuthError, BadRequest, FGOError, Message, Reply
 from .tokens import count_messages, encoding_for

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .log import CallLog, asked
+from .entries import asked
+from .log import CallLog
 from .protocol import ContextOverflow, Message, Reply, UnseenCall, as_reply
 from .providers import provider_of
 from .tokens import count_messages, encoding_for

@@ -1,13 +1,21 @@
+import shutil
 import sqlite3
 import subprocess
 import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import wait_until
 
+from fgo_kit.calls.leases import Leases
 from fgo_kit.calls.limits import Limits
-from fgo_kit.calls.log import CallLog, NotACallLog, Place, Response, asked, redact
-from fgo_kit.calls.log_sql import _check_header
+from fgo_kit.calls.log import CallLog, LogNotWritten, NotACallLog, Place, Response, asked, redact
+from fgo_kit.calls.log_file import check_header
+from fgo_kit.calls.providers import load_llm
 
 
 def request(text, llm="openai:x", sample=0):
@@ -22,6 +30,11 @@ def response(prompt=10, completion=5, usd=0.5, text="an answer", start=1.0, **mo
         reasoning=1, counter="provider", usd=usd, start=start, end=start + 2,
     )  # fmt: skip
     return Response(**values | more)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 @pytest.fixture
@@ -305,7 +318,7 @@ def test_a_look_in_the_midst_of_a_checkpoint_is_no_verdict(tmp_path):
     )
     writing = subprocess.Popen([sys.executable, "-c", script, path])
     while writing.poll() is None:
-        _check_header(path)
+        check_header(path)
     assert writing.returncode == 0
     mine.begin("r2", {"n": 2}, {})
     with CallLog(path) as log:
@@ -318,3 +331,209 @@ def test_any_file_name_will_do(tmp_path, name):
         with CallLog(tmp_path / name) as log:
             log.begin("r", {}, {})
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+# -- other versions, damage, and places that cannot be written
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture
+def version1(tmp_path):
+    """A copy of a log that an earlier version wrote: one finished run, one that was stopped."""
+    return shutil.copy(DATA / "version1.db", tmp_path / "version1.sqlite")
+
+
+def test_a_log_of_version_1_keeps_its_paid_answers_and_replays(version1):
+    with CallLog(version1) as log:
+        runs = log.runs().set_index("status")["run_id"]
+        assert sorted(runs.index) == ["Unreachable", "ok"]
+        assert log.paid(runs["ok"]) == (19, 2761, 0.0) and log.paid("stopped") == (2, 31, None)
+        calls = log.calls(runs["ok"])
+        assert len(calls) == 19 and calls["paid"].all() and not calls["written"].any() and not calls["model"].any()
+        key = calls.loc[calls["phase"] == "test", "key"].iloc[0]
+        response = log.find(key)
+        assert response.text == "None" and (response.thought, response.written) == ("", 0)
+        messages = log.messages_of(key)
+        log.record("stopped", Place("rollout", task="3"), request("new"), response=Response(**vars(response) | {"thought": "hm"}))
+        assert log.find(request("new").key).thought == "hm"
+    assert load_llm(f"replay:{version1}").complete(messages).text == response.text
+
+
+def test_a_log_of_version_1_is_upgraded_once_however_many_open_it(version1):
+    with ThreadPoolExecutor(8) as pool:
+        logs = list(pool.map(lambda _: CallLog(version1), range(8)))
+    assert {len(log.calls()) for log in logs} == {21}
+    assert sqlite3.connect(version1).execute("PRAGMA user_version").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_log_is_named_or_right(version1, seed):
+    """Bits that flip anywhere in the file: all that is read is what was written, or the error says what is damaged."""
+    with CallLog(version1) as log:
+        before = log.runs().to_json(), {key: log.find(key) for key in log.calls()["key"]}
+        log.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    rng, content = np.random.default_rng(seed), bytearray(Path(version1).read_bytes())
+    for at in rng.integers(0, len(content), 12):
+        content[at] ^= 1 << int(rng.integers(8))
+    Path(version1).write_bytes(content)
+    try:
+        with CallLog(version1) as log:
+            for key in log.calls()["key"]:
+                if (answer := log.find(key)) is not None:
+                    assert answer == before[1].get(key, answer)
+                    log.messages_of(key)
+            log.tokens(), log.failures(), log.llms(), log.runs()
+    except NotACallLog as error:
+        assert "version1.sqlite" in str(error)
+
+
+def test_an_answer_that_was_changed_is_named(log):
+    log.record("r", Place("test"), request("a"), response=response(text="yes"))
+    log.finish("r", "ok", {"score": 0.5})
+    with sqlite3.connect(log.path) as db:
+        db.execute("UPDATE responses SET text = 'no!'")
+        db.execute("UPDATE runs SET result = '{\"score\": 0.9}'")
+    with pytest.raises(NotACallLog, match=request("a").key):
+        log.find(request("a").key)
+    with pytest.raises(NotACallLog, match="result of run 'r'"):
+        log.run("r")
+
+
+def test_a_log_cut_by_a_power_cut_keeps_all_but_its_last_calls(tmp_path, rng):
+    path = tmp_path / "log.sqlite"
+    log = CallLog(path)
+    log.begin("r", {}, {})
+    for n in range(50):
+        log.record("r", Place("test", task=str(n)), request(str(n)), response=response(text=f"answer {n}"))
+    wal = Path(f"{path}-wal").read_bytes()
+    for cut in rng.integers(0, len(wal), 20):
+        copy = tmp_path / f"{cut}.sqlite"
+        shutil.copy(path, copy)
+        Path(f"{copy}-wal").write_bytes(wal[:cut])
+        with CallLog(copy) as again:
+            tasks = list(again.calls().task)
+            assert sorted(tasks, key=int) == [str(n) for n in range(len(tasks))]
+            assert [again.find(request(task).key).text for task in tasks] == [f"answer {task}" for task in tasks]
+    log.close()
+
+
+def test_a_log_that_must_not_be_written_is_read_and_replayed(version1, monkeypatch):
+    content = Path(version1).read_bytes()
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    with CallLog(version1) as log:
+        done = log.runs().set_index("status").loc["ok"]
+        assert log.begin(done.run_id, done.config, {})["result"] == done.result
+        messages = log.messages_of(log.calls(done.run_id)["key"].iloc[0])
+        with pytest.raises(LogNotWritten, match=r"version1.*read-only"):
+            log.begin("new", {}, {})
+    assert load_llm(f"replay:{version1}").complete(messages).text
+    assert Path(version1).read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["runs", "calls", "responses"])
+def test_views_in_place_of_tables_are_refused(tmp_path, log, name):
+    path = tmp_path / "other.sqlite"
+    CallLog(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"ALTER TABLE {name} RENAME TO hidden")
+        db.execute(f"CREATE VIEW {name} AS SELECT * FROM hidden")
+    with pytest.raises(NotACallLog, match=f"other.*no table '{name}'"):
+        log.unite(path)
+
+
+def test_unite_prefers_a_finished_run_to_a_later_failure(tmp_path, log):
+    log.finish("r", "ok", {"score": 1})
+    with CallLog(tmp_path / "other.sqlite") as other:
+        other.begin("r", {"seed": 0}, {})
+        other.settle("r", Place("rollout", task="1"), "cut", "too long")
+        other.finish("r", "Unreachable")
+    log.unite(tmp_path / "other.sqlite")
+    assert log.run("r")["result"] == {"score": 1} and log.failures("r").status.tolist() == ["cut"]
+
+
+# -- failures
+
+
+def test_failures_are_listed_until_they_are_answered(log):
+    log.settle("r", Place("rollout", "s1", 2, task="a"), "cut", "stopped at 10 tokens of sk-abcdefghijk")
+    log.settle("r", Place("merge", node="m"), "failed", "503", lasting=False)
+    table = log.failures("r")
+    assert table[["phase", "subset", "epoch", "node", "task", "status", "lasting"]].values.tolist() == [
+        ["merge", "", 0, "m", "", "failed", False], ["rollout", "s1", 2, "", "a", "cut", True]]
+    assert table.reason.tolist() == ["503", "stopped at 10 tokens of [redacted]"]
+    log.settle("r", Place("merge", node="m"), "answered")
+    assert len(log.failures()) == 1 and log.failures("other").empty
+
+
+def test_answers_that_stopped_a_run_are_asked_for_again_and_stay_paid(log):
+    for task, text in (("1", ""), ("2", "fine")):
+        log.record("r", Place("rollout", task=task), request(task), response=response(10, 5, 0.5, text=text))
+    log.settle("r", Place("rollout", task="1"), "empty", "no text")
+    log.finish("r", "BudgetExceeded")
+    log.begin("r", {"seed": 0}, {})
+    assert log.find(request("1").key).text == ""  # nothing was wrong with the run
+    for n in (1, 2):
+        log.finish("r", "TooManyFailures")
+        log.begin("r", {"seed": 0}, {})
+        assert log.find(request("1").key) is None and log.find(request("2").key).text == "fine"
+        assert log.paid("r") == (1 + n, 15 * (1 + n), 0.5 * (1 + n))
+        log.record("r", Place("rollout", task="1"), request("1"), response=response(10, 5, 0.5, text=""))
+    assert log.paid("r") == (4, 60, 2.0) and log.tokens("r").calls.tolist() == [2]
+
+
+def test_what_was_lost_is_no_part_of_what_was_paid(log):
+    log.lose("r", Place("rollout", task="1"), (1, 500, 0.25), TimeoutError("no answer"))
+    log.lose("r", Place("rollout", task="1"), (1, 500, 0.25), TimeoutError("no answer"))
+    assert log.lost("r") == (2, 1000, 0.5) and log.paid("r") == (0, 0, 0.0) and log.lost("x") == (0, 0, 0.0)
+
+
+# -- leases
+
+
+def test_a_name_is_worked_on_by_one_holder_at_a_time(log):
+    with CallLog(log.path) as second:
+        mine, other = Leases(log), Leases(second)
+        assert mine.take("k") and mine.take("k") and not other.take("k") and other.take("l")
+        mine.release("l")
+        assert not mine.take("l")
+        other.release_all()
+        assert mine.take("l")
+        log.record("r", Place("test"), request("k"), response=response())
+        mine.release("k")
+        assert other.take("k")
+
+
+def test_the_leases_of_the_dead_are_free(log):
+    code = f"""
+import os, signal
+from fgo_kit.calls.leases import Leases
+from fgo_kit.calls.log import CallLog
+print(Leases(CallLog({str(log.path)!r})).take("k"), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    wait_until(lambda: Leases(log).take("k"), 5)  # gone, though nobody has asked what became of it
+    process.wait()
+
+
+def test_a_lease_from_another_machine_is_believed_for_a_while(log):
+    until = time.time() + 100
+    log.write([("INSERT INTO leases VALUES ('k', 'elsewhere 1 0 abc', ?)", (until,)),
+               ("INSERT INTO leases VALUES ('l', 'elsewhere 1 0 abc', ?)", (until - 200,))])
+    assert not Leases(log).take("k") and Leases(log).take("l")
+
+
+def test_the_same_run_elsewhere_is_waited_for(log):
+    order = []
+
+    def work(name):
+        with warnings.catch_warnings(record=True), CallLog(log.path) as same, Leases(same).alone("run r"):
+            order.append(name)
+            time.sleep(0.2)
+            order.append(name)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, "abc"))
+    assert order[::2] == order[1::2] and sorted(order) == list("aabbcc")

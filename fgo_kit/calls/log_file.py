@@ -1,0 +1,240 @@
+"""The file of a call log: opened, checked, upgraded, or read into memory where nothing may be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterable
+from contextlib import closing, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+from ..records import storable
+from . import log_sql as sql
+from .entries import Response
+
+HEADER = 100
+"""Bytes that every SQLite file begins with."""
+BUSY_SECONDS = 30
+
+
+class NotACallLog(Exception):
+    """The file is no call log that this version can use, or is damaged; it was left as it is."""
+
+
+class LogNotWritten(OSError):
+    """The call log cannot be written: disk full, read-only, or in use for too long. Nothing more was asked."""
+
+
+@contextmanager
+def explained(path: Path | None):
+    """SQLite's errors, raised in here, become NotACallLog or LogNotWritten and name the file."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # an error of this package
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise LogNotWritten(
+                f"{path} cannot be written ({error}); make room on its disk and run the same again, which resumes"
+            ) from error
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+            raise LogNotWritten(f"{path} cannot be written ({error}); give a path that can be written") from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise LogNotWritten(
+                f"{path} has been in use by another program for {BUSY_SECONDS} s ({error}); end that program, or wait "
+                "and run the same again"
+            ) from error
+        raise damaged(path, str(error)) from error
+    except UnicodeDecodeError as error:  # SQLite's own message quotes what is damaged
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path | None, what: str) -> NotACallLog:
+    """The error for a log that was found to be damaged."""
+    return NotACallLog(f"{path} is damaged or no call log ({what}); use a copy of it, or give another path")
+
+
+class LogFile:
+    """The tables of a call log in a file, made when there is none, or in memory with path None. Threads may share it.
+
+    A log of an older version is upgraded. One that must not be written is read into memory: `read_only`.
+    Raises NotACallLog and LogNotWritten.
+    """
+
+    def __init__(self, path: str | os.PathLike | None = None):
+        self.path = None if path is None else Path(path)
+        self.read_only = False
+        self._lock = threading.Lock()
+        with explained(self.path):
+            self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path is None:
+            return _prepared(_connect(":memory:"), None)
+        if self.path.is_dir():
+            raise NotACallLog(f"{self.path} is a folder; give the path of a file")
+        check_header(self.path)
+        self.read_only = self.path.exists() and not all(os.access(p, os.W_OK) for p in (self.path, self.path.parent))
+        if self.read_only:
+            return _prepared(_in_memory(self.path), self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return _prepared(_connect(self.path), self.path)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def read(self, statement: str, values=()) -> list[tuple]:
+        """All rows of a query."""
+        with self._lock, explained(self.path):
+            return self._db.execute(statement, values).fetchall()
+
+    def write(self, statements: Iterable[tuple[str, tuple]]) -> int:
+        """Carry out statements as one transaction; how many rows the last one changed."""
+        if self.read_only:
+            raise LogNotWritten(f"{self.path} is read-only: it can be replayed, not added to; give another path")
+        changed = 0
+        with self._lock, explained(self.path), _alone(self._db):
+            for statement, values in statements:
+                try:
+                    changed = self._db.execute(statement, values).rowcount
+                except UnicodeEncodeError:
+                    plain = tuple(storable(v) if isinstance(v, str) else v for v in values)
+                    changed = self._db.execute(statement, plain).rowcount
+        return changed
+
+    def take_over(self, other: str | os.PathLike, statements: Iterable[str]) -> None:
+        """Carry out statements in one transaction while the tables of another log are there as `other`."""
+        with TemporaryDirectory() as folder:
+            copy = Path(folder) / "log.sqlite"
+            with explained(Path(other)), closing(LogFile(other)) as source, closing(_connect(copy)) as target:
+                source._db.backup(target)
+            with self._lock, explained(self.path):
+                self._db.execute("ATTACH DATABASE ? AS other", (str(copy),))
+                try:
+                    with _alone(self._db):
+                        for statement in statements:
+                            self._db.execute(statement)
+                finally:
+                    self._db.execute("DETACH DATABASE other")
+
+
+def check_header(path: Path) -> None:
+    """Look at the file's header before it is opened for good, which may change it.
+
+    Through SQLite, because a file that this process opens and closes by itself loses the locks of every connection
+    the process has to it (POSIX), and another process could take away the journal below them.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    if not size:
+        return
+    if size < HEADER:
+        raise _no_database(path)
+    where = quote(os.fsencode(path.resolve()))
+    try:
+        with closing(sqlite3.connect(f"file:{where}?mode=ro&immutable=1", uri=True)) as look:
+            tables = look.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            application, version = (
+                look.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            )
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_NOTADB:  # so nothing of ours is open there
+            raise _no_database(path) from None
+        if code == sqlite3.SQLITE_CANTOPEN:
+            raise NotACallLog(f"{path} cannot be opened ({error}); give another path") from None
+        return  # seen in the midst of another process's checkpoint: `_prepared` looks again, with locks
+    if tables or application:
+        _check(path, application, version)
+
+
+def _connect(where: Path | str) -> sqlite3.Connection:
+    return sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _prepared(db: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
+    try:
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            _create(db)
+        _check(path, *(db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 4000")
+        db.execute("PRAGMA cache_size = -32000")
+        db.execute("PRAGMA trusted_schema = OFF")
+        _upgrade(db)
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if missing := sorted(sql.NAMES - tables):
+            raise NotACallLog(f"{path} has no table {missing[0]!r}; give another path")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _create(db: sqlite3.Connection) -> None:
+    with _alone(db):
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # else another process was first
+            for statement in (*sql.TABLES, "PRAGMA user_version = 1"):
+                db.execute(statement)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    if db.execute("PRAGMA user_version").fetchone()[0] == sql.VERSION:
+        return
+    db.create_function("checksum", 1 + len(sql.RESPONSE_COLUMNS), lambda key, *row: Response(*row).checksum(key))
+    db.create_function("text_checksum", 1, text_checksum)
+    with _alone(db):
+        if db.execute("PRAGMA user_version").fetchone()[0] < sql.VERSION:
+            for statement in sql.UPGRADE:
+                db.execute(statement)
+
+
+@contextmanager
+def _alone(db: sqlite3.Connection):
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def text_checksum(text: str | None) -> str:
+    """A hash of a text as a file gives it back; "" for none."""
+    return "" if text is None else sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _in_memory(path: Path) -> sqlite3.Connection:
+    """A copy, with what has been written but is not yet moved into the file."""
+    db = _connect(":memory:")
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "log.sqlite"
+        for suffix in ("", "-wal"):
+            if Path(f"{path}{suffix}").exists():
+                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+        with closing(_connect(copy)) as source:
+            source.execute("PRAGMA journal_mode = DELETE")
+            source.backup(db)
+    return db
+
+
+def _no_database(path: Path) -> NotACallLog:
+    with path.open("rb") as file:
+        return NotACallLog(f"{path} is no call log: it starts with {file.read(16)!r}; give another path")
+
+
+def _check(path: Path | None, application: int, version: int) -> None:
+    if application % 2**32 != sql.APPLICATION_ID:
+        raise NotACallLog(
+            f"{path} is an SQLite file of another program (application id {application}); give another path"
+        )
+    if version > sql.VERSION:
+        raise NotACallLog(f"{path} has log format {version}, this fgo_kit reads up to {sql.VERSION}; update fgo_kit")
