@@ -351,7 +351,10 @@ def test_long_text_comes_in_pages(tmp_path):
     [("nope", {}, "no tool 'nope'; the tools are read_file"), ("read_file", {}, "missing name"), ("read_file", {"name": 3}, "not a text"),
      ("read_file", {"name": "x", "page": 0}, "page=0 is not a whole number"), ("read_file", {"name": "x", "page": True}, "page=True"),
      ("read_file", {"name": "x", "evil": 1}, "unknown evil"), ("read_file", ["x"], "must be an object"), ("search", "x", "must be an object"),
-     ("search", {"query": "x"}, "no collection of pages"), ("open_page", {"name": "x"}, "no page 'x'")],
+     ("search", {"query": "x"}, "no collection of pages"), ("open_page", {"name": "x"}, "no page 'x'"),
+     ("read_file", {"name": "x", "\ud800": 1}, "unknown"), ("read_file", {"name": "\ud800"}, "no file"),
+     ("read_file", {"name": "x", "page": "9" * 5000}, "page='9{150,199}$|page='9{150,199} is not"),
+     ("read_file", {"name": "x", "page": float("nan")}, "page=nan is not a whole number")],
 )  # fmt: skip
 def test_wrong_calls_are_told(name, arguments, message):
     with pytest.raises(ToolProblem, match=message):

@@ -15,7 +15,8 @@ from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.benchmarks.gaia import files as gaia_files
 from fgo_kit.benchmarks.gaia.calculator import NotArithmetic, calculate
 from fgo_kit.benchmarks.gaia.files import FileProblem, names_in, read_text
-from fgo_kit.benchmarks.gaia.tools import MAX_PAGE, PAGE, Desk, _plain, call
+from fgo_kit.benchmarks.gaia.pages import MAX_PAGE
+from fgo_kit.benchmarks.gaia.tools import PAGE, Desk, call
 from fgo_kit.calls.log import Place
 from fgo_kit.calls.protocol import BadRequest
 from fgo_kit.calls.toolcalls import call_text
@@ -204,17 +205,24 @@ def test_thousands_of_pages_in_an_archive_are_searched_in_seconds(tmp_path):
     assert found.startswith("p3999.md | Page 3999") and time.perf_counter() - began < 5
 
 
+def opened(tmp_path, page):
+    folder = tmp_path / "pages"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.html").write_text(page)
+    return call(Desk({"pages/a.html": folder / "a.html"}), "open_page", {"name": "a"})
+
+
 @pytest.mark.parametrize("part", ["<script ", "<!--", "<", "<br ", "<style>", "</script "])
-def test_pages_made_to_take_for_ever_do_not(part):
+def test_pages_made_to_take_for_ever_do_not(tmp_path, part):
     began = time.perf_counter()
-    _plain("<html>" + part * (400_000 // len(part)))
+    opened(tmp_path, "<html>" + part * (400_000 // len(part)))
     assert time.perf_counter() - began < 2
-    assert "over the limit" in _plain("<html>" + "x" * MAX_PAGE)
+    assert "over the limit" in opened(tmp_path, "<html>" + "x" * MAX_PAGE)
 
 
-def test_what_is_not_seen_of_a_page_is_left_out():
+def test_what_is_not_seen_of_a_page_is_left_out(tmp_path):
     page = "<html><script>a</script >b<!-- <style> -->c<STYLE>d</style><p>e</p><script>f"
-    assert _plain(page) == "bce\nf"
+    assert opened(tmp_path, page) == "bce\nf"
 
 
 def test_a_pdf_that_takes_long_is_given_up_between_pages(tmp_path, monkeypatch):

@@ -46,6 +46,17 @@ class FileProblem(ValueError):
 
 Files = dict[str, Path]
 """The attachments of one task: the name the agent uses, and where the file is."""
+State = tuple[tuple[str, Path, int, int], ...]
+"""Files as a key of caches, with the time and size by which one that has changed is read again."""
+
+
+def state_of(files: Files) -> State:
+    known = ((name, path, path.stat()) for name, path in sorted(files.items()))
+    return tuple((name, path, stat.st_mtime_ns, stat.st_size) for name, path, stat in known)
+
+
+def files_of(state: State) -> Files:
+    return {name: path for name, path, *_ in state}
 
 
 def names_in(files: Files) -> list[str]:
@@ -89,14 +100,14 @@ def _located(files: Files, name: str) -> tuple[str, str]:
     """(attachment, path inside it) of a name; a path inside an archive may be given without the archive."""
     wanted = same_letters(name.strip().removeprefix("./"))
     for outer in files:
-        own, _, inner = wanted.partition("/")
-        if own == same_letters(outer):
-            return outer, inner
+        own = same_letters(outer)
+        if wanted == own or wanted.startswith(f"{own}/"):
+            return outer, wanted[len(own) + 1 :]
     known = names_in(files)
-    alike = [one for one in known if "/" in one and same_letters(one).endswith(f"/{wanted}")]
+    alike = [path for path in known if path not in files and same_letters(path).endswith(f"/{wanted}")]
     if wanted and len(alike) == 1:
-        outer, _, inner = alike[0].partition("/")
-        return outer, inner
+        outer = next(outer for outer in files if alike[0].startswith(f"{outer}/"))
+        return outer, alike[0][len(outer) + 1 :]
     shown = ", ".join(known[:40]) + (f" and {len(known) - 40} more" if len(known) > 40 else "")
     raise FileProblem(f"no file {name!r}; there are: {shown or 'no files with this task'}")
 
