@@ -7,7 +7,7 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .protocol import AuthError, BadRequest, ContextOverflow, FGOError, Overloaded, RateLimited, Unreachable
+from .protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Overloaded, RateLimited, Unreachable
 
 # providers word an overflow differently, and most give it no code
 _OVERFLOW = re.compile(
@@ -17,28 +17,38 @@ _OVERFLOW = re.compile(
 )
 
 
-def translated(error: Exception, name: str) -> FGOError:
+def translated(error: Exception, name: str) -> CallFailed:
     """The typed error for whatever an SDK raised on behalf of the LLM with this name."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     text = f"{name}: {type(error).__name__}: {error}"[:1500]
     if "APIStatusError" in kinds:
-        return _status_error(error, text)
+        return _as_told(_status_error(error, text), error.response.headers)
     if "APITimeoutError" in kinds or "APIConnectionError" in kinds:
         cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
-        return Unreachable(text + cause)
+        failure = Unreachable(text + cause)
+        failure.maybe_billed = type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
+        return failure
     return Unreachable(f"the answer could not be read: {text}")
 
 
-def _status_error(error: Any, text: str) -> FGOError:
+def _as_told(failure: CallFailed, headers) -> CallFailed:
+    """With what the provider says about trying again, which it knows best."""
+    failure.retry_after = _retry_after(headers)
+    if (told := headers.get("x-should-retry", "")) in ("true", "false"):
+        failure.waiting_helps = told == "true"
+    return failure
+
+
+def _status_error(error: Any, text: str) -> CallFailed:
     status, code = error.status_code, str(getattr(error, "code", None) or "")
     if code == "insufficient_quota" or status in (401, 402, 403):
         return AuthError(text)
     if status == 429:
-        return RateLimited(text, _retry_after(error.response.headers))
+        return RateLimited(text)
     if status == 408:
         return Unreachable(text)
     if status == 409 or status >= 500:
-        return Overloaded(text, _retry_after(error.response.headers))
+        return Overloaded(text)
     if status in (400, 413, 422) and (code == "context_length_exceeded" or _OVERFLOW.search(text)):
         return ContextOverflow(text)
     return BadRequest(text)

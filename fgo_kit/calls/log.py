@@ -168,6 +168,10 @@ class CallLog(LogFile):
             return self.write([(sql.ANSWERED, row[:2])])
         self.write([(sql.FAILED, (*row, status, redact(reason)[:2000], int(lasting)))])
 
+    def failed_places(self, run_id: str) -> set[str]:
+        """The places of a run's failures."""
+        return {place for (place,) in self.read("SELECT place FROM outcomes WHERE run_id = ?", (run_id,))}
+
     def failures(self, run_id: str | None = None) -> pd.DataFrame:
         """One row for all that did not end in a usable answer, in the order of places.
 

@@ -14,6 +14,7 @@ from .entries import Asked, Place, Response, asked
 from .limiter import Limiter
 from .limits import DEFAULT, Limits
 from .log import CallLog
+from .outcomes import Outcomes
 from .prices import price
 from .protocol import (
     LLM,
@@ -66,6 +67,7 @@ class Meter:
         log.know(llm, self._params)
         self._base_url = llm.params.get("base_url")
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
+        self._outcomes = Outcomes(log, run_id, limits.max_failures)
         self._account = self._open_account(limits)
         self._permits = threading.Semaphore(limits.workers)
         self._flights: dict[str, _Flight] = {}
@@ -111,6 +113,26 @@ class Meter:
     def cancel(self) -> None:
         """See `Pool.cancel`: queued work is dropped, later asks raise Cancelled."""
         self.pool.cancel()
+
+    def outcome(self, place: Place, status: str, reason: str | Exception = "") -> None:
+        """Say how what was asked at `place` ended, once for each rollout, evaluation, proposal, merge and so on.
+
+        place: of its last call, so turn included. status: "answered", "empty", "cut", "refused", "failed" (there is
+        no answer at all; reason: the CallFailed that was raised) or "unusable" (after the repair). reason: in the
+        provider's words. Raises TooManyFailures when the share of all but the answered ones among the outcomes of
+        this phase passes `max_failures`, from ten on, or when the first ten failed alike in a way that waiting does
+        not change.
+
+            try:
+                reply = ctx.meter.ask(messages, place)
+            except CallFailed as error:
+                ctx.meter.outcome(place, "failed", error)
+        """
+        self._outcomes.note(place, status, reason)
+
+    def judge(self) -> None:
+        """Raise TooManyFailures for phases with fewer than ten outcomes; for the end of a run."""
+        self._outcomes.end()
 
     @property
     def spent(self) -> tuple[int, int, float | None]:

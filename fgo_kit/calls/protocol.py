@@ -92,41 +92,60 @@ class LLM(Protocol):
 
 
 class FGOError(Exception):
-    """Base of the errors of an LLM call. `usage` is set when the failed call was billed."""
+    """Base of the errors that end a run, and of those of one call, `CallFailed`."""
+
+
+class CallFailed(FGOError):
+    """One call has no answer. The rest of a run can go on; who asked says what it means, by `Meter.outcome`.
+
+    usage: set when the call was billed all the same. maybe_billed: nobody here can know whether it was. waiting_helps:
+    whether it is worth trying again later; retry_after: the seconds that the provider asked to wait before, if it did.
+    """
 
     usage: Usage | None = None
-
-
-class ContextOverflow(FGOError):
-    """The prompt (or prompt and answer) does not fit the model's context window."""
-
-
-class BudgetExceeded(FGOError):
-    """The next call might exceed the run's budget; it was not made."""
-
-
-class RateLimited(FGOError):
-    """Too many requests. `retry_after` is the seconds the provider asked for, if it did."""
+    maybe_billed = False
+    waiting_helps = False
 
     def __init__(self, message: str, retry_after: float | None = None):
         super().__init__(message)
         self.retry_after = retry_after
 
 
+class ContextOverflow(CallFailed):
+    """The prompt (or prompt and answer) does not fit the model's context window."""
+
+
+class BadRequest(CallFailed):
+    """The provider refused the request as it is; trying again will not help."""
+
+
+class AuthError(CallFailed):
+    """The API key is missing, wrong, or has no access or credit."""
+
+
+class RateLimited(CallFailed):
+    """Too many requests."""
+
+    waiting_helps = True
+
+
 class Overloaded(RateLimited):
     """The provider failed on its side (5xx); worth trying again."""
 
 
-class Unreachable(FGOError):
+class Unreachable(CallFailed):
     """No usable answer: time-out, broken connection, or a body that is no valid answer."""
 
+    maybe_billed = True
+    waiting_helps = True
 
-class BadRequest(FGOError):
-    """The provider refused the request as it is; trying again will not help."""
+
+class BudgetExceeded(FGOError):
+    """The next call might exceed the run's budget; it was not made."""
 
 
-class AuthError(FGOError):
-    """The API key is missing, wrong, or has no access or credit."""
+class TooManyFailures(FGOError):
+    """More answers of a phase are of no use than `max_failures` allows."""
 
 
 class UnseenCall(FGOError):
