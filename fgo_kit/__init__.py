@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .algorithm.benchmark import Benchmark
+from .algorithm.controls import Controls
 from .algorithm.merge import merge_tree
 from .algorithm.registry import division, gate, merging, method
 from .algorithm.union import pooled
@@ -26,9 +27,9 @@ from .runs.traces import optimiser_tokens, read_trajectories
 
 __version__ = "0.1.0"
 __all__ = [
-    "VARIANTS", "CallLog", "Component", "Module", "Rule", "Run", "Task", "Trajectory", "compare", "division",
-    "estimate", "gate", "load_benchmark", "load_llm", "merge_tree", "merging", "method", "optimiser_tokens", "pooled",
-    "preset", "read_trajectories", "report", "run", "strategies",
+    "VARIANTS", "CallLog", "Component", "Controls", "Module", "Rule", "Run", "Task", "Trajectory", "compare",
+    "division", "estimate", "gate", "load_benchmark", "load_llm", "merge_tree", "merging", "method", "optimiser_tokens",
+    "pooled", "preset", "read_trajectories", "report", "run", "strategies",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "gaia", "logisticsqa")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from html import escape as html_escape
@@ -159,6 +160,23 @@ class Module:
         return Module(
             tuple(replace(part, rules=tuple(rules.get(part.name, part.rules))) for part in self.components)
         )
+
+    def without_tasks(self, task_ids: Iterable[str]) -> Module:
+        """The module without what rests on these training tasks alone, and without their ids in any support.
+
+        >>> kept = Rule("r1", "Say None.", ("t1", "t2"))
+        >>> Module((Component("c", "", (kept, Rule("r2", "Say Oslo.", ("t2",)))),)).without_tasks(["t2"]).rules
+        (Rule(id='r1', text='Say None.', support=('t1',), parents=(), origin='seed', right=0, wrong=0),)
+        """
+        gone = set(task_ids)
+        kept = {
+            part.name: tuple(
+                replace(rule, support=tuple(task_id for task_id in rule.support if task_id not in gone))
+                for rule in part.rules if not rule.support or not gone.issuperset(rule.support)
+            )
+            for part in self.components
+        }  # fmt: skip
+        return self.with_rules(kept)
 
     def map_rules(self, change) -> Module:
         """The same module with `change(rule)` in place of every rule."""
@@ -311,12 +329,16 @@ def rules_html(rules: tuple[Rule, ...]) -> str:
     """A table of rules, the ids of their support on hover."""
     lines = "".join(
         f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='{_WRAPPED}'>{_bdi(rule.text)}</td>"
-        f"<td title='{escape(', '.join(rule.support[:200]))}'>{len(rule.support)}</td>"
+        f"<td title='{escape(', '.join(rule.support[:200]))}'>{_count(len(rule.support))}</td>"
         f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
         for rule in rules
     )
     head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
     return f"<table>{head}{lines}</table>" if rules else "<p>no rules</p>"
+
+
+def _count(support: int) -> str:
+    return f"{support} task only" if support == 1 else f"{support}"
 
 
 def _some(parts: list[str], most: int = 12) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..calls.log import Place
 from ..calls.meter import Meter
-from ..records import Feedback, Trajectory
+from ..records import Feedback, Rule, Trajectory
 from .benchmark import Benchmark
 from .settings import Settings
 
@@ -21,11 +21,21 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A rule that a control took out of a module: where in the run, and by which control."""
+
+    place: Place
+    rule: Rule
+    control: str
+
+
+@dataclass(frozen=True)
 class Context:
     """What every stage of one run needs. `record` collects trajectories in whatever order they end.
 
-    dropped: trajectories that were left out of optimiser prompts. pass_number counts the passes from 1; the names of
-    subsets and merge nodes of later ones bear a `suffix`.
+    dropped: trajectories that were left out of optimiser prompts. cuts: rules that controls took out. rejected: texts
+    of rules that a gate refused. pass_number counts the passes from 1; the names of subsets and merge nodes of later
+    ones bear a `suffix`.
     """
 
     bench: Benchmark
@@ -33,6 +43,8 @@ class Context:
     settings: Settings
     record: list[Judged] = field(default_factory=list)
     dropped: list[Place] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
     pass_number: int = 1
 
     @property

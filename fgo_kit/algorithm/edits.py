@@ -83,6 +83,11 @@ def apply_edits(module: Module, proposal: Proposal, task_ids: Sequence[str], pre
     return module.with_rules({name: tuple(listed) for name, listed in rules.items()})
 
 
+def unlocked(proposal: Proposal, locked: Sequence[str]) -> Proposal:
+    """The proposal without edits of locked rules."""
+    return Proposal(edits=[edit for edit in proposal.edits if edit.op == "add" or edit.id not in locked])
+
+
 def _check_ids(module: Module, proposal: Proposal, task_ids: Sequence[str]) -> None:
     tasks, rules = set(task_ids), {rule.id for rule in module.rules}
     names = [component.name for component in module.components]

@@ -59,8 +59,19 @@ def gated(ctx: Context, node: MergeNode) -> MergeNode:
     node = replace(node, candidate_gate_score=mean_score(candidate))
     if accepts(ctx.settings.gate, candidate, of_child[best]):
         return replace(node, gate_score=mean_score(candidate))
-    child = node.children[best]
-    return replace(node, module=child.module, decision=f"kept {child.id}", gate_score=mean_score(of_child[best]))
+    return refused(ctx, node, node.children[best], mean_score(of_child[best]))
+
+
+def refused(ctx: Context, node: MergeNode, child: MergeNode, score: float = float("nan")) -> MergeNode:
+    """The node with a child's module in the place of its candidate, whose new rules are remembered as rejected."""
+    reject(ctx, node.module, child.module)
+    return replace(node, module=child.module, decision=f"kept {child.id}", gate_score=score)
+
+
+def reject(ctx: Context, candidate: Module, incumbent: Module) -> None:
+    """Remember the rules that a refused candidate would have brought."""
+    known = {rule.text for rule in incumbent.rules}
+    ctx.rejected.extend(rule.text for rule in candidate.rules if rule.text not in known)
 
 
 def gate_scores(ctx: Context, module: Module, node_id: str) -> np.ndarray:

@@ -25,10 +25,11 @@ from . import prompts
 from .audit import audit
 from .context import Context
 from .edits import parse
-from .gates import gated
+from .gates import gated, refused
 from .optimize import ask_checked
 from .registry import MERGES
 from .rewrite import rewritten
+from .trimming import broken, trimmed
 from .union import MERGED_SCHEMA, Merged, pooled, unite
 
 Plan = int | tuple["Plan", ...]
@@ -101,12 +102,15 @@ def merge_node(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
 
 
 def finished(ctx: Context, node_id: str, children: tuple[MergeNode, ...], candidate: Module) -> MergeNode:
-    """The node of a candidate, however it was made: audited, and accepted or refused by the gate."""
+    """The node of a candidate, however it was made: audited, trimmed, accepted or refused by gate and `must_pass`."""
     audited: tuple[str, ...] = ()
     if ctx.settings.audit:
         candidate, audited = audit(ctx, node_id, candidate, children)
+    candidate = trimmed(ctx, candidate, pooled([child.module for child in children]), Place("merge", node=node_id))
     node = MergeNode(node_id, candidate, children, "merged", candidate, audited=audited, tasks=tasks_of(children))
-    return node if ctx.settings.gate == "none" else gated(ctx, node)
+    node = node if ctx.settings.gate == "none" else gated(ctx, node)
+    best = max(children, key=total_support)
+    return refused(ctx, node, best) if broken(ctx, node.module, best.module, node_id) else node
 
 
 def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> Module | None:

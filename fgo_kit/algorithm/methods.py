@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import isqrt
 
@@ -21,11 +22,12 @@ from ..calls.log import Place
 from ..records import Division, MergeNode, Module, Task
 from .context import Context
 from .divide import divide
-from .gates import accepts, gate_scores
+from .gates import accepts, gate_scores, reject
 from .merge import merge
 from .optimize import epoch_pass, evaluate, optimize, propose
 from .registry import DIVISIONS, method
 from .rollout import count_uses, rollouts
+from .trimming import broken, until_stopped
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,8 @@ def base(ctx: Context) -> Outcome:
 def all_at_once(ctx: Context) -> Outcome:
     """All training trajectories in one optimiser prompt, in an order drawn from the seed."""
     tasks = _shuffled(ctx)
-    module = ctx.bench.seed_module
-    for epoch in range(1, ctx.settings.epochs + 1):
-        module = _gated_pass(ctx, module, tasks, Place("rollout", subset="s1", epoch=epoch))
-    return Outcome(module, Division("all", (tuple(task.id for task in tasks),)))
+    whole = Division("all", (tuple(task.id for task in tasks),))
+    return Outcome(_best(ctx, _epochs(ctx, whole, "s")), whole)
 
 
 @method(trains="subsets")
@@ -63,11 +63,21 @@ def bootstrapping(ctx: Context) -> Outcome:
     own = ctx.settings.divide if DIVISIONS[ctx.settings.divide].sets_number else "random"  # as many subsets as fgo's
     ours = divide(ctx.bench.train, own, ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
     division = divide(ctx.bench.train, "random", len(ours), _rng(ctx, "batches"))
+    return Outcome(_best(ctx, _epochs(ctx, division, "b")), division)
+
+
+def _epochs(ctx: Context, division: Division, letter: str) -> Iterator[Module]:
+    """The module after every epoch over all subsets in sequence."""
     module = ctx.bench.seed_module
     for epoch in range(1, ctx.settings.epochs + 1):
         for number, ids in enumerate(division.subsets, 1):
-            module = _gated_pass(ctx, module, _tasks(ctx, ids), Place("rollout", subset=f"b{number}", epoch=epoch))
-    return Outcome(module, division)
+            place = Place("rollout", subset=f"{letter}{number}", epoch=epoch)
+            module = _gated_pass(ctx, module, _tasks(ctx, ids), place)
+        yield module
+
+
+def _best(ctx: Context, modules: Iterable[Module]) -> Module:
+    return until_stopped(ctx, modules)[-1]
 
 
 @method(trains="subsets", merges_modules=True)
@@ -76,12 +86,24 @@ def fgo(ctx: Context) -> Outcome:
 
     With `passes` the same subsets start again from the merged module, and learn from what is still wrong.
     """
-    division, module, trees = _division(ctx), ctx.bench.seed_module, []
-    for number in range(1, ctx.settings.passes + 1):
-        tree = _fgo_pass(replace(ctx, pass_number=number), module, division)
-        module = tree.module
-        trees.append(tree)
-    return Outcome(module, division, trees[-1], tuple(trees[:-1]))
+    division = _division(ctx)
+    return _merged(ctx, division, lambda ctx, module: _fgo_pass(ctx, module, division), ctx.settings.passes)
+
+
+def _merged(
+    ctx: Context, division: Division, one_pass: Callable[[Context, Module], MergeNode], passes: int
+) -> Outcome:
+    """Pass after pass, each from the module merged before."""
+
+    def trees() -> Iterator[MergeNode]:
+        module = ctx.bench.seed_module
+        for number in range(1, passes + 1):
+            tree = one_pass(replace(ctx, pass_number=number), module)
+            module = tree.module
+            yield tree
+
+    *earlier, last = until_stopped(ctx, trees())
+    return Outcome(last.module, division, last, tuple(earlier))
 
 
 def _fgo_pass(ctx: Context, module: Module, division: Division) -> MergeNode:
@@ -100,17 +122,13 @@ def _fgo_pass(ctx: Context, module: Module, division: Division) -> MergeNode:
 @method
 def combee(ctx: Context) -> Outcome:
     """Every trajectory in two of ⌊√n⌋ shuffled groups, a proposal a group, one merge of all; every epoch anew."""
-    tasks, module, trees = _shuffled(ctx), ctx.bench.seed_module, []
-    for number in range(1, ctx.settings.epochs * ctx.settings.passes + 1):
-        round_ctx = replace(ctx, pass_number=number)
-        groups = _two_groups_each(len(tasks), _rng(ctx, f"groups {number}"))
-        tree = _combee_round(round_ctx, module, tasks, groups)
-        module = tree.module
-        trees.append(tree)
-    return Outcome(module, Division("all", (tuple(task.id for task in tasks),)), trees[-1], tuple(trees[:-1]))
+    tasks = _shuffled(ctx)
+    whole, rounds = Division("all", (tuple(task.id for task in tasks),)), ctx.settings.epochs * ctx.settings.passes
+    return _merged(ctx, whole, lambda ctx, module: _combee_round(ctx, module, tasks), rounds)
 
 
-def _combee_round(ctx: Context, module: Module, tasks: list[Task], groups: list[list[int]]) -> MergeNode:
+def _combee_round(ctx: Context, module: Module, tasks: list[Task]) -> MergeNode:
+    groups = _two_groups_each(len(tasks), _rng(ctx, f"groups {ctx.pass_number}"))
     place = Place("rollout", subset="all", epoch=ctx.pass_number)
     trajectories = rollouts(ctx, module, tasks, place)
     module = module.map_rules(lambda rule: replace(rule, right=0, wrong=0))  # as in a later pass of fgo
@@ -141,11 +159,20 @@ def _two_groups_each(n: int, rng: np.random.Generator) -> list[list[int]]:
 def _gated_pass(ctx: Context, module: Module, tasks: list[Task], place: Place) -> Module:
     """An epoch pass whose proposal must pass the gate: baselines have no merges to gate."""
     candidate = epoch_pass(ctx, module, tasks, place)
-    if ctx.settings.gate == "none" or candidate == module:
-        return candidate
+    if candidate == module:
+        return module
     name = f"{place.subset}e{place.epoch}"
+    if _passes(ctx, candidate, module, name) and not broken(ctx, candidate, module, name):
+        return candidate
+    reject(ctx, candidate, module)
+    return module
+
+
+def _passes(ctx: Context, candidate: Module, module: Module, name: str) -> bool:
+    if ctx.settings.gate == "none":
+        return True
     new, old = gate_scores(ctx, candidate, name), gate_scores(ctx, module, f"{name}<")
-    return candidate if accepts(ctx.settings.gate, new, old) else module
+    return accepts(ctx.settings.gate, new, old)
 
 
 def _division(ctx: Context) -> Division:

@@ -16,11 +16,14 @@ from ..calls.protocol import BadRequest, ContextOverflow
 from ..records import Feedback, Module, Task, Trajectory
 from . import prompts
 from .context import Context, Judged
-from .edits import PROPOSAL_SCHEMA, Proposal, apply_edits, parse
+from .edits import PROPOSAL_SCHEMA, Proposal, apply_edits, parse, unlocked
 from .rewrite import rewritten
 from .rollout import count_uses, rollouts
+from .trimming import trimmed
 
 Answer = TypeVar("Answer")
+REJECTED_LIMIT = 20
+"""Most rejected rules that an optimiser prompt shows."""
 
 
 def optimize(ctx: Context, module: Module, tasks: Sequence[Task], subset: str) -> Module:
@@ -72,8 +75,10 @@ def propose(
     settings = ctx.settings
     shown = list(judged)
 
+    rejected = sorted(set(ctx.rejected))[:REJECTED_LIMIT] if settings.controls.remember else []
+
     def render(n: int) -> list[dict[str, str]]:
-        return prompts.propose(module, shown[:n], counts=settings.counts, edits=settings.edits)
+        return prompts.propose(module, shown[:n], counts=settings.counts, edits=settings.edits, rejected=rejected)
 
     if shown and _overflows(ctx, render(len(shown))):
         sizes = range(2, len(shown))  # one trajectory is asked about in any case
@@ -112,11 +117,12 @@ def _proposed(
 
     def adopt(text: str) -> Module:
         if ctx.settings.edits:
-            return apply_edits(module, parse(Proposal, text), task_ids, prefix, origin)
+            proposal = unlocked(parse(Proposal, text), ctx.settings.controls.locked)
+            return apply_edits(module, proposal, task_ids, prefix, origin)
         return rewritten(module, text, prefix, origin)
 
     changed = ask_checked(ctx, messages, place, adopt, PROPOSAL_SCHEMA if ctx.settings.edits else None)
-    return module if changed is None else changed
+    return module if changed is None else trimmed(ctx, changed, module, place)
 
 
 def ask_checked(

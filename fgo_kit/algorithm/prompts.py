@@ -20,7 +20,7 @@ NO_RULES = "(no rules yet)"
 TAGS = (
     "module", "modules", "trajectory", "trajectories", "observation", "action", "expected", "score",
     "feedback", "document", "problem", "answer", "scene", "result", "turns",
-    "question", "tool_result", "tool_error",
+    "question", "tool_result", "tool_error", "rejected",
 )  # fmt: skip
 _OUR_TAGS = re.compile(rf"<(?=/?(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
 _ANSWER = re.compile(r"^[^\w\n]*ANSWER[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
@@ -227,9 +227,13 @@ def propose(
     *,
     counts: bool = False,
     edits: bool = True,
+    rejected: Sequence[str] = (),
 ) -> list[dict[str, str]]:
-    """The optimiser sees the module and the trajectories of a subset with their feedback."""
+    """The optimiser sees the module, rules that were rejected before, and a subset's trajectories with feedback."""
     shown = section("module", _rules_text(module, counts))
+    if rejected:
+        lines = "\n".join(f"- {quote(text)}" for text in rejected)
+        shown += "\n" + section("rejected", f"Tried before, and refused because the agent fared worse:\n{lines}")
     trajectories = section("trajectories", "\n".join(trajectory_text(*line) for line in judged))
     return _chat("propose" if edits else "propose_rewrite", f"{shown}\n{trajectories}", _parts(module, edits))
 

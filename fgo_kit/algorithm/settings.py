@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import Any
 
 from .benchmark import Benchmark
+from .controls import Controls
 from .registry import DIVISIONS, GATES, MERGES, METHODS
 
 _LEAST = {"epochs": 1, "passes": 1, "fan_in": 2, "audit": 0, "seed": 0}
@@ -22,7 +23,8 @@ class Settings:
     through. passes: how often all subsets are optimised and merged; each pass starts from the module merged before
     and has its own epochs. fan_in: modules a merge. edits: optimiser and merger edit rules; False lets them rewrite
     the text. counts: the agent cites rules, and optimiser and merger see how often each was right and wrong. audit:
-    training tasks on which every merged module is rolled out to drop rules that do harm. seed: of all that is drawn.
+    training tasks on which every merged module is rolled out to drop rules that do harm. controls: bounds on the rule
+    list and conditions on candidates, a `Controls` or its fields by name. seed: of all that is drawn.
 
     Raises ValueError for a value that is not allowed.
 
@@ -41,6 +43,7 @@ class Settings:
     edits: bool = True
     counts: bool = False
     audit: int = 0
+    controls: Controls = field(default=Controls())
     seed: int = 0
 
     def __post_init__(self):
@@ -49,6 +52,7 @@ class Settings:
         GATES.named(self.gate)
         for name, least in _LEAST.items():
             object.__setattr__(self, name, whole(name, getattr(self, name), least))
+        object.__setattr__(self, "controls", Controls.of(self.controls))
         if isinstance(self.n_subsets, Integral) and not isinstance(self.n_subsets, bool):
             object.__setattr__(self, "n_subsets", int(self.n_subsets))  # NumPy's own are no JSON
         for name in ("edits", "counts"):
@@ -76,6 +80,7 @@ class Settings:
                     f"{registry.argument}={name!r} needs gate tasks and {bench.name} has none; use gate='none' and "
                     "a merge that does without"
                 )
+        self.controls.check(bench)
         if not bench.test:
             raise ValueError(f"the test split of {bench.name} is empty; there is nothing to score on")
 
@@ -87,5 +92,5 @@ def whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-CHOICES = tuple(field.name for field in fields(Settings))
+CHOICES = tuple(choice.name for choice in fields(Settings))
 """The names of all choices, in their order."""

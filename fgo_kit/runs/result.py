@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ..algorithm.context import Judged
+from ..algorithm.context import Cut, Judged
 from ..calls.log import CallLog, Place
 from ..records import Division, MergeNode, Module, Task, Trajectory, escape, folded, showable
 from ..stats import Interval, mean_interval, wilson
@@ -29,6 +29,7 @@ class State:
     merge_tree: MergeNode | None = None
     tasks: tuple[Task, ...] = ()  # those of the record, without their texts: a trajectory holds what was read
     earlier: tuple[MergeNode, ...] = ()  # merge trees of the passes before the last
+    cuts: list[Cut] = field(default_factory=list)  # rules that controls took out
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,13 @@ class Run:
         it was written, subsets: where the rules it goes back to were. right, wrong: uses on training tasks. final:
         whether the final module has it. fate: what the next merge, `at`, did with it: kept, merged (`into`: the ids
         of the rules made of it), dropped (no rule of the merged module comes from it), audited (the audit dropped it),
-        refused (the gate or an unusable answer kept a module without it), final where no merge follows, or "next
-        pass" where another pass starts from it. What is left of a rule after being merged into one that the same
-        merge's audit dropped counts as dropped.
+        refused (the gate or an unusable answer kept a module without it), final where no merge follows, "next pass"
+        where another pass starts from it, or cut (the control named in `into` took it out, `at` this place). What is
+        left of a rule after being merged into one that the same merge's audit dropped counts as dropped.
 
         >>> run.rules().query("fate == 'dropped'")[["at", "rule", "text"]]                   # doctest: +SKIP
         """
-        return rule_table(self.trees, self.module)
+        return rule_table(self.trees, self.module, self.state.cuts)
 
     def merges(self) -> pd.DataFrame:
         """One row a merge node, in the order of the passes and of each tree: children first.

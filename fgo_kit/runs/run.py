@@ -21,6 +21,7 @@ from ..algorithm.methods import Outcome
 from ..algorithm.registry import DIVISIONS, GATES, MERGES, METHODS
 from ..algorithm.rollout import rollouts
 from ..algorithm.settings import Settings
+from ..algorithm.trimming import finally_trimmed
 from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
@@ -88,10 +89,12 @@ def _execute(ctx: Context) -> State:
         ctx.record.extend(_shortcut_trajectories(ctx.bench, shortcut))
     else:
         outcome = METHODS[ctx.settings.method](ctx)
+        outcome = replace(outcome, module=finally_trimmed(ctx, outcome.module))
         rollouts(ctx, outcome.module, ctx.bench.test, Place("test"))
     record = sorted(ctx.record, key=lambda judged: str(judged.place))  # they came in whatever order calls ended
-    dropped = sorted(ctx.dropped, key=str)
-    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree, _tasks_of(ctx), outcome.earlier)
+    dropped, cuts = sorted(ctx.dropped, key=str), sorted(ctx.cuts, key=lambda cut: (str(cut.place), cut.rule.id))
+    tasks = _tasks_of(ctx)
+    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree, tasks, outcome.earlier, cuts)
 
 
 def _tasks_of(ctx: Context) -> tuple[Task, ...]:

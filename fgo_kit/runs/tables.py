@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ..algorithm.context import Judged
+from ..algorithm.context import Cut, Judged
 from ..records import NOT_SHOWN, MergeNode, Module, Rule, Task, concealed
 
 RULE_COLUMNS = (
@@ -37,7 +37,7 @@ def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd
     return pd.DataFrame(rows)
 
 
-def rule_table(trees: Sequence[MergeNode], module: Module) -> pd.DataFrame:
+def rule_table(trees: Sequence[MergeNode], module: Module, cuts: Sequence[Cut] = ()) -> pd.DataFrame:
     """One row a rule of any module in the merge trees, or of the final module (columns: see `Run.rules`).
 
     trees: one a pass, the last one last; none for a method that merges nothing.
@@ -55,6 +55,12 @@ def rule_table(trees: Sequence[MergeNode], module: Module) -> pd.DataFrame:
                 rule.origin, _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate,
                 parent.id if parent else "", into,
             ))  # fmt: skip
+    for cut in cuts:
+        rule, node = cut.rule, cut.place.node or cut.place.subset or "final"
+        rows.append((
+            node, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents), rule.origin,
+            _subsets(rule, known), rule.right, rule.wrong, False, "cut", str(cut.place), [cut.control],
+        ))  # fmt: skip
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
 
