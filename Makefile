@@ -20,10 +20,9 @@ CELL_TIMEOUT ?= 900
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# 3.13 comes after 3.12 and 3.11 because the ALFWorld engine does not run on it. Each is tried, not looked
-# up: a shim on PATH may stand for a version that is not installed.
+# Each is tried, not looked up: a shim on PATH may stand for a version that is not installed.
 define FIND_PYTHON
-set -- python3.12 python3.11 python3.13 python3; \
+set -- python3.12 python3.13 python3.11 python3; \
 [ -z "$(PYTHON)" ] || set -- "$(PYTHON)"; \
 py=; for p in "$$@"; do \
     "$$p" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \

@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-FIGURES = ROOT / "paper_figures"
+from .runs.places import FIGURES, HOME, RUNS
+
 HEADLINE = "quickstart_methods.csv"
 
 
@@ -34,7 +34,10 @@ def find_notebooks(folder: Path) -> list[Path]:
     """The notebooks named NN_*.ipynb, in order. Raises FileNotFoundError when there is none."""
     found = sorted(p for p in folder.glob("*.ipynb") if re.match(r"\d\d_", p.name))
     if not found:
-        raise FileNotFoundError(f"no notebook named NN_*.ipynb in {folder}; give its folder with --notebooks")
+        raise FileNotFoundError(
+            f"no notebook named NN_*.ipynb in {folder}; give its folder with --notebooks, or copy those that come with "
+            "the package: fgo notebooks ."
+        )
     return found
 
 
@@ -121,8 +124,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--preset", choices=("fast", "full"), default="fast", help="default: %(default)s")
     parser.add_argument("--model", default="simulated", help="as for fgo.load_llm; default: %(default)s")
     parser.add_argument("--yes", action="store_true", help="do not ask before a paid model")
-    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="DIR")
-    parser.add_argument("--out", type=Path, default=ROOT / "data" / "runs" / "executed", metavar="DIR")
+    parser.add_argument("--notebooks", type=Path, default=HOME / "notebooks", metavar="DIR")
+    parser.add_argument("--out", type=Path, default=RUNS / "executed", metavar="DIR")
     args = parser.parse_args(argv)
     try:
         notebooks = find_notebooks(args.notebooks)

@@ -16,11 +16,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.provenance import ROOT, manifest
+from ..runs.places import FIGURES
+from ..runs.provenance import manifest
 from ..runs.result import Run
 from .tree import positions
 
-FIGURES = ROOT / "paper_figures"
 TOKENS = {
     "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
     "tokens_all_in": "all in",

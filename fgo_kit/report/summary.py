@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ..runs.provenance import ROOT
+from ..runs.places import DATA
 from ..stats import (
     Interval,
     detectable_difference,
@@ -24,7 +24,7 @@ from ..stats import (
 )
 from .figures import TOKENS
 
-PAPER_VALUES = ROOT / "data" / "paper_values.csv"
+PAPER_VALUES = DATA / "paper_values.csv"
 REFERENCE = "all_at_once"
 OTHER = "bootstrapping"
 """The second approach that fgo is told from: gains over the reference alone may be gains over the weaker one."""

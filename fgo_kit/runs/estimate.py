@@ -10,10 +10,10 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.prices import price
 from ..calls.protocol import Usage
 from .compare import VARIANTS, preset
-from .provenance import ROOT
+from .places import SHIPPED
 from .run import run
 
-MAIN = ROOT / "paper_figures" / "main_results.csv"
+MAIN = SHIPPED / "paper_figures" / "main_results.csv"
 """Means a run on all sets, as committed: what a run on games and questions takes is read from here."""
 LONGER = 3
 """A real model's answers are usually longer than the simulated one's: completion tokens are counted so often."""

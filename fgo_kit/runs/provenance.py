@@ -13,10 +13,8 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import LLM
 from ..calls.providers import PROVIDERS
 from ..records import digest
+from .places import CHECKOUT, PACKAGE
 
-PACKAGE = Path(__file__).resolve().parents[1]
-ROOT = PACKAGE.parent
-"""The checkout, which holds data/ and paper_figures/ beside the package."""
 GROUND = ("records.py", "stats.py", "calls", "algorithm", "runs")
 """What every run rests on; to that come its benchmark, its provider and, where that is simulated, the simulator."""
 
@@ -97,8 +95,10 @@ def commit() -> str:
 
 
 def _git(*arguments: str) -> str:
+    if CHECKOUT is None:  # the current folder may be a checkout of something else
+        return ""
     try:
-        done = run(["git", *arguments], cwd=ROOT, stdout=PIPE, stderr=DEVNULL, text=True)
+        done = run(["git", *arguments], cwd=CHECKOUT, stdout=PIPE, stderr=DEVNULL, text=True)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -29,10 +29,11 @@ from ..calls.protocol import LLM
 from ..calls.providers import load_llm
 from ..records import Task, Trajectory, digest, from_json, to_json
 from .choices import split, takes
-from .provenance import ROOT, code_version, manifest
+from .places import RUNS, placed
+from .provenance import code_version, manifest
 from .result import Run, State
 
-DEFAULT_LOG = ROOT / "data" / "runs" / "fgo.sqlite"
+DEFAULT_LOG = RUNS / "fgo.sqlite"
 
 
 @takes(Settings, Limits)
@@ -140,8 +141,6 @@ def log_path(log: str | Path | None, llm: LLM) -> Path | None:
     """Where a run's log is: None for a simulated LLM without a path, whose calls can be had again for nothing."""
     if log is None and llm.simulated:
         return None
-    path = Path(log) if log is not None else DEFAULT_LOG
-    if not path.is_absolute() and path.parts[:1] == ("data",):
-        path = ROOT / path  # the same file from a notebook's folder as from the root
+    path = placed(log) if log is not None else DEFAULT_LOG
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -16,10 +16,11 @@ import csv
 import math
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from statistics import median
 
-CURVES = Path(__file__).resolve().parents[2] / "data" / "published_curves.csv"
+from ..runs.places import DATA
+
+CURVES = DATA / "published_curves.csv"
 SIZES = ("small", "large", "frontier")
 NOTICE_CURVES = {"nolima": "nolima_accuracy", "ruler": "ruler_aggregation_cwe_fwe", "helmet": "helmet_icl"}
 OBEY_CURVE = "ifscale_compliance"
@@ -54,8 +55,7 @@ class Hill:
 @cache
 def _rows() -> tuple[dict, ...]:
     if not CURVES.is_file():
-        raise FileNotFoundError(f"{CURVES} is missing; install the package from its repository "
-                                "(pip install -e .), which carries the published curves in data/")
+        raise FileNotFoundError(f"{CURVES} is missing, which comes with the package; install it anew")
     with CURVES.open(newline="", encoding="utf-8") as file:
         return tuple(csv.DictReader(file))
 

@@ -19,13 +19,14 @@ from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded
 from ..calls.providers import load_llm
 from ..records import Module, digest, from_json, to_json
-from ..runs.provenance import ROOT, manifest
+from ..runs.places import RUNS, placed
+from ..runs.provenance import manifest
 from ..runs.result import Run
 from .steps import Decision, Desk, State, apply, start, suggestion
 
 FORMAT = "fgo merges by hand 1"
 METHOD = "by hand"
-FOLDER = ROOT / "data" / "runs" / "by_hand"
+FOLDER = RUNS / "by_hand"
 _OMITTED = asdict(Decision(""))
 
 
@@ -202,12 +203,6 @@ def modules_digest(run: Run) -> str:
 def default_path(run: Run) -> Path:
     """Where a run's merges by hand are saved when no file is named."""
     return FOLDER / f"{modules_digest(run)}.json"
-
-
-def placed(path: str | os.PathLike) -> Path:
-    """A file below data/ is the checkout's, from whatever folder it is named."""
-    path = Path(path)
-    return ROOT / path if path.parts[:1] == ("data",) else path
 
 
 def replay_merges(

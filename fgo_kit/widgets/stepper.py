@@ -21,9 +21,10 @@ from ..calls.limits import DEFAULT, Limits
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
 from ..records import Module, showable
+from ..runs.places import placed
 from ..runs.result import Run
 from .hand import Decision, State
-from .session import Session, as_decision, default_path, desk_for, placed, run_by_hand
+from .session import Session, as_decision, default_path, desk_for, run_by_hand
 from .static_stepper import static_page
 from .steps import to_score
 from .views import stepper_view

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ...algorithm.benchmark import EnvironmentFailed
 from ...calls.protocol import FGOError
+from ...runs.places import RUNS
 
 PARTS = ("textworld", "fast_downward", "alfworld")
 NOTHING = "Nothing happens."
@@ -32,7 +33,7 @@ GAMES_A_WORKER = 500
 """A worker is replaced after so many games: the planner library keeps a little of every game."""
 REPLACEMENTS = 2
 _WORKER = Path(__file__).with_name("worker.py")
-_CACHE = Path(__file__).resolve().parents[3] / "data" / "runs" / "alfworld_cache"
+_CACHE = RUNS / "alfworld_cache"
 
 
 class EngineError(FGOError):
@@ -50,7 +51,7 @@ def missing() -> str:
         return ""
     return (
         f"the ALFWorld engine is not installed ({', '.join(absent)} missing); it needs a C++ compiler: "
-        f"install g++ and make, then run `make engine`"
+        "install g++ and make, then run `make engine`, or where there is no checkout pip install 'fgo-kit[alfworld]'"
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ...records import Task, digest
+from ...runs.places import DATA
 from ..reading import each_readable, refuse_pointer
 from .scenes import Scenes, game_content, read_scenes
 
@@ -24,7 +25,6 @@ OFFICIAL = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
 AGAIN = "run `alfworld-download` again"
 SUCCESS = "the task is done (won)"
 _GOAL = re.compile(r"Your task is to: ((?:[^\"\\]|\\.)*)\"")
-_DATA = Path(__file__).resolve().parents[3] / "data" / "alfworld"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _content(scenes: Scenes, task: Task) -> dict:
     return game_content(scenes, task.id)
 
 
-def generated(file: Path = _DATA / "games.jsonl.xz") -> Source:
+def generated(file: Path = DATA / "alfworld" / "games.jsonl.xz") -> Source:
     """The shipped generated games. Raises FileNotFoundError or ValueError naming the file and the fix."""
     scenes = read_scenes(file)
     tasks: dict[str, list[Task]] = {}

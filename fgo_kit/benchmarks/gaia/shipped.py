@@ -10,11 +10,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ...runs.places import DATA, RUNS
 from ..reading import shipped_rows
 
-_ROOT = Path(__file__).resolve().parents[3]
-ARCHIVE = _ROOT / "data" / "gaia_like" / "tasks.jsonl.xz"
-UNPACKED = _ROOT / "data" / "runs" / "gaia_like"
+ARCHIVE = DATA / "gaia_like" / "tasks.jsonl.xz"
+UNPACKED = RUNS / "gaia_like"
 
 
 def unpacked(archive: Path = ARCHIVE, below: Path = UNPACKED) -> Path:

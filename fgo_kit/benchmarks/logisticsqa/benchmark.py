@@ -21,6 +21,7 @@ import numpy as np
 from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote
 from ...records import Component, Module, Task, Trajectory, digest
+from ...runs.places import DATA
 from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows
 from ..splits import checked_seed, deal, near_duplicates, training_set
 from .ubl import MAX_CHARS, check_size, read_ubl
@@ -28,7 +29,6 @@ from .ubl import MAX_CHARS, check_size, read_ubl
 WORLDS = (0, 1, 2)
 NONE = "None"
 ENV_VAR = "FGO_LOGISTICSQA"
-_DATA = Path(__file__).resolve().parents[3] / "data" / "logisticsqa"
 _NONE_WORDS = {"", "NA", "NULL", "NONE"}  # after normalisation, so "N/A" is among them
 
 PREAMBLE = (
@@ -170,7 +170,7 @@ def load(
 def _load_world(world: int) -> tuple[list[Task], list[Task], list[Task]]:
     if world not in WORLDS:
         raise ValueError(f"world={world!r} is not shipped; use one of {WORLDS}")
-    file = _DATA / f"world{world}.jsonl.xz"
+    file = DATA / "logisticsqa" / f"world{world}.jsonl.xz"
     splits: dict[str, list[Task]] = {"train": [], "gate": [], "test": []}
     for row in shipped_rows(file, f"python data/logisticsqa/make.py --world {world}"):
         text = read_ubl(row["xml"].encode("utf-8"), f"{file.name}:{row['id']}")
