@@ -14,14 +14,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..records import storable
+from .json_text import value_at
 from .protocol import Reply, ToolCall
+from .reply_text import final_answer, final_answer_start
 
-_CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?:[^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
-_FINAL = re.compile(r"^[^\w\n]*FINAL[ _]ANSWER[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
+_CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?[:：][^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
+# how models write the calls of their own that their server did not take out of the text
+_LEFT = re.compile(
+    r"(?:<\|?(?:tool_call|function_call|python_tag)\|?>|\[TOOL_CALLS?\])\s*(?:```(?:json)?\s*)?|(?=<function=)"
+)
+_FUNCTION = re.compile(r"(?:<function=)?([\w.-]+)(?:>\s*|\s*\[ARGS\]\s*|\s*(?=<arg_key>))")
+_PARAMETER = re.compile(
+    r"<(?:parameter=|arg_key>)([\w.-]+)(?:</arg_key>\s*<arg_value)?>((?:[^<]|<(?!/?(?:parameter|arg_)))*)"
+)
 _RESULT = re.compile(r"<(tool_result|tool_error)\b[^>\n]*>\n?(.*?)\n?</\1>", re.DOTALL)
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers take as the name of a tool
-_MARKUP = "*`_ \t\r\n"
-_BULLET = re.compile(r"^\s*[-*•]\s+")
 
 
 @dataclass(frozen=True)
@@ -45,46 +52,43 @@ def read_turn(reply: str) -> Turn:
     >>> read_turn('THOUGHT: x\\nTOOL: {"tool": "search", "arguments": {"query": "a"}}').arguments
     {'query': 'a'}
     """
-    call, final = _CALL.search(reply), _FINAL.search(reply)
-    if call and (final is None or call.start() < final.start()):
+    final = final_answer_start(reply)
+    calls = [mark for mark in (_CALL.search(reply), _LEFT.search(reply)) if mark]
+    call = min(calls, key=re.Match.start, default=None)
+    if call and (final is None or call.start() < final):
         return _call_at(reply, call)
     if final is None:
         return Turn(start=len(reply))
-    answer = final_answer(reply)
-    return Turn(answer=answer, start=final.start())
-
-
-def final_answer(reply: str) -> str | None:
-    """What follows the last `FINAL ANSWER:`, on its line or else the next one with text; None without.
-
-    >>> final_answer("so\\n**FINAL ANSWER:** 42")
-    '42'
-    """
-    found = list(_FINAL.finditer(reply))
-    if not found:
-        return None
-    same = _bare(found[-1][1])
-    below = (_bare(_BULLET.sub("", line)) for line in reply[found[-1].end() :].splitlines())
-    return same or next((line for line in below if line), "")
-
-
-def _bare(line: str) -> str:
-    """A line without the marks of bold or code around it, and the full stop after them."""
-    return re.sub(r"[*`_]+\.$", "", line.strip(_MARKUP)).strip(_MARKUP)
+    return Turn(answer=final_answer(reply), start=final)
 
 
 def _call_at(reply: str, mark: re.Match) -> Turn:
-    start = mark.start()
+    start, ours = mark.start(), mark.re is _CALL
     try:
         # models break lines inside strings, which strict JSON does not have
         found, _ = json.JSONDecoder(strict=False).raw_decode(reply, mark.end())
     except (ValueError, RecursionError) as error:
-        return Turn(problem=f"what follows TOOL: is not JSON ({error})"[:200], start=start)
-    name = found.get("tool", found.get("name")) if isinstance(found, dict) else None
+        found = value_at(reply, mark.end()) or (None if ours else _marked_up(reply, mark.end()))
+        if found is None:
+            sign = "TOOL:" if ours else mark[0].strip() or "<function="
+            return Turn(problem=f"what follows {sign} is not JSON ({error})"[:200], start=start)
+    found = found[0] if isinstance(found, list) and found else found
+    name = found.get("tool", found.get("name", found.get("function"))) if isinstance(found, dict) else None
     if not isinstance(name, str):
         return Turn(problem='what follows TOOL: has no "tool" with the name of a tool', start=start)
-    arguments = found.get("arguments", {})
+    arguments = found.get("arguments", found.get("parameters", {}))
     return Turn(tool=name, arguments=_parsed(arguments) if isinstance(arguments, str) else arguments, start=start)
+
+
+def _marked_up(reply: str, at: int) -> dict[str, Any] | None:
+    """A call that is written in tags, one a parameter; None where there is none."""
+    name = _FUNCTION.match(reply, at)
+    if name is None:
+        return None
+    inside = value_at(reply, name.end())
+    parameters = _PARAMETER.findall(reply, name.end())
+    given = {key: _parsed(value.strip("\n")) for key, value in parameters}
+    return {"tool": name[1], "arguments": inside or given}
 
 
 def _parsed(arguments: str) -> Any:

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fgo_kit.benchmarks.gaia.benchmark import score
-from fgo_kit.calls.toolcalls import final_answer
+from fgo_kit.calls.reply_text import final_answer
 
 # answer, truth, right?
 CASES = [

@@ -18,6 +18,7 @@ from fgo_kit.calls import anthropic_messages, openai_chat, toolcalls
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.calls.protocol import Reply, ToolCall, Usage
 from fgo_kit.calls.providers import load_llm
+from fgo_kit.calls.reply_text import final_answer
 from fgo_kit.calls.tokens import count_messages, estimate
 from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import Component, Module, Rule, Task
@@ -295,7 +296,7 @@ def test_whatever_a_model_writes_is_answered(bench, first, reply):
     env = bench.start(first)
     told, done = env.step(reply)
     told.encode()  # can be stored
-    assert done is (toolcalls.final_answer(reply) is not None and toolcalls.read_turn(reply).answer is not None)
+    assert done is (final_answer(reply) is not None and toolcalls.read_turn(reply).answer is not None)
     assert done or told.startswith(("<tool_result", "<tool_error", "Your reply"))
     words, calls = toolcalls.split_reply(reply, 1)
     if calls:
