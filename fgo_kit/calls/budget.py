@@ -1,58 +1,80 @@
-"""Budget book-keeping: what a run may still pay, counted before and after each call. Shared by all its threads."""
+"""Budget: what a call can cost and what a run may still pay. Shared by all threads of a run."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .clock import TICK
 from .limits import Limits
-from .protocol import BudgetExceeded
+from .prices import price
+from .protocol import LLM, BudgetExceeded, Message, Usage
 
 Cost = tuple[float, float, float]
 """Calls, prompt + completion tokens, USD."""
+NOTHING: Cost = (0, 0, 0.0)
+TOOL_PROMPT = 1024  # tokens a provider may add to explain the use of tools, beyond their definitions
 
 
 class Account:
-    """A call's upper bound is held before it, what it cost is spent after it.
+    """The most that a try can cost is held before it; what it did cost, or can have cost, is spent after it.
 
-    Not seen: what a provider bills for a call whose answer never arrived.
+    spent: by the run so far. Raises ValueError for a USD budget on a model without a known price.
     """
 
-    def __init__(self, limits: Limits, spent: Cost):
+    def __init__(self, llm: LLM, limits: Limits, spent: Cost):
+        self._llm, self._base_url = llm, llm.params.get("base_url")
+        self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
+        if limits.budget_usd is not None and self.usd(Usage(1, 1)) is None:
+            raise ValueError(
+                f"budget_usd={limits.budget_usd} needs a price, and none is known for {llm.name!r}"
+                f"{f' at {self._base_url}' if self._base_url else ''}; limit tokens or calls instead"
+            )
         self._limits = {"calls": limits.budget_calls, "tokens": limits.budget_tokens, "usd": limits.budget_usd}
         self._spent = spent
-        self._held: Cost = (0.0, 0.0, 0.0)
+        self._held = NOTHING
         self._flying = 0
         self._changed = threading.Condition()
 
-    def hold(self, bound: Cost, check: Callable[[], None]) -> None:
-        """Set `bound` aside, waiting for calls in flight if it does not fit beside them."""
+    def usd(self, usage: Usage) -> float | None:
+        """The price of a call, None where nobody here knows it."""
+        return 0.0 if self._free else price(self._llm.name, usage, self._base_url)
+
+    def most(self, messages: Sequence[Message], extra: str) -> Cost:
+        """The most that a call can cost: exact when simulated, else no token is under a byte."""
+        if self._llm.simulated:
+            prompt = self._llm.count(messages)
+        else:
+            prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in messages) + 16
+            prompt += len(extra.encode("utf-8", "replace")) + TOOL_PROMPT if extra else 0
+        usage = Usage(prompt, self._llm.max_completion)
+        return 1, usage.prompt + usage.completion, self.usd(usage) or 0.0
+
+    def hold(self, most: Cost, check: Callable[[], None]) -> None:
+        """Set `most` aside, waiting for calls in flight if it does not fit beside them. Raises BudgetExceeded."""
         with self._changed:
-            while short := self._short(bound):
+            while short := self._short(most):
                 check()
                 if not self._flying:
                     raise BudgetExceeded(short)
                 self._changed.wait(TICK)
             self._flying += 1
-            self._held = _sum(self._held, bound)
+            self._held = _sum(self._held, most)
 
-    def settle(self, bound: Cost, cost: Cost) -> None:
-        """A call has ended: what was held for it is free, what it cost is spent."""
+    def settle(self, most: Cost, cost: Cost) -> None:
+        """A try has ended: what was held for it is free, what it cost is spent."""
         with self._changed:
             self._flying -= 1
-            rest = _sum(self._held, tuple(-part for part in bound))
-            self._held = rest if self._flying else (0.0, 0.0, 0.0)  # no rounding error is left behind
+            rest = _sum(self._held, tuple(-part for part in most))
+            self._held = rest if self._flying else NOTHING  # no rounding error is left behind
             self._spent = _sum(self._spent, cost)
             self._changed.notify_all()
 
-    def _short(self, bound: Cost) -> str:
-        for (name, limit), spent, held, more in zip(
-            self._limits.items(), self._spent, self._held, bound, strict=True
-        ):
-            if limit is not None and spent + held + more > limit:
+    def _short(self, most: Cost) -> str:
+        for (name, limit), *parts in zip(self._limits.items(), self._spent, self._held, most, strict=True):
+            if limit is not None and sum(parts) > limit:
                 return (
-                    f"budget of {limit:g} {name}: {spent:g} spent, and the next call may need {more:g}; "
+                    f"budget of {limit:g} {name}: {parts[0]:g} spent, and the next call may need {parts[2]:g}; "
                     f"run again with a larger budget to resume, nothing paid for is lost"
                 )
         return ""

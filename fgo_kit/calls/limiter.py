@@ -1,50 +1,72 @@
-"""Limiter: when the calls of a run must wait. Shared by all its threads."""
+"""Limiter: how long a call that failed waits, when all calls wait with it, and when it is given up."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 
 from .clock import now, sleep_until
+from .protocol import CallFailed, Overloaded, RateLimited
 
-LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut, so that a run cannot hang on one header
-FIRST_WAIT = 0.25  # seconds, doubled at every failure in a row
+SHORTEST = 0.25  # seconds to wait at least
+LONGEST = 30.0  # seconds to wait at most, unless the provider asks for more
+SHARE = 0.15  # of the time that a call has been failing it waits before its next try: an outage costs little more
+RECENT = 16  # tries that are looked at to see whether it is one call that fails or all
+ALONE_TRIES, ALONE_SECONDS = 3, 60.0  # after both a call is given up that fails while others succeed
 
 
 class Limiter:
-    """Makes all workers hold back together when a provider asks for it."""
+    """Shared by all threads of a run. patience: seconds without any answer after which calls are given up."""
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, patience: float, seed: int = 0):
+        self._patience = patience
         self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
-        self._held_at = 0.0
-        self._until = 0.0
-        self._streak = 0
+        self._recent: deque[bool] = deque(maxlen=RECENT)  # whether a try failed
+        self._held_until = 0.0
+        self._answered_at = 0.0
+        self._failing_since: float | None = None
 
     def wait(self, check: Callable[[], None]) -> None:
         """Return when no hold is on; `check` is called meanwhile and may raise."""
-        sleep_until(lambda: self._until, check)
+        sleep_until(lambda: self._held_until, check)
 
-    def hold(self, began: float, retry_after: float | None) -> None:
-        """A call that began at `began` was refused: hold for `retry_after` seconds, else by backoff."""
+    def answered(self) -> None:
+        """A try got its answer."""
         with self._lock:
-            if retry_after is None and began < self._held_at:
-                return  # sent before the present hold: the same wave of refusals, not a new one
-            seconds = self._backoff(self._streak) if retry_after is None else min(retry_after, LONGEST_WAIT)
-            self._streak += 1
-            self._held_at = now()
-            self._until = max(self._until, self._held_at + seconds)
+            self._recent.append(False)
+            self._answered_at, self._failing_since = now(), None
 
-    def success(self) -> None:
-        self._streak = 0
+    def failed(self, error: CallFailed, tries: int, since: float) -> float:
+        """Seconds to wait before the next try of a call that failed so often since then; raises `error` to give it up.
 
-    def pause(self, attempt: int, check: Callable[[], None]) -> None:
-        """Backoff of one call alone, after a failure that says nothing about the others."""
+        One call that fails waits alone. When most of the last tries of all calls failed, all are held as long.
+        """
+        if not error.waiting_helps:
+            raise error
         with self._lock:
-            until = now() + self._backoff(attempt)
-        sleep_until(lambda: until, check)
+            moment = now()
+            self._recent.append(True)
+            self._failing_since = self._failing_since or moment
+            if self._given_up(error, tries, since, moment):
+                raise error
+            seconds = self._seconds(error, moment - since)
+            if 3 <= sum(self._recent) > len(self._recent) / 2:
+                self._held_until = max(self._held_until, moment + seconds)
+            return seconds
 
-    def _backoff(self, failures: int) -> float:
-        return float(self._rng.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures, 30))))
+    def _given_up(self, error: CallFailed, tries: int, since: float, moment: float) -> bool:
+        if self._answered_at < since:  # nobody has had an answer meanwhile
+            return moment - self._failing_since >= self._patience
+        if isinstance(error, RateLimited) and not isinstance(error, Overloaded):  # says nothing about this call
+            return moment - since >= self._patience
+        return tries >= ALONE_TRIES and moment - since >= min(ALONE_SECONDS, self._patience)
+
+    def _seconds(self, error: CallFailed, failing: float) -> float:
+        """The whole Retry-After up to `patience`, else a share of the time the call has been failing; and jitter."""
+        if error.retry_after is not None:
+            return max(SHORTEST, min(error.retry_after, self._patience)) + self._rng.uniform(0, SHORTEST)
+        return min(LONGEST, max(SHORTEST, SHARE * failing)) * self._rng.uniform(1, 1.5)

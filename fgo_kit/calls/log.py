@@ -120,8 +120,13 @@ class CallLog(LogFile):
             paid = (key, request.llm, request.sample, hashes, *vars(response).values(), response.checksum(key))
             statements += [(sql.PUT_MESSAGE, message) for message in new]
             statements += [(sql.PUT_RESPONSE, paid), (sql.RELEASE_DONE, (key,))]
-        self.write(statements)
+        self.write(statements, keep=response is not None)
         self._stored.update(message[0] for message in new)
+
+    def need_room(self, request: Asked, max_completion: int, calls: int) -> None:
+        """Raise LogNotWritten unless so many calls like this one can be logged, whatever they answer."""
+        asked_for = sum(len(content) for _, _, content in request.messages)
+        self.check_room(calls * (8 * asked_for + 16 * max_completion + 2**16))
 
     def calls(self, run_id: str | None = None) -> pd.DataFrame:
         """One row a call, in order of start.

@@ -17,9 +17,15 @@ from ..records import storable
 from . import log_sql as sql
 from .entries import Response
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 HEADER = 100
 """Bytes that every SQLite file begins with."""
 BUSY_SECONDS = 30
+_OWED: dict[Path | None, list[tuple[str, tuple]]] = {}  # paid for and not written yet, by file
 
 
 class NotACallLog(Exception):
@@ -95,19 +101,44 @@ class LogFile:
         with self._lock, explained(self.path):
             return self._db.execute(statement, values).fetchall()
 
-    def write(self, statements: Iterable[tuple[str, tuple]]) -> int:
-        """Carry out statements as one transaction; how many rows the last one changed."""
+    def write(self, statements: Iterable[tuple[str, tuple]], keep: bool = False) -> int:
+        """Carry out statements as one transaction; how many rows the last one changed.
+
+        keep: what cannot be written now is written with the next that can, by whoever has this file open here.
+        """
         if self.read_only:
             raise LogNotWritten(f"{self.path} is read-only: it can be replayed, not added to; give another path")
-        changed = 0
-        with self._lock, explained(self.path), _alone(self._db):
-            for statement, values in statements:
-                try:
-                    changed = self._db.execute(statement, values).rowcount
-                except UnicodeEncodeError:
-                    plain = tuple(storable(v) if isinstance(v, str) else v for v in values)
-                    changed = self._db.execute(statement, plain).rowcount
-        return changed
+        statements, where = list(statements), self.path and self.path.resolve()
+        with self._lock:
+            owed = _OWED.pop(where, [])
+            try:
+                with explained(self.path), _alone(self._db):
+                    return [self._execute(*statement) for statement in (*owed, *statements)][-1]
+            except BaseException:
+                if owed or keep:
+                    _OWED[where] = [*owed, *(statements if keep else ())]
+                raise
+
+    def _execute(self, statement: str, values: tuple) -> int:
+        try:
+            return self._db.execute(statement, values).rowcount
+        except UnicodeEncodeError:
+            return self._db.execute(statement, tuple(storable(v) if isinstance(v, str) else v for v in values)).rowcount
+
+    def check_room(self, size: int) -> None:
+        """Raise LogNotWritten when the log cannot grow by so many bytes."""
+        if self.path is None:
+            return
+        room = shutil.disk_usage(self.path.parent).free
+        if resource:
+            most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+            used = max(os.path.getsize(file) for file in (self.path, f"{self.path}-wal") if os.path.exists(file))
+            room = room if most == resource.RLIM_INFINITY else min(room, most - used)
+        if room < size:
+            raise LogNotWritten(
+                f"{self.path} can grow by {max(room, 0):,} bytes and the calls under way may need {size:,}; make room "
+                "on its disk and run the same again, which resumes: nothing was asked for that could not be kept"
+            )
 
     def take_over(self, other: str | os.PathLike, statements: Iterable[str]) -> None:
         """Carry out statements in one transaction while the tables of another log are there as `other`."""

@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..records import storable
-from .budget import Account, Cost
-from .clock import TICK, now
+from .budget import NOTHING, Account
+from .clock import TICK, now, sleep_until
 from .entries import Asked, Place, Response, asked
+from .leases import Leases
 from .limiter import Limiter
 from .limits import DEFAULT, Limits
-from .log import CallLog
+from .log import CallLog, LogNotWritten, NotACallLog
 from .outcomes import Outcomes
-from .prices import price
-from .protocol import (
-    LLM,
-    BudgetExceeded,
-    Cancelled,
-    ContextOverflow,
-    Message,
-    RateLimited,
-    Reply,
-    Unreachable,
-    Usage,
-    as_reply,
-)  # fmt: skip
-from .workers import Pool
+from .protocol import LLM, BudgetExceeded, CallFailed, Cancelled, ContextOverflow, Message, Reply, Unreachable, as_reply
+from .workers import Pool, within
 
 __all__ = ["Meter", "Place"]
-
-THROTTLED_ATTEMPTS = 12  # 429 and 5xx; with half of all answers refused, one call in 4,000 gives up
-UNREACHABLE_ATTEMPTS = 6
-TOOL_PROMPT = 1024  # tokens a provider may add to explain the use of tools, beyond their definitions
 
 
 class _Flight:
@@ -60,15 +46,17 @@ class Meter:
         self, llm: LLM, log: CallLog, run_id: str, limits: Limits = DEFAULT, *, sample: int = 0,
         on_call: Callable[[Place, bool], None] | None = None,
     ):  # fmt: skip
-        self.llm, self.log, self.run_id, self.sample, self.on_call = llm, log, run_id, sample, on_call
-        self.limiter = Limiter(sample)
+        self.llm, self.log, self.run_id, self.limits, self.sample, self.on_call = (
+            llm, log, run_id, limits, sample, on_call
+        )  # fmt: skip
         self.pool = Pool(limits.workers)
         self._params = json.dumps(llm.params, sort_keys=True, default=str)
         log.know(llm, self._params)
-        self._base_url = llm.params.get("base_url")
-        self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
+        paid, lost = log.paid(run_id), log.lost(run_id)
+        self._account = Account(llm, limits, tuple((a or 0) + b for a, b in zip(paid, lost, strict=True)))
+        self._limiter = Limiter(limits.patience, sample)
         self._outcomes = Outcomes(log, run_id, limits.max_failures)
-        self._account = self._open_account(limits)
+        self._leases = Leases(log) if log.path else None  # what is in memory nobody else has
         self._permits = threading.Semaphore(limits.workers)
         self._flights: dict[str, _Flight] = {}
         self._lock = threading.Lock()
@@ -93,7 +81,7 @@ class Meter:
             self.cancel()
             raise
         except Exception as error:
-            if not isinstance(error, (BudgetExceeded, Cancelled)):  # those were never made
+            if not isinstance(error, (BudgetExceeded, Cancelled, LogNotWritten, NotACallLog)):  # those were never made
                 self.log.record(self.run_id, place, request, error=error, span=(began, now()))
             raise
         if not paid:
@@ -113,6 +101,8 @@ class Meter:
     def cancel(self) -> None:
         """See `Pool.cancel`: queued work is dropped, later asks raise Cancelled."""
         self.pool.cancel()
+        if self._leases:  # calls that hang are somebody else's to make
+            self._leases.release_all()
 
     def outcome(self, place: Place, status: str, reason: str | Exception = "") -> None:
         """Say how what was asked at `place` ended, once for each rollout, evaluation, proposal, merge and so on.
@@ -139,19 +129,6 @@ class Meter:
         """What the run has paid so far: calls, tokens, USD (None when unpriced)."""
         return self.log.paid(self.run_id)
 
-    def _open_account(self, limits: Limits) -> Account | None:
-        if limits.budget_usd is limits.budget_tokens is limits.budget_calls is None:
-            return None
-        if limits.budget_usd is not None and self._usd(Usage(1, 1)) is None:
-            raise ValueError(
-                f"budget_usd={limits.budget_usd} needs a price, and none is known for {self.llm.name!r}"
-                f"{' at ' + self._base_url if self._base_url else ''}; limit tokens or calls instead"
-            )
-        return Account(limits, tuple(part or 0 for part in self.log.paid(self.run_id)))
-
-    def _usd(self, usage: Usage) -> float | None:
-        return 0.0 if self._free else price(self.llm.name, usage, self._base_url)
-
     def _answer(self, request: Asked, messages, options: tuple, place: Place) -> tuple[Response, bool]:
         """The logged answer, that of an identical call on its way, or a paid one; and whether it was paid."""
         while True:
@@ -169,11 +146,11 @@ class Meter:
             if not isinstance(flight.error, (Cancelled, KeyboardInterrupt)):
                 raise flight.error
         try:
-            mine.response = self.log.find(request.key)
-            paid = mine.response is None
-            if paid:
-                mine.response = self._pay(request, messages, options, place)
-            return mine.response, paid
+            mine.response = self._found(request.key)
+            if mine.response is not None:
+                return mine.response, False
+            mine.response = self._pay(request, messages, options, place)
+            return mine.response, True
         except BaseException as error:
             mine.error = error
             raise
@@ -182,70 +159,74 @@ class Meter:
                 del self._flights[request.key]
             mine.landed.release()
 
-    def _pay(self, request: Asked, messages, options: tuple, place: Place) -> Response:
-        bound = self._hold(messages, request.extra)
-        cost = (0, 0, 0.0)
-        try:
-            response = self._complete(messages, *options)
-            cost = (1, response.prompt + response.completion, response.usd or 0.0)
-            # an overflow that was billed is a failed call and a paid one
-            error = ContextOverflow(response.text) if response.finish == "overflow" else None
-            self.log.record(self.run_id, place, request, response=response, error=error)
-        finally:
-            if bound is not None:
-                self._account.settle(bound, cost)
+    def _found(self, key: str) -> Response | None:
+        """The logged answer, also when it is another holder of the log who is getting it; None to get it oneself."""
+        while (response := self.log.find(key)) is None and self._leases:
+            if self._leases.take(key):
+                return self.log.find(key)
+            self.pool.check()
+            time.sleep(TICK / 2)
         return response
 
-    def _hold(self, messages, extra: str) -> Cost | None:
-        """Set aside the most a call can cost: exact when simulated, else no token is under a byte."""
-        if self._account is None:
-            return None
-        if self.llm.simulated:
-            prompt = self.llm.count(messages)
-        else:
-            prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in messages) + 16
-            prompt += len(extra.encode("utf-8", "replace")) + TOOL_PROMPT if extra else 0
-        most = Usage(prompt, self.llm.max_completion)
-        bound = (1, most.prompt + most.completion, self._usd(most) or 0.0)
-        self._account.hold(bound, self.pool.check)
-        return bound
-
-    def _complete(self, messages, tools, schema) -> Response:
-        """Call the LLM until it answers or a failure is final. A call's times are those of its last try."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                began, reply = self._try(messages, tools, schema)
-                return self._response(reply, began, attempt)
-            except ContextOverflow as error:
-                if error.usage is None:
-                    raise
-                billed = Reply(str(error), error.usage, "overflow")
-                return self._response(billed, now(), attempt)
-            except RateLimited:
-                if attempt >= THROTTLED_ATTEMPTS:
-                    raise
-            except Unreachable:
-                if attempt >= UNREACHABLE_ATTEMPTS:
-                    raise
-                self.limiter.pause(attempt, self.pool.check)
-
-    def _try(self, messages, tools, schema) -> tuple[float, Reply]:
-        while not self._permits.acquire(timeout=TICK):
-            self.pool.check()
+    def _pay(self, request: Asked, messages, options: tuple, place: Place) -> Response:
         try:
-            self.limiter.wait(self.pool.check)
-            self.pool.check()
-            began = now()
-            reply = self.llm.complete(messages, tools=tools, response_schema=schema, sample=self.sample)
-            self.limiter.success()
-            return began, reply
-        except RateLimited as error:
-            self.limiter.hold(began, error.retry_after)
+            tries, since = 0, 0.0
+            while True:
+                tries += 1
+                try:
+                    return self._try(request, messages, options, place, tries)
+                except CallFailed as error:
+                    since = since or now()
+                    again_at = now() + self._limiter.failed(error, tries, since)
+                with self.pool.away():
+                    sleep_until(lambda: again_at, self.pool.check)  # noqa: B023
+        finally:
+            if self._leases:
+                self._leases.release(request.key)
+
+    def _try(self, request: Asked, messages, options: tuple, place: Place, tries: int) -> Response:
+        """Ask once, log the answer, and account for it. Times and cost are those of this try."""
+        self.log.need_room(request, self.llm.max_completion, self.limits.workers)
+        most, cost = self._account.most(messages, request.extra), NOTHING
+        self._account.hold(most, self.pool.check)
+        try:
+            while not self._permits.acquire(timeout=TICK):
+                self.pool.check()
+            try:
+                began, reply, error = self._complete(messages, *options)
+            finally:
+                self._permits.release()
+            response = self._response(reply, began, tries)
+            cost = (1, response.prompt + response.completion, response.usd or 0.0)
+            self.log.record(self.run_id, place, request, response=response, error=error)
+            return response
+        except CallFailed as error:
+            if error.maybe_billed:
+                cost = most
+                self.log.lose(self.run_id, place, most, error)
             raise
         finally:
-            self._permits.release()
+            self._account.settle(most, cost)
+
+    def _complete(self, messages, tools, schema) -> tuple[float, Reply, ContextOverflow | None]:
+        """When the call began, the answer, and the error of one that was billed and overflowed all the same."""
+        self._limiter.wait(self.pool.check)
+        self.pool.check()
+        began = now()
+
+        def call() -> Reply:
+            return self.llm.complete(messages, tools=tools, response_schema=schema, sample=self.sample)
+
+        try:
+            reply = call() if self.llm.simulated else within(self.limits.patience, call)
+        except TimeoutError:
+            raise Unreachable(f"{self.llm.name}: no whole answer within {self.limits.patience:g} s") from None
+        except ContextOverflow as error:
+            if error.usage is None:
+                raise
+            return began, Reply(str(error), error.usage, "overflow"), error
+        self._limiter.answered()
+        return began, reply, None
 
     def _response(self, reply: Reply, began: float, attempt: int) -> Response:
         usage = reply.usage
@@ -253,5 +234,6 @@ class Meter:
         calls = json.dumps([[call.id, call.name, call.arguments] for call in reply.tool_calls])
         return Response(
             storable(reply.text), calls, reply.finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
-            counter, self._usd(usage), began, now(), attempt, storable(reply.thought), reply.model, usage.written,
+            counter, self._account.usd(usage), began, now(), attempt, storable(reply.thought), reply.model,
+            usage.written,
         )  # fmt: skip

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -62,8 +64,10 @@ class Pool:
         self._root = Group(None)
         self._here = threading.local()  # .group the thread works for, .leaf whether it is a worker
         self._queue: deque[tuple[Group, int, Callable[[], Any]]] = deque()
-        self._alive = 0
+        self._alive = 0  # workers at work
+        self._away = self._returning = 0  # those that only wait, and those of them that are done with it
         self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
 
     def check(self) -> None:
         """Raise Cancelled when the run, or the work this thread is part of, has been stopped."""
@@ -86,10 +90,7 @@ class Pool:
         group = self._group(len(jobs))
         with self._lock:
             self._queue.extend((group, index, job) for index, job in enumerate(jobs))
-            starting = min(self.workers - self._alive, len(jobs))
-            self._alive += starting
-        for _ in range(starting):
-            threading.Thread(target=self._work, daemon=True, name="fgo worker").start()
+            self._start()
         return self._await(group)
 
     def together(self, thunks: Iterable[Callable[[], Any]]) -> list[Any]:
@@ -102,6 +103,40 @@ class Pool:
             args = (group, index, job)
             threading.Thread(target=self._control, args=args, daemon=True, name="fgo control").start()
         return self._await(group)
+
+    @contextmanager
+    def away(self):
+        """A worker that only waits in here leaves its place to another job, and takes one again after it.
+
+        At most twice as many as `workers` are away: more would do nothing but wait either.
+        """
+        with self._lock:
+            leaves = getattr(self._here, "leaf", False) and self._away < 2 * self.workers
+            if leaves:
+                self._away += 1
+                self._alive -= 1
+                self._start()
+        try:
+            yield
+        finally:
+            if leaves:
+                self._come_back()
+
+    def _come_back(self) -> None:
+        with self._room:
+            self._away -= 1
+            self._returning += 1
+            while self._alive >= self.workers and self._here.group.cause is None:
+                self._room.wait(TICK)
+            self._returning -= 1
+            self._alive += 1
+
+    def _start(self) -> None:
+        """Start workers for what is queued; called with the lock held."""
+        starting = max(0, min(self.workers - self._alive, len(self._queue)))
+        self._alive += starting
+        for _ in range(starting):
+            threading.Thread(target=self._work, daemon=True, name="fgo worker").start()
 
     def _inline(self, jobs: list) -> bool:
         # a worker that waited for other workers could wait for ever, so it does nested work itself
@@ -142,9 +177,24 @@ class Pool:
         self._here.leaf = True
         while True:
             with self._lock:
-                if not self._queue:
+                if not self._queue or self._alive + self._returning > self.workers:
                     self._alive -= 1
+                    self._room.notify_all()
                     return
                 group, index, job = self._queue.popleft()
             self._here.group = group
             group.run(index, job)
+
+
+def within(seconds: float, fn: Callable[[], Any]) -> Any:
+    """`fn()`, in a thread of its own that is left behind with a TimeoutError when it takes longer."""
+    done: Future = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(fn())
+        except BaseException as error:  # raised where the result is awaited
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name="fgo call").start()
+    return done.result(seconds)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import wait_until
 
 from fgo_kit.calls.budget import Account
-from fgo_kit.calls.limiter import Limiter
 from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.calls.meter import Meter
+from fgo_kit.calls.prices import price
 from fgo_kit.calls.protocol import (
+    AuthError,
     BadRequest,
     BudgetExceeded,
     Cancelled,
@@ -90,7 +92,9 @@ def log():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("fgo_kit.calls.limiter.FIRST_WAIT", 0.001)
+    """Waits of hundredths of seconds, and a call that fails alone is given up after a quarter of one."""
+    for name, value in (("SHORTEST", 0.005), ("LONGEST", 0.03), ("ALONE_SECONDS", 0.25)):
+        monkeypatch.setattr(f"fgo_kit.calls.limiter.{name}", value)
 
 
 # -- caching
@@ -162,25 +166,93 @@ def test_workers_do_not_change_the_ledger():
 # -- retries
 
 
-@pytest.mark.parametrize("error", [RateLimited("429"), Overloaded("529"), Unreachable("time-out")])
+TRANSIENT = [RateLimited("429"), Overloaded("529"), Unreachable("time-out")]
+
+
+@pytest.mark.parametrize("error", TRANSIENT)
 def test_passing_failures_are_retried(log, quick, error):
     llm = Faulty(*[error] * 3)
     assert Meter(llm, log, "r", Limits(workers=1)).ask(chat("x"), place(1)).text == "1"
     assert llm.calls == 4 and log.calls("r").attempts[0] == 4 and log.paid("r") == (1, 3, 0.0)
 
 
-@pytest.mark.parametrize(
-    "error, tries", [(RateLimited("429"), 12), (Unreachable("gone"), 6), (BadRequest("no"), 1)]
-)
-def test_lasting_failures_are_raised_and_logged(log, quick, error, tries):
-    llm = Faulty(*[error] * 99)
+def final(error):
+    error.waiting_helps = False  # as a provider may say
+    return error
+
+
+@pytest.mark.parametrize("error", [BadRequest("no"), AuthError("401"), ContextOverflow("long"), final(Overloaded("no more"))])
+def test_failures_that_waiting_does_not_change_are_raised_at_once(log, error):
+    llm = Faulty(error)
     with pytest.raises(type(error)):
         Meter(llm, log, "r", Limits(workers=1)).ask(chat("x"), place(1))
-    assert llm.calls == tries
-    assert list(log.calls("r").status) == [type(error).__name__] and log.paid("r") == (0, 0, 0.0)
-    llm.errors.clear()  # and asked again, the place is filled
-    assert Meter(llm, log, "r", Limits(workers=1)).ask(chat("x"), place(1)).text == "1"
-    assert list(log.calls("r").status) == ["ok"]
+    assert llm.calls == 1 and list(log.calls("r").status) == [type(error).__name__] and log.paid("r") == (0, 0, 0.0)
+
+
+@pytest.mark.parametrize("error", TRANSIENT)
+def test_without_any_progress_calls_are_given_up_after_patience(log, quick, error):
+    llm, limits = Faulty(*[error] * 999), Limits(workers=1, patience=0.5)
+    meter, began = Meter(llm, log, "r", limits), time.monotonic()
+    with pytest.raises(type(error)):
+        meter.ask(chat("x"), place(1))
+    assert 0.5 <= time.monotonic() - began < 0.8 and llm.calls > 10
+    for n in range(2, 9):  # nothing has come meanwhile: the others are not waited for as long again
+        with pytest.raises(type(error)):
+            meter.ask(chat(n), place(n))
+    assert time.monotonic() - began < 1.2
+    llm.errors.clear()  # asked again, the places are filled
+    assert Meter(llm, log, "r", limits).ask(chat("x"), place(1)).text == "1"
+    assert log.calls("r").set_index("task").status["1"] == "ok"
+
+
+class Uneven(FakeLLM):
+    """Fails for prompts that hold a word, or while `broken` is set."""
+
+    def __init__(self, word="", error=None, pause=0.0):
+        super().__init__(pause)
+        self.word, self.error, self.broken, self.starts = word, error, False, []
+
+    def answer(self, messages, sample):
+        self.starts.append((messages[-1]["content"], time.monotonic()))
+        if self.broken or (self.word and self.word in messages[-1]["content"]):
+            raise self.error
+        return super().answer(messages, sample)
+
+    def tries(self, word):
+        return [at for text, at in self.starts if word in text]
+
+
+@pytest.mark.parametrize("error", [Overloaded("500"), Unreachable("reset"), Overloaded("503", retry_after=0.1)])
+def test_one_bad_task_is_given_up_while_others_succeed_and_holds_nobody(log, quick, error):
+    llm = Uneven("bad", error, pause=0.03)
+    meter = Meter(llm, log, "r", Limits(workers=4))
+
+    def work(n):
+        try:
+            return meter.ask(chat("bad" if n == 5 else f"fine {n}"), place(n)).text
+        except type(error):
+            return "failed"
+
+    answers = meter.map(work, range(200))
+    assert answers.count("failed") == 1 and answers[5] == "failed" and list(log.calls("r").status).count("ok") == 199
+    bad = llm.tries("bad")
+    assert len(bad) >= 3 and 0.25 <= bad[-1] - bad[0] < 1
+    assert sum(bad[0] < at < bad[1] + 0.2 for at in llm.tries("fine")) > 20  # the others went on meanwhile
+
+
+def test_a_call_that_is_refused_for_the_rate_is_no_bad_task(log, quick):
+    llm = Uneven("big", RateLimited("429"), pause=0.002)
+    meter = Meter(llm, log, "r", Limits(workers=4, patience=1.0))
+
+    def work(n):
+        if n:
+            return meter.ask(chat(f"fine {n}"), place(n))
+        with pytest.raises(RateLimited):
+            meter.ask(chat("big"), place(n))
+
+    meter.map(work, range(600))
+    big = llm.tries("big")
+    assert big[-1] - big[0] >= 0.9  # the whole patience, not a quarter of a second
 
 
 def test_half_of_all_answers_refused_is_survived(log, quick):
@@ -198,29 +270,75 @@ def test_half_of_all_answers_refused_is_survived(log, quick):
     assert len(meter.map(lambda n: meter.ask(chat(n), place(n)), range(200))) == 200
 
 
-def test_retry_after_holds_everyone(log):
-    starts = []
+def test_retry_after_is_waited_for_whole_and_by_the_refused_call_alone(log):
+    llm = Uneven()
 
-    class Limited(FakeLLM):
+    def refuse_once(messages, sample):
+        if messages[-1]["content"] == "first" and not llm.tries("first"):
+            llm.starts.append(("first", time.monotonic()))
+            raise RateLimited("429", retry_after=0.6)
+        return Uneven.answer(llm, messages, sample)
+
+    llm.answer = refuse_once
+    meter = Meter(llm, log, "r", Limits(workers=2))
+    meter.map(lambda text: meter.ask(chat(text), place(text)), ["first", *map(str, range(40))])
+    first, second = llm.tries("first")
+    assert 0.6 <= second - first < 1.0
+    assert sum(first < at < first + 0.5 for _, at in llm.starts) >= 38
+
+
+def test_a_refused_call_frees_its_slot_and_no_more_than_the_workers_ask_at_once(log):
+    class Refusing(FakeLLM):
         def answer(self, messages, sample):
-            starts.append(time.monotonic())
-            if len(starts) == 1:
-                raise RateLimited("429", retry_after=0.4)
+            with self.lock:
+                refused = self.calls in (1, 2)
+            if refused:
+                raise RateLimited("429", retry_after=0.5)
             return super().answer(messages, sample)
 
-    meter = Meter(Limited(), log, "r", Limits(workers=2))
-    meter.map(lambda n: (time.sleep(n * 0.1), meter.ask(chat(n), place(n))), range(2))
-    assert starts[1] - starts[0] >= 0.35 and starts[2] - starts[0] >= 0.35
+    llm = Refusing(pause=0.02)
+    meter, began = Meter(llm, log, "r", Limits(workers=2)), time.monotonic()
+    meter.map(lambda n: meter.ask(chat("x" * (n + 6)), place(n)), range(60))
+    assert llm.most == 2 and time.monotonic() - began < 1.2  # 60 calls on two workers, and no half second beside them
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("fgo")])
 
 
-def test_a_long_retry_after_is_cut_and_one_wave_is_one_hold():
-    limiter = Limiter()
-    limiter.hold(0.0, 3600.0)
-    assert 0 < limiter._until - time.time() < 61
-    limiter, now = Limiter(), time.time()
-    for _ in range(50):
-        limiter.hold(now, None)
-    assert limiter._streak == 1
+@pytest.mark.parametrize("error", [RateLimited("429", retry_after=0.3), Overloaded("503"), Unreachable("reset")])
+def test_when_most_calls_fail_all_are_held_and_an_outage_costs_little_more_than_itself(log, monkeypatch, error):
+    monkeypatch.setattr("fgo_kit.calls.limiter.SHORTEST", 0.05)
+    llm = Uneven(error=error, pause=0.05)
+    meter, ended = Meter(llm, log, "r", Limits(workers=8)), []
+
+    def outage():
+        time.sleep(0.1)
+        llm.broken = True
+        time.sleep(2)
+        llm.broken = False
+        ended.append(time.monotonic())
+
+    thread = threading.Thread(target=outage)
+    thread.start()
+    meter.map(lambda n: meter.ask(chat(f"task {n}"), place(n)), range(400))
+    thread.join()
+    starts = sorted(at for _, at in llm.starts)
+    after = [at for at in starts if at > ended[0]]
+    assert after[0] - ended[0] < 0.6 and len(starts) - 400 < 8 * 25
+    assert (log.calls("r").status == "ok").all()
+
+
+def test_a_call_has_a_deadline_beside_what_its_llm_allows(log, quick):
+    class Hanging(FakeLLM):
+        def answer(self, messages, sample):
+            released.wait(5)
+
+    released = threading.Event()
+    llm = Hanging(simulated=False, name="openai:gpt-4o-mini")
+    meter, began = Meter(llm, log, "r", Limits(workers=1, patience=0.3, budget_calls=5)), time.monotonic()
+    with pytest.raises(Unreachable, match=r"no whole answer within 0\.3 s"):
+        meter.ask(chat("x"), place(1))
+    assert time.monotonic() - began < 2
+    released.set()
+    assert 1 <= log.lost("r")[0] == llm.calls <= 2 and log.paid("r")[0] == 0
 
 
 def test_a_billed_overflow_is_paid_once_and_fails_again(log):
@@ -274,8 +392,39 @@ def test_a_call_budget_is_used_up_exactly_and_a_larger_one_resumes(log):
     assert meter.ask(chat(3), place("again")).text == "1"  # what is in the log costs nothing
 
 
+@pytest.mark.parametrize("limit", ["budget_calls", "budget_tokens", "budget_usd"])
+def test_answers_that_were_lost_count_against_the_budget_also_of_a_run_that_is_resumed(quick, limit):
+    """They may have been billed: 200 with a broken body, a connection cut, a time-out."""
+    rng, most = np.random.default_rng(1), {"budget_calls": 40, "budget_tokens": 2_000, "budget_usd": 4e-4}[limit]
+
+    class Unreadable(FakeLLM):
+        billed = (0, 0, 0.0)
+
+        def answer(self, messages, sample):
+            reply = super().answer(messages, sample)
+            with self.lock:
+                cost = (1, reply.usage.prompt + reply.usage.completion, price(self.name, reply.usage))
+                self.billed = tuple(a + b for a, b in zip(self.billed, cost, strict=True))
+                broken = rng.random() < 0.3
+            if broken:
+                raise Unreachable("broken JSON")
+            return reply
+
+    with CallLog() as log:
+        log.begin("r", {}, {})
+        llm = Unreadable(simulated=False, name="openai:gpt-4o-mini")
+        for share in (0.5, 1):
+            value = most * share if limit == "budget_usd" else int(most * share)
+            meter = Meter(llm, log, "r", Limits(workers=8, **{limit: value}))
+            with pytest.raises(BudgetExceeded):
+                meter.map(lambda n: meter.ask(chat(n), place(n)), range(200))  # noqa: B023
+            billed = dict(zip(("budget_calls", "budget_tokens", "budget_usd"), llm.billed, strict=True))[limit]
+            assert 0.2 * value < billed <= value
+        assert log.lost("r")[0] > 3
+
+
 def test_a_call_that_does_not_fit_beside_others_waits_for_them():
-    account = Account(Limits(budget_tokens=100), (0, 0, 0.0))
+    account = Account(FakeLLM(), Limits(budget_tokens=100), (0, 0, 0.0))
     account.hold((1, 90, 0.0), lambda: None)
     done = threading.Event()
 
@@ -395,7 +544,7 @@ except KeyboardInterrupt:
 
 def _start(code):
     root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.path.join(root, "tests", "calls")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.path.join(root, "tests", "calls"), os.path.join(root, "tests")])}
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 
 

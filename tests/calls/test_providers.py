@@ -264,7 +264,7 @@ def test_anthropic_stops_at_its_window(server):
 
 
 def test_a_run_through_refusals_is_complete_and_paid_once(llm, server, monkeypatch):
-    monkeypatch.setattr("fgo_kit.calls.limiter.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("fgo_kit.calls.limiter.SHORTEST", 0.01)
     server.script += [(429, failure("slow"), {"retry-after-ms": "20"})] * 3 + [
         (500, failure("x"), {}),
         (200, b"{", {}),
