@@ -6,6 +6,7 @@
     run.score, run.ci, run.tokens(), run.module
 """
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ __all__ = [
 BENCHMARKS = ("alfworld", "gaia", "logisticsqa")
 LAZY = {
     "report": ".report",  # matplotlib takes a second to import
+    "from_table": ".benchmarks.table",
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
     "replay_merges": ".widgets.session", "start": ".widgets.monitor",
 }  # fmt: skip
@@ -57,19 +59,24 @@ def load_benchmark(
     path: str | Path | bool | None = None,
     n_train: int | None = None,
     split_seed: int = 0,
-    **options,
+    *,
+    n_test: int | None = None,
+    **options: Any,
 ) -> Benchmark:
     """A benchmark with its three disjoint splits.
 
     name: "logisticsqa", "alfworld" or "gaia". path: your own copy of the data; without it the shipped, generated
-    set. n_train takes so many training tasks, a larger number always including a smaller one's. The split
-    seed has nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1,
-    fold=0, test_split="valid_seen".
+    set. n_train and n_test take so many training and test tasks, a larger number always including a smaller one's.
+    The split seed has nothing to do with the seed of a run. options: see the benchmark's own `load`, e.g. world=1,
+    fold=0, test_split="valid_seen". `from_table` makes a benchmark of your own questions.
 
     >>> len(load_benchmark("logisticsqa", n_train=32).train)
     32
     """
     if name not in BENCHMARKS:
         raise ValueError(f"benchmark {name!r} is unknown; use one of {list(BENCHMARKS)}")
-    module = import_module(f".benchmarks.{name}", __package__)
-    return module.load(path, n_train, split_seed, **options)
+    bench = import_module(f".benchmarks.{name}", __package__).load(path, n_train, split_seed, **options)
+    if n_test is None:
+        return bench
+    testing_set = import_module(".benchmarks.splits", __package__).testing_set
+    return replace(bench, test=testing_set(bench.test, n_test, split_seed))

@@ -58,7 +58,8 @@ class Trajectory:
     cited: ids of the rules the agent says it used (only ids that were shown to it). score: NaN when `status` is not
     "ok"; a failed call is never a wrong answer. info: what the environment tells of the play, e.g. task type, steps,
     invalid actions. final: what came of the last action. form: how it is shown to evaluator and optimiser: as one
-    "answer", as "turns", or as turns with "tools". private: of a private task, never shown.
+    "answer", as "turns", or as turns with "tools". private: of a private task, never shown. comment: what the scorer
+    says about it, for the optimiser.
     """
 
     task_id: str
@@ -71,6 +72,7 @@ class Trajectory:
     final: str = ""
     form: str = "answer"
     private: bool = False
+    comment: str = ""
 
     @property
     def ok(self) -> bool:
@@ -99,7 +101,8 @@ def concealed(trajectory: Trajectory) -> Trajectory:
     if not trajectory.private:
         return trajectory
     steps = (Step(NOT_SHOWN, NOT_SHOWN),) * len(trajectory.steps)
-    return replace(trajectory, steps=steps, answer=NOT_SHOWN, final=trajectory.final and NOT_SHOWN)
+    final, comment = (text and NOT_SHOWN for text in (trajectory.final, trajectory.comment))
+    return replace(trajectory, steps=steps, answer=NOT_SHOWN, final=final, comment=comment)
 
 
 @dataclass(frozen=True)

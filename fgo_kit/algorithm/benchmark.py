@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from ..calls.protocol import FGOError
@@ -64,6 +65,12 @@ class Benchmark:
         """The task's environment; raises what an `Environment` raises."""
         raise NotImplementedError
 
-    def score(self, task: Task, trajectory: Trajectory) -> float:
-        """From 0.0 to 1.0; NaN for a rollout that failed."""
+    def score(self, task: Task, trajectory: Trajectory) -> float | tuple[float, str]:
+        """From 0.0 to 1.0, NaN for a rollout that failed; or that and a comment, which the optimiser is shown."""
         raise NotImplementedError
+
+    def scored(self, task: Task, trajectory: Trajectory) -> Trajectory:
+        """The trajectory with its score and the scorer's comment."""
+        given = self.score(task, trajectory)
+        score, comment = given if isinstance(given, tuple) else (given, "")
+        return replace(trajectory, score=score, comment=comment)

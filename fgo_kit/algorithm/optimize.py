@@ -58,10 +58,10 @@ def evaluate(
         feedback = None
         if trajectory.ok:
             try:
-                reply = ctx.meter.ask(prompts.evaluate(task, trajectory), where)
-                feedback = Feedback(task.id, trajectory.score, reply.text.strip())
+                told = ctx.meter.ask(prompts.evaluate(task, trajectory), where).text.strip()
             except (BadRequest, ContextOverflow) as error:  # the trajectory still teaches, without comment
-                feedback = Feedback(task.id, trajectory.score, f"(no feedback: {type(error).__name__})")
+                told = f"(no feedback: {type(error).__name__})"
+            feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{told}".strip())
         ctx.record.append(Judged(replace(place, task=task.id), trajectory, feedback))
         return feedback
 

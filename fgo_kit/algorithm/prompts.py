@@ -20,7 +20,7 @@ NO_RULES = "(no rules yet)"
 TAGS = (
     "module", "modules", "trajectory", "trajectories", "observation", "action", "expected", "score",
     "feedback", "document", "problem", "answer", "scene", "result", "turns",
-    "question", "tool_result", "tool_error", "rejected",
+    "question", "tool_result", "tool_error", "rejected", "task", "scorer",
 )  # fmt: skip
 _OUR_TAGS = re.compile(rf"<(?=/?(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
 _ANSWER = re.compile(r"^[^\w\n]*ANSWER[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
@@ -213,6 +213,8 @@ def trajectory_text(task: Task, trajectory: Trajectory, feedback: Feedback | Non
     parts = [first, played, section("expected", quote(task.answer))]
     if feedback is not None:
         parts.append(section("feedback", quote(feedback.text[:FEEDBACK_LIMIT])))
+    elif trajectory.comment:  # a feedback begins with it
+        parts.append(section("scorer", quote(trajectory.comment[:FEEDBACK_LIMIT])))
     return section("trajectory", "\n".join(parts), task=task.id, score=f"{trajectory.score:g}")
 
 

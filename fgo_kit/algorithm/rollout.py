@@ -30,7 +30,7 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
     except (BadRequest, ContextOverflow, EnvironmentFailed) as error:
         return replace(blank, steps=tuple(steps), status=f"{type(error).__name__}: {error}")
     trajectory = replace(blank, steps=tuple(steps), final=environment.final, **played)
-    return replace(trajectory, score=ctx.bench.score(task, trajectory))
+    return ctx.bench.scored(task, trajectory)
 
 
 def _play(ctx: Context, module: Module, environment: Environment, steps: list[Step], place: Place) -> dict:

@@ -62,6 +62,19 @@ def refuse_pointer(file: Path) -> None:
         )
 
 
+def utf8_text(file: Path) -> str:
+    """The text of a file, without a mark of its byte order; ValueError for one that is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8, or download it again") from error
+
+
+def json_lines(file: Path) -> list[tuple[int, str]]:
+    """Number and text of the lines of a file that are not blank; a text within them may hold other line ends."""
+    return [(number, line) for number, line in enumerate(utf8_text(file).split("\n"), 1) if line.strip()]
+
+
 def each_readable(items: Iterable[Item], read: Callable[[Item], Read], skip: bool, kind: str) -> list[Read]:
     """What `read` makes of each item. All that it raises FileNotFoundError or ValueError on are named together: in one
     error of that type, or with `skip` in a warning. kind: what the items are, e.g. "documents"."""

@@ -107,7 +107,7 @@ def _tasks_of(ctx: Context) -> tuple[Task, ...]:
 def _shortcut_trajectories(bench: Benchmark, shortcut: Callable[[Task], str]) -> Iterator[Judged]:
     for task in bench.test:
         trajectory = Trajectory(task.id, (), shortcut(task), form=bench.form, private=task.private)
-        yield Judged(Place("test", task=task.id), replace(trajectory, score=bench.score(task, trajectory)))
+        yield Judged(Place("test", task=task.id), bench.scored(task, trajectory))
 
 
 def config_of(bench: Benchmark, llm: LLM, settings: Settings) -> dict:

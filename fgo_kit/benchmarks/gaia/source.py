@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
 from ...records import Task
-from ..reading import each_readable, located, refuse_pointer, same_letters
+from ..parquet import parquet_rows
+from ..reading import each_readable, json_lines, located, refuse_pointer, same_letters
 from .files import Files
-from .parquet import parquet_rows
 
 LEVELS = ("1", "2", "3")
 HIDDEN = "?"
@@ -80,7 +80,7 @@ def _rows(folder: Path) -> tuple[list[tuple[str, str | dict]], Path]:
     for file in [source] if source == lines else tables:
         refuse_pointer(file)
     if source == lines:
-        return [(f"{lines}, line {number}", line) for number, line in _json_lines(lines)], lines
+        return [(f"{lines}, line {number}", line) for number, line in json_lines(lines)], lines
     rows = [row for table in tables for row in parquet_rows(table, tuple(COLUMNS))]
     return [(f"{source}, row {number}", row) for number, row in enumerate(rows, 1)], source
 
@@ -91,15 +91,6 @@ def _tables(folder: Path) -> list[Path]:
     if whole.is_file():
         return [whole]
     return sorted(folder.glob("metadata.level*.parquet")) or sorted(folder.glob("*.parquet"))
-
-
-def _json_lines(file: Path) -> list[tuple[int, str]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 at byte {error.start}; download it again") from error
-    lines = enumerate(text.split("\n"), 1)  # a question may hold other line ends
-    return [(number, line) for number, line in lines if line.strip()]
 
 
 def _row(given: str | dict, source: str) -> Row:

@@ -18,8 +18,9 @@ MEMORY = 4 << 30
 SECONDS = 60
 
 
-def parquet_rows(file: Path, columns: tuple[str, ...]) -> list[dict]:
-    """The rows of a file, with those of the columns that it has. Raises ValueError for one that cannot be read."""
+def parquet_rows(file: Path, columns: tuple[str, ...] = ()) -> list[dict]:
+    """The rows of a file, with those of the columns that it has (all where none is named). Raises ValueError for one
+    that cannot be read."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", __file__, str(file), *columns], capture_output=True, timeout=SECONDS, check=False,
@@ -52,7 +53,8 @@ def main(file: str, columns: list[str]) -> None:
     table = ParquetFile(file)
     if table.count() > MAX_ROWS:
         raise ValueError(f"{table.count():,} rows exceed the limit of {MAX_ROWS:,}")
-    rows = table.to_pandas(columns=[name for name in table.columns if name in columns]).to_dict("records")
+    wanted = [name for name in table.columns if not columns or name in columns]
+    rows = table.to_pandas(columns=wanted).to_dict("records")
     held = json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows], default=str)
     if len(held) > MAX_BYTES:
         raise ValueError(f"{len(held):,} characters exceed the limit of {MAX_BYTES:,}")

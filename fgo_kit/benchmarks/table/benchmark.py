@@ -1,0 +1,117 @@
+"""`from_table`: anyone's own questions, from a table to a benchmark like any other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...algorithm.benchmark import Benchmark, Environment
+from ...algorithm.prompts import quote, section
+from ...records import Component, Module, Task, Trajectory, digest, to_json
+from ...runs.run import source_of
+from ..splits import checked_seed, testing_set, training_set
+from .scores import Named, Scorer, checked, scorer_of
+from .source import read_rows
+from .tasks import Columns, split_tasks
+
+INSTRUCTIONS = (
+    "Answer the question inside <task>. Rules listed below take precedence over general judgement, and more specific "
+    "rules over general ones."
+)
+
+
+@dataclass(frozen=True)
+class Asking(Environment):
+    """The environment of one task: one question, one answer."""
+
+    task: Task
+
+    def observe(self) -> str:
+        return section("task", quote(self.task.text))
+
+    def step(self, action: str) -> tuple[str, bool]:
+        return "", True
+
+
+@dataclass(frozen=True)
+class Table(Benchmark):
+    """A benchmark of anyone's own tasks. scorer: see `scores.Scorer`."""
+
+    name: str
+    train: tuple[Task, ...]
+    gate: tuple[Task, ...]
+    test: tuple[Task, ...]
+    seed_module: Module
+    scorer: Scorer
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {len(self.train)} train, {len(self.gate)} gate, {len(self.test)} test tasks"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of all tasks with their splits, and of how they are scored."""
+        splits = [sorted(to_json(task) for task in split) for split in (self.train, self.gate, self.test)]
+        named = isinstance(self.scorer, Named)
+        scored = self.scorer.name if named else source_of(self.scorer)
+        return digest([*splits, scored])
+
+    def start(self, task: Task) -> Asking:
+        return Asking(task)
+
+    def score(self, task: Task, trajectory: Trajectory) -> float | tuple[float, str]:
+        """What the scorer gives; NaN for a rollout that failed. Raises ValueError for what is no score from 0 to 1."""
+        return checked(self.scorer(task, trajectory), task) if trajectory.ok else math.nan
+
+
+def from_table(
+    source: pd.DataFrame | str | Path | Iterable[Mapping[str, Any]],
+    question: str = "question",
+    answer: str = "answer",
+    score: str | Scorer = "exact",
+    instructions: str | Module = INSTRUCTIONS,
+    split: str | None = None,
+    seed: int = 0,
+    *,
+    id: str | None = None,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    alike: float = 0.9,
+    name: str | None = None,
+) -> Table:
+    """A benchmark of your own questions and answers; see below for how each answer is scored.
+
+    source: a DataFrame, a .csv, .tsv, .jsonl or .parquet file, a folder that Hugging Face's `save_to_disk` wrote, or
+    dicts. question, answer, id, split: the names of its columns. Without id its column "id" is taken, or rows are
+    numbered; further columns are in each task's `meta`.
+    split: a column with "train", "gate" (also "validation", "dev") or "test"; by default half of the tasks are for
+    training, 15 % for gates and the rest for the test, dealt by `seed`, and questions alike (cosine of their words
+    of at least `alike`; 1.0: equal ones alone) stay in one split. n_train, n_test: take so many; smaller sets are parts
+    of larger ones.
+    score: "exact", "normalised" (case, punctuation, articles), "number" (the last one), "contains", "f1", or
+    a function `(task, trajectory) -> float` from 0 to 1, which may give `(float, feedback)`: the feedback is for the
+    optimiser. instructions: the text that is optimised, as a text or a `Module`.
+
+    Raises ValueError with all faults of the table and the numbers of their rows, FileNotFoundError, TypeError.
+
+    >>> rows = [{"question": f"{n} plus {n}?", "answer": 2 * n} for n in range(1, 21)]
+    >>> from_table(rows, score="number", alike=1.0)
+    table: 10 train, 3 gate, 7 test tasks
+    """
+    checked_seed(seed, "seed")
+    scorer = scorer_of(score)
+    if not isinstance(alike, float | int) or not 0 < alike <= 1:
+        raise ValueError(f"alike={alike!r} is not allowed; use a number above 0, up to 1")
+    rows = read_rows(source)
+    has_ids = any("id" in row for row in rows.by_number.values())
+    columns = Columns(question, answer, id or ("id" if has_ids else ""), split or rows.split or "")
+    numbers = isinstance(scorer, Named) and scorer.name == "number"
+    train, gate, test = split_tasks(rows, columns, alike, seed, numbers)
+    module = instructions if isinstance(instructions, Module) else Module((Component("instructions", instructions),))
+    train, test = training_set(train, n_train, seed), testing_set(test, n_test, seed)
+    return Table(name or rows.name, train, gate, test, module, scorer)
