@@ -43,22 +43,21 @@ def solve(question, files, *names):
     "item      units\nlamp      3\nchair     4\n",
 ])  # fmt: skip
 def test_a_table_is_read_from_whatever_form_it_has(text):
-    (table,) = read(text).tables
+    (table,), _ = read(text)
     assert table.headers == ("item", "units") and table.rows == (("lamp", "3"), ("chair", "4"))
 
 
 def test_lists_and_logs_are_tables_and_notes_stay_lines():
-    document = read("# Budgets\n- playground: 420 approved\n- library: 99 approved\nCorrection: library: 100 approved\n")
-    assert document.tables[0].rows == (("playground", "420", "approved"), ("library", "99", "approved"))
-    assert "Correction: library: 100 approved" in document.lines
-    log = read("\n".join(f"2024-05-01 10:0{n}:00 ERROR mail request=4{n} env=prod refused" for n in range(4)))
-    assert log.tables[0].headers[:2] == ("date", "time") and "request" in log.tables[0].headers
-    assert read("x" * 20 + "\n[cut: 12 more characters; ask for page=2]").cut == 12
+    (table,), lines = read("# Budgets\n- playground: 420 approved\n- library: 99 approved\nCorrection: library: 100 approved\n")
+    assert table.rows == (("playground", "420", "approved"), ("library", "99", "approved"))
+    assert "Correction: library: 100 approved" in lines
+    (log,), _ = read("\n".join(f"2024-05-01 10:0{n}:00 ERROR mail request=4{n} env=prod refused" for n in range(4)))
+    assert log.headers[:2] == ("date", "time") and "request" in log.headers
 
 
 def test_entities_and_broken_formats_are_not_followed():
     bomb = '<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;">]><a><b>&y;</b><b>&y;</b></a>'
-    assert read(bomb).tables == () and read('[{"a": 1}, ').tables == () and read("").lines == ()
+    assert read(bomb)[0] == [] == read('[{"a": 1}, ')[0] and read("")[1] == []
 
 
 def test_numbers_and_dates():

@@ -7,24 +7,22 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+Date = tuple[int, int, int]
+"""(year, month, day), day 0 where only a month is named."""
+
 _NUMBER = re.compile(r"[-+−(]?\s*[$€£¥]?\s*\d[\d, '\u00a0\u202f]*(?:[.]\d+)?")
 _UNIT = re.compile(r"[\s%°]*[A-Za-z°%µ²³/€$£]*(?: per [A-Za-z]+)?")
-_DATES = (
-    re.compile(r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})(?:[-/.](?P<d>\d{1,2}))?"),
-    re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})"),
-)
 MONTHS = {
-    name: number
-    for number, names in enumerate(
-        ("january jan", "february feb", "march mar", "april apr", "may may", "june jun", "july jul",
-         "august aug", "september sep sept", "october oct", "november nov", "december dec"), 1
-    )
-    for name in names.split()
+    "january": 1, "jan": 1, "february": 2, "feb": 2, "march": 3, "mar": 3, "april": 4, "apr": 4, "may": 5, "june": 6,
+    "jun": 6, "july": 7, "jul": 7, "august": 8, "aug": 8, "september": 9, "sept": 9, "sep": 9, "october": 10, "oct": 10,
+    "november": 11, "nov": 11, "december": 12, "dec": 12,
 }  # fmt: skip
-_WORDED = re.compile(
-    rf"(?:(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+)?(?P<m>{'|'.join(MONTHS)})\.?\s+(?:(?P<e>\d{{1,2}}),?\s+)?(?P<y>\d{{4}})",
-    re.I,
-)
+_DATES = tuple(re.compile(form, re.I) for form in (
+    r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})(?:[-/.](?P<d>\d{1,2}))?",
+    r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})",
+    rf"(?:(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+)?(?P<m>{'|'.join(MONTHS)})\.?\s+(?P<y>\d{{4}})",
+    rf"(?P<m>{'|'.join(MONTHS)})\.?\s+(?P<d>\d{{1,2}}),?\s+(?P<y>\d{{4}})",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,45 +33,28 @@ class Table:
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def column(self, at: int) -> list[str]:
-        return [row[at] for row in self.rows]
-
-
-@dataclass(frozen=True)
-class Document:
-    """One tool output as read: tables, the lines outside them, how many characters were cut off."""
-
-    tables: tuple[Table, ...]
-    lines: tuple[str, ...]
-    cut: int = 0
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
 
 @lru_cache(maxsize=131_072)
+def _figure(text: str) -> tuple[float | None, str]:
+    """(number, unit beside it) of a cell, or (None, "")."""
+    text = text.strip()
+    match = _NUMBER.match(text) if any(map(str.isdigit, text)) else None
+    if not match:
+        return None, ""
+    unit = text[match.end() :].strip(" )")
+    if not _UNIT.fullmatch(unit) or len(unit) > 16 or re.match(r"[-/.:]\d", text[match.end() :]):
+        return None, ""
+    value = float(re.sub(r"[^\d.]", "", match[0]))
+    return -value if match[0].lstrip()[:1] in "-−(" else value, unit
+
+
 def number(text: str) -> float | None:
     """The number that a cell is, or None. Currency signs, separators, per cent and units may stand beside it.
 
     >>> number("$1,234.50"), number("(12)"), number("12 kg"), number("A-12"), number("")
     (1234.5, -12.0, 12.0, None, None)
     """
-    text = text.strip()
-    if not text or not any(map(str.isdigit, text)):
-        return None
-    found = _NUMBER.match(text)
-    if not found:
-        return None
-    rest = text[found.end() :].strip(" )")
-    if not _UNIT.fullmatch(rest) or (rest and len(rest) > 16) or re.match(r"[-/.:]\d", text[found.end() :]):
-        return None
-    digits = re.sub(r"[^\d.]", "", found[0])
-    try:
-        value = float(digits)
-    except ValueError:
-        return None
-    return -value if found[0].lstrip()[:1] in "-−(" else value
+    return _figure(text)[0]
 
 
 def unit_beside(text: str) -> str:
@@ -82,25 +63,21 @@ def unit_beside(text: str) -> str:
     >>> unit_beside("12 kg"), unit_beside("12")
     ('kg', '')
     """
-    found = _NUMBER.match(text.strip())
-    return text.strip()[found.end() :].strip(" )") if found else ""
+    return _figure(text)[1]
 
 
 @lru_cache(maxsize=65_536)
-def date(text: str) -> tuple[int, int, int] | None:
+def date(text: str) -> Date | None:
     """(year, month, day) of a text that starts with a date, day 0 where it names only a month; or None.
 
     >>> date("2024-03-09"), date("9 March 2024"), date("March 2024"), date("x")
     ((2024, 3, 9), (2024, 3, 9), (2024, 3, 0), None)
     """
-    for form in _DATES:
-        if found := form.match(text.strip()):
-            parts = found.groupdict()
-            month = int(parts["m"])
-            return (int(parts["y"]), month, int(parts["d"] or 0)) if 1 <= month <= 12 else None
-    if found := _WORDED.match(text.strip()):
-        return int(found["y"]), MONTHS[found["m"].casefold()], int(found["d"] or found["e"] or 0)
-    return None
+    match = next(filter(None, (form.match(text.strip()) for form in _DATES)), None)
+    if match is None:
+        return None
+    month = MONTHS.get(match["m"].casefold()) or int(match["m"])
+    return (int(match["y"]), month, int(match["d"] or 0)) if 1 <= month <= 12 else None
 
 
 def cell_text(value) -> str:
@@ -110,19 +87,14 @@ def cell_text(value) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def records(name: str, found: list[dict]) -> Table:
+def records(name: str, items: list[dict]) -> Table:
     """A table of JSON-like records; records in records give columns of two words."""
     flat = []
-    for one in found:
+    for item in items:
         row = {}
-        for key, value in one.items():
-            if isinstance(value, dict):
-                row |= {f"{key} {inner}": cell_text(more) for inner, more in value.items()}
-            else:
-                row[str(key)] = cell_text(value)
+        for key, value in item.items():
+            inner = {f"{key} {name}": more for name, more in value.items()} if isinstance(value, dict) else {key: value}
+            row |= {str(header): cell_text(cell) for header, cell in inner.items()}
         flat.append(row)
-    headers = tuple(dict.fromkeys(key for row in flat for key in row))
-    return Table(name, headers, tuple(tuple(row.get(key, "") for key in headers) for row in flat))
-
-
-__all__ = ["MONTHS", "Document", "Table", "cell_text", "date", "number", "records", "unit_beside"]
+    headers = tuple(dict.fromkeys(header for row in flat for header in row))
+    return Table(name, headers, tuple(tuple(row.get(header, "") for header in headers) for row in flat))

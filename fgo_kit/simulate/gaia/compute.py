@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
@@ -11,173 +12,140 @@ from .cells import number
 from .figures import is_gone, measures, target_of, values, wanted, weighted_mean
 from .frames import frame
 from .pages import from_lines, trail_of
-from .question import Query, understand, words
-from .rows import DEAD, counting, filters, in_time, marks_in, passes
-from .world import Frame, Row, World, world
+from .question import Question, understand, words
+from .rows import counting, filters, in_time, passes
+from .world import Frame, Record, Sources, Treatments, world
 
 
 @lru_cache(maxsize=4_096)
-def lines_of(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """The lines outside tables, and the headers of tables: where notes may stand."""
+def lines_of(sources: Sources) -> tuple[str, ...]:
+    """The lines outside tables, and the units in headers of tables: where notes may stand."""
     seen = world(sources)
-    units_told = [unit for sheet in seen.sheets for unit in sheet.units if unit]
-    return (*(line for _, line in seen.lines), *dict.fromkeys(units_told))
+    return (*(line for _, line in seen.lines), *{unit: "" for sheet in seen.sheets for unit in sheet.units.values()})
 
 
-def next_page(text: str, sources: tuple[tuple[str, str], ...]) -> tuple[int, str]:
+def next_page(text: str, sources: Sources) -> tuple[int, str]:
     """How many pages lead on from one that the question names, and the next of them to read, or ""."""
     trail = trail_of(understand(text), world(sources))
-    read = {file for file, _ in sources}
-    return len(trail), next((name for name in trail if name not in read), "")
+    return len(trail), next((name for name in trail if name not in dict(sources)), "")
 
 
-@lru_cache(maxsize=65_536)
-def answer(text: str, sources: tuple[tuple[str, str], ...], on: frozenset[str]) -> str | None:
+def answer(text: str, sources: Sources, on: Treatments) -> str | None:
     """The answer to a question from tool outputs given as (file, text); None where nothing can be computed."""
-    try:
-        return _answered(understand(text), world(sources), on)
-    except (ArithmeticError, IndexError, StopIteration):
-        return None
+    return computed(text, sources, on)[0]
 
 
 @lru_cache(maxsize=65_536)
-def working(text: str, sources: tuple[tuple[str, str], ...], on: frozenset[str]) -> tuple[float, ...]:
-    """The figures that `answer` puts together, where it adds them up."""
-    query, seen = understand(text), world(sources)
-    if query.op not in ("sum", "mean", "value", "many"):
-        return ()
+def computed(text: str, sources: Sources, on: Treatments) -> tuple[str | None, tuple[float, ...]]:
+    """The answer, and the figures that are added up for it."""
+    question, seen = understand(text), world(sources)
     try:
-        main = frame(seen, query, on)
-        if main is None:
-            return ()
-        found, target = _asked(main, query, seen, on)
-        return tuple(values(found, main, target, query, seen, on)) if target else ()
-    except (ArithmeticError, IndexError, StopIteration):
-        return ()
+        main = frame(seen, question, on)
+        if main is None or not main.records:
+            return from_lines(question, seen, on), ()
+        records = counting(main, question, seen, on)
+        if question.op == "weighted":
+            return _written(weighted_mean(main, records, question, seen, on), question, on), ()
+        target = target_of(main, records, question)
+        kept = filters(main, question, target)
+        chosen = in_time([record for record in records if passes(record, kept, on)], main, question)
+
+        def figures(part: list[Record]) -> list[float]:
+            return values(part, main, target, question, seen, on) if target else []
+
+        if question.op == "share":
+            return _written(_share(chosen, main, question, on), question, on), ()
+        if question.op in ("top", "list"):
+            counted = target in (None, "age", "year") or not wanted(target, question)
+            return _names(chosen, main, question, on, len if counted else lambda part: sum(figures(part))), ()
+        if question.op == "diff":
+            sides = [sum(figures(side)) for side in _sides(chosen, kept, question)]
+            return _written(sides[0] - sides[1] if len(sides) == 2 else None, question, on), ()
+        return _figure(chosen, figures(chosen), target, main, question, on)
+    except ArithmeticError:
+        return None, ()
 
 
-def _asked(main: Frame, query: Query, seen: World, on: frozenset[str]) -> tuple[list[Row], str | None]:
-    """The rows that the question is about, and their column of figures."""
-    rows = counting(main, query, seen, on)
-    target = target_of(main, rows, query)
-    kept = filters(main, query, target)
-    return in_time([row for row in rows if passes(row, kept, on)], main, query), target
+def _figure(
+    chosen: list[Record], figures: list[float], target: str | None, main: Frame, question: Question, on: Treatments
+) -> tuple[str | None, tuple[float, ...]]:
+    """What becomes of the figures of the chosen records, or how many there are, or what a cell says."""
+    added = tuple(figures) if question.op in ("sum", "mean", "value", "many") else ()
+    if question.op == "many" and (target is None or not measures(target, main, question)):
+        return _written(len(chosen), question, on), added
+    if question.op == "value" and target is None:
+        column = next((name for name in main.headers if set(words(name)) & question.words), None)
+        return (chosen[0].cell(column) if chosen and column else None), added
+    if not figures:
+        return None, added
+    together = {"max": max, "min": min}.get(question.op, math.fsum)(figures)
+    return _written(together / len(figures) if question.op == "mean" else together, question, on), added
 
 
-def _answered(query: Query, seen: World, on: frozenset[str]) -> str | None:
-    main = frame(seen, query, on)
-    if main is None or not main.rows:
-        return from_lines(query, seen, on)
-    if query.op == "weighted":
-        value = weighted_mean(main, counting(main, query, seen, on), query, seen, on)
-        return None if value is None else _written(value, query, on)
-    found, target = _asked(main, query, seen, on)
-    if query.op == "diff":
-        sides = [values(side, main, target, query, seen, on) for side in _sides(found, main, query, target)]
-        return _written(sum(sides[0]) - sum(sides[1]), query, on) if len(sides) == 2 else None
-    if query.op == "share":
-        return _share(found, main, query, on)
-    if query.op in ("top", "list"):
-        return _named(found, main, target, query, seen, on)
-    if query.op == "many" and (target is None or not measures(target, main, query)):
-        return _written(len(found), query, on)
-    if target is None:
-        return _looked_up(found, main, query) if query.op == "value" else None
-    figures = values(found, main, target, query, seen, on)
-    return _written(_together(query.op, figures), query, on) if figures else None
+def _share(chosen: list[Record], main: Frame, question: Question, on: Treatments) -> float | None:
+    """The percentage of records with the value that the question quotes."""
+    said = re.search(r"(?:answer(?:ed)? (?:with )?[\"'“]?|said |were )(\w+)", question.text, re.I)
+    given = said[1].casefold() if said else ""
+    column = next((name for name in main.headers if given in map(str.casefold, main.column(name))), "")
+    cells = [record.cell(column) for record in chosen]
+    cells = [cell.casefold() for cell in cells if not ("missing" in on and is_gone(cell))]
+    return 100 * cells.count(given) / len(cells) if column and cells else None
 
 
-def _together(op: str, figures: list[float]) -> float:
-    if op == "mean":
-        return math.fsum(figures) / len(figures)
-    return max(figures) if op == "max" else min(figures) if op == "min" else math.fsum(figures)
+def _sides(chosen: list[Record], kept: dict[str, list[str]], question: Question) -> list[list[Record]]:
+    """The records of the two things that a question compares, in its order."""
+    name, cells = next(((name, cells) for name, cells in kept.items() if len(cells) == 2), ("", []))
+    order = sorted(map(str.casefold, cells), key=question.text.casefold().find)
+    return [[record for record in chosen if record.cell(name).casefold() == cell] for cell in order]
 
 
-def _share(found: list[Row], main: Frame, query: Query, on: frozenset[str]) -> str | None:
-    said = re.search(r"answer(?:ed)? (?:with )?[\"'“]?(\w+)|said (\w+)|were (\w+)", query.text, re.I)
-    given = (said[1] or said[2] or said[3]).casefold() if said else ""
-    column = next(
-        (name for name in main.headers if any(row.cells.get(name, "").casefold() == given for row in main.rows)), ""
-    )
-    rows = [row for row in found if not ("missing" in on and is_gone(row.cells.get(column, "")))]
-    if not column or not rows:
+def _names(chosen: list[Record], main: Frame, question: Question, on: Treatments, size) -> str | None:
+    """The names that the records have in the column that is asked for, or those of most, or of least, of them."""
+    column = _group(main, question, on)
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in chosen:
+        if column and record.cell(column):
+            groups[record.cell(column)].append(record)
+    if not chosen or not column:
         return None
-    return _written(100 * sum(row.cells[column].casefold() == given for row in rows) / len(rows), query, on)
-
-
-def _sides(found: list[Row], main: Frame, query: Query, target: str | None) -> list[list[Row]]:
-    """The rows of the two things that a question compares, in its order."""
-    kept = filters(main, query, target)
-    name = next((name for name, cells in kept.items() if len(cells) == 2), "")
-    if not name:
-        return []
-    cells = sorted(kept[name], key=lambda cell: query.text.casefold().find(cell.casefold()))
-    return [[row for row in found if row.cells.get(name, "").casefold() == cell.casefold()] for cell in cells]
-
-
-def _named(
-    found: list[Row], main: Frame, target: str | None, query: Query, seen: World, on: frozenset[str]
-) -> str | None:
-    name = _group(main, query, on)
-    if not name or not found:
-        return None
-    groups: dict[str, list[Row]] = {}
-    for row in found:
-        if row.cells.get(name, ""):
-            groups.setdefault(row.cells[name], []).append(row)
-    if query.op == "list":
-        names = list(groups)
-    else:
-        counted = target is None or (target in ("age", "year") or not wanted(target, query))
-        totals = {
-            one: len(rows) if counted else sum(values(rows, main, target, query, seen, on))
-            for one, rows in groups.items()
-        }
-        low = query.low and not re.search(r"\bmost\b|\bhighest\b", query.text)
-        names = sorted(totals, key=lambda one: totals[one] if low else -totals[one])[: query.top]
-    if "order" in on and query.order == "alphabetical":
+    names = list(groups)
+    if question.op == "top":
+        low = question.low and not re.search(r"\bmost\b|\bhighest\b", question.text)
+        sizes = {name: size(records) for name, records in groups.items()}
+        names = sorted(names, key=lambda name: sizes[name] if low else -sizes[name])[: question.top]
+        if "order" not in on:
+            names.sort(key=list(groups).index)
+    if "order" in on and question.alphabetical:
         names.sort(key=str.casefold)
-    elif "order" not in on and query.op == "top" and len(names) > 1:
-        names.sort(key=lambda one: list(groups).index(one))
-    mark = ", " if "form" in on else " and " if len(names) < 3 else "; "
-    return mark.join(names)
+    return (", " if "form" in on else " and " if len(names) < 3 else "; ").join(names)
 
 
-def _group(main: Frame, query: Query, on: frozenset[str]) -> str:
+def _group(main: Frame, question: Question, on: Treatments) -> str:
     """The column that "which ..." asks for: of a code and its name, the name where a legend is used."""
-    texts = [name for name in main.headers if not _figures(name, main)]
-    own = next((name for name in texts if name not in main.joined and query.group in words(name)), "")
-    if own and main.names.get(own):
+    texts = [name for name in main.headers if any(cell and number(cell) is None for cell in main.column(name)[:12])]
+    asked = [name for name in texts if question.group in words(name)]
+    own = next((name for name in asked if name not in main.joined and main.names.get(name)), "")
+    if own:
         return main.names[own][0] if "legend" in on else own
-    fitting = [name for name in texts if query.group in words(name)]
     names = [name for name in texts if "name" in words(name)]
     joined = [name for name in texts if name in main.joined]
     if "legend" in on:
-        return next(
-            iter([*(one for one in joined if one in names or one in fitting), *fitting, *names, *joined, *texts]), ""
-        )
-    return next(iter([*(one for one in fitting if one not in main.joined), *fitting, *names, *texts]), "")
+        first = [name for name in joined if name in names or name in asked] + asked + names + joined
+    else:
+        first = [name for name in asked if name not in main.joined] + asked + names
+    return next(iter(first + texts), "")
 
 
-def _figures(name: str, main: Frame) -> bool:
-    return all(number(row.cells.get(name, "")) is not None or not row.cells.get(name) for row in main.rows[:12])
-
-
-def _looked_up(found: list[Row], main: Frame, query: Query) -> str | None:
-    columns = [name for name in main.headers if set(words(name)) & query.words]
-    return found[0].cells.get(columns[0]) if found and columns else None
-
-
-def _written(value: float, query: Query, on: frozenset[str]) -> str:
+def _written(value: float | None, question: Question, on: Treatments) -> str | None:
     """A figure as it is answered: rounded as asked, or not; bare, or with its unit."""
-    if "round" in on and query.places is not None:
-        text = str(Decimal(repr(round(value, 9))).quantize(Decimal(1).scaleb(-query.places), ROUND_HALF_UP))
+    if value is None:
+        return None
+    if "round" in on and question.places is not None:
+        text = str(Decimal(repr(round(value, 9))).quantize(Decimal(1).scaleb(-question.places), ROUND_HALF_UP))
     else:
         text = f"{value:.6f}".rstrip("0").rstrip(".")
-    if "form" in on:
-        return text
-    unit = query.unit or next(iter(re.findall(r"how many (\w+)", query.text)), "")
-    return f"{text} {unit}".strip()
+    unit = question.unit or next(iter(re.findall(r"how many (\w+)", question.text)), "")
+    return text if "form" in on else f"{text} {unit}".strip()
 
 
 @lru_cache(maxsize=65_536)
@@ -187,17 +155,8 @@ def same(one: str, other: str) -> bool:
     >>> same("12.0", "12"), same("A, B", "a,b"), same("12 km", "12")
     (True, True, False)
     """
-    a, b = one.strip(), other.strip()
     try:
-        return math.isclose(float(re.sub(r"[$%,]", "", a)), float(b), rel_tol=1e-9)
+        return math.isclose(float(re.sub(r"[$%,]", "", one)), float(other), rel_tol=1e-9)
     except ValueError:
-        pass
-    parts = [re.split(r"[,;]", text) for text in (a, b)]
-    if len(parts[0]) != len(parts[1]):
-        return False
-    return all(
-        re.sub(r"[\W_]+", "", x).casefold() == re.sub(r"[\W_]+", "", y).casefold() for x, y in zip(*parts, strict=True)
-    )
-
-
-__all__ = ["DEAD", "answer", "lines_of", "marks_in", "next_page", "same", "working"]
+        parts = [[re.sub(r"[\W_]+", "", part).casefold() for part in re.split(r"[,;]", text)] for text in (one, other)]
+        return parts[0] == parts[1]

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .compute import DEAD
+from .rows import DEAD
 
 PLAIN = {
     "skip": "Leave out rows whose status says that they do not count.",

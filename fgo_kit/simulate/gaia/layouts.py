@@ -3,190 +3,138 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
+from collections import defaultdict
+from itertools import groupby
 
 from .cells import Table, date, number, records
 
 _LOG = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)\S* (.+)")
-_ITEM = re.compile(r"\s*(?:[-*•]|\d+[.)])?\s*([^:|]{2,50}?)\s*:\s*([-+]?[$€]?\d[\d.,]*)\s*(.{0,30})$")
-_BULLET = re.compile(r"\s*[-*•]\s+([\d.,/]+)\s*([A-Za-z]{1,12})?\s+(?:of )?([A-Za-z][\w -]{1,40})$")
+_LISTS = {
+    ("name", "value", "note"): re.compile(
+        r"\s*(?!\W*(?:correct|errat|note|amend))(?:[-*•]|\d+[.)])?\s*([^:|]{2,50}?)\s*:\s*"
+        r"([-+]?[$€]?\d[\d.,]*)\s*(.{0,30})$", re.I,
+    ),
+    ("value", "unit", "name"): re.compile(
+        r"\s*[-*•]\s+([\d.,/]+)\s*([A-Za-z]{1,12})?\s+(?:of )?([A-Za-z][\w -]{1,40})$"
+    ),
+}  # fmt: skip
+_LONGEST = 100_000  # beyond it, in characters, a line is no row: csv has such a limit too
 _GAP = re.compile(r"\s{2,}|\t")
+_RULER = re.compile(r"\s*\|?[\s:|-]*-{3,}[\s:|-]*")
+_TITLE = re.compile(r"#.*|[^a-z\d]*[A-Z][^a-z\d]*|[A-Z][\w ]{2,30}:?")
 
 
 def lined(text: str, name: str) -> tuple[list[Table], list[str]]:
-    """The tables among lines of prose: delimited, in columns, logs, and lists of `name: figure`."""
-    tables, others = _delimited(text, name)
-    tables += _logs(others)
-    tables += _columns(others, name, tables)
-    tables += _items(others, name)
-    return tables, others
-
-
-def _logs(lines: list[str]) -> list[Table]:
-    found_records, kept = [], []
-    for line in lines:
-        found = _LOG.match(line)
-        if not found:
-            kept.append(line)
-            continue
-        record, rest = {"date": found[1], "time": found[2]}, []
-        for at, word in enumerate(found[3].split()):
-            key, equals, value = word.partition("=")
-            if equals:
-                record[key] = value
-            elif at < 2:
-                record[f"field {at + 1}"] = word.strip("[]:,")
-            else:
-                rest.append(word)
-        found_records.append({**record, "message": " ".join(rest)})
-    if len(found_records) < 3:
-        return []
-    lines[:] = kept
-    return [records("", found_records)]
-
-
-def _heading(lines: list[str], at: int, name: str) -> str:
-    """The nearest line above that titles what follows: a heading, or words in capitals."""
-    for line in reversed(lines[max(0, at - 8) : at]):
-        if (
-            line.startswith("#")
-            or (line.isupper() and not any(map(str.isdigit, line)))
-            or re.fullmatch(r"[A-Z][\w ]{2,30}:?", line)
-        ):
-            return line.strip("#: ").strip()
-    return name
-
-
-def _columns(lines: list[str], name: str, before: list[Table]) -> list[Table]:
-    """Columns set apart by blanks; a part without a header has that of the part before it."""
-    tables, block, at = [], [], 0
-    taken: set[int] = set()
-    for number_, line in enumerate([*lines, ""]):
-        cells = [cell.strip() for cell in _GAP.split(line.strip())] if line else []
-        if len(cells) >= 2 and (not block or len(cells) == len(block[0])):
-            at = at if block else number_
-            block.append(cells)
-            taken.add(number_)
-            continue
-        if block:
-            last = [number(row[-1]) is None for row in block]
-            headed = last[0] and (len(block) == 1 or not all(last))
-            known = next((t.headers for t in reversed([*before, *tables]) if len(t.headers) == len(block[0])), None)
-            last_cells = {re.sub(r"[\d.,\s]+", "", row[-1]) for row in block}
-            rate = next(iter(last_cells)) if not headed and len(last_cells) == 1 else ""
-            if "per" in rate and len(block[0]) == 2:
-                known = ("name", f"rate_per_{rate.rpartition('per')[2]}")
-            head = (
-                tuple(block[0])
-                if headed
-                else known or ("name", "value", *(f"field {n}" for n in range(3, 9)))[: len(block[0])]
-            )
-            rows = tuple(map(tuple, block[1:] if headed else block))
-            if rows and (len(rows) > 1 or known):
-                tables.append(Table(_heading(lines, at, name), head, rows))
-            else:
-                taken -= set(range(at, number_))
-            block = []
-        if len(cells) >= 2:
-            block, at = [cells], number_
-            taken.add(number_)
-    lines[:] = [line for number_, line in enumerate(lines) if number_ not in taken]
-    return tables
-
-
-def _items(lines: list[str], name: str) -> list[Table]:
-    """Lists of `name: figure` or `figure unit name`; single ones stay lines."""
-    found: dict[tuple, list] = {}
-    taken: set[int] = set()
-    for at, line in enumerate(lines):
-        if (item := _ITEM.match(line)) and not re.match(r"\W*(?:correct|errat|note|amend)", line, re.I):
-            found.setdefault((_heading(lines, at, name), ("name", "value", "note")), []).append(
-                (at, (item[1], item[2], item[3]))
-            )
-        elif item := _BULLET.match(line):
-            found.setdefault((_heading(lines, at, name), ("value", "unit", "name")), []).append(
-                (at, (item[1], item[2] or "", item[3]))
-            )
-    tables = []
-    for (title, headers), rows in found.items():
-        if len(rows) > 1:
-            taken |= {at for at, _ in rows}
-            tables.append(Table(title, headers, tuple(row for _, row in rows)))
-    lines[:] = [line for at, line in enumerate(lines) if at not in taken]
-    return tables
+    """(tables, lines outside them) of lines of prose."""
+    tables, lines = _delimited(text, name)
+    for form in (_logs, _columns, _lists):
+        more, lines = form(lines, name, tables)
+        tables += more
+    return tables, lines
 
 
 def _delimited(text: str, name: str) -> tuple[list[Table], list[str]]:
-    tables, others = [], []
-    block: list[list[str]] = []
-    mark = ""
-
-    def close() -> None:
-        nonlocal block
-        if len(block) >= 2 and _has_header(block):
-            width = len(block[0])
-            rows = tuple(tuple(cell.strip() for cell in (row + [""] * width)[:width]) for row in block[1:])
-            title = name or next(
-                (line.strip("# ").strip() for line in reversed(others[-2:]) if line.startswith("#")), ""
-            )
-            tables.append(Table(title, tuple(cell.strip() for cell in block[0]), rows))
-        else:
-            others.extend(mark.join(row) for row in block)
-        block = []
-
-    for line in text.splitlines():
-        if line.startswith("#"):
-            if block:
-                close()
-            others.append(line.strip())
-            continue
-        if re.fullmatch(r"\s*\|?[\s:|-]*-{3,}[\s:|-]*", line) and block and mark == "|":
+    """Lines of as many cells under a line of column names; a cell more or less is forgiven below the first rows."""
+    tables, others, block, mark = [], [], [], ""
+    for line in [*text.splitlines(), ""]:
+        if block and mark == "|" and _RULER.fullmatch(line):
             continue
         cells, used = _cells(line, mark if block else "")
-        if block and (used != mark or len(cells) != len(block[0])):
-            if used == mark and mark == "," and abs(len(cells) - len(block[0])) <= 1 and len(block) > 2:
-                block.append(cells)
-                continue
-            close()
-        if len(cells) >= 2 and not (used == "," and _is_prose(line)):
+        if block and (used != mark or abs(len(cells) - len(block[0])) > (len(block) > 2)):
+            header, *rows = block
+            if rows and _names_columns(header):
+                title = name or next((line.strip("# ") for line in reversed(others[-2:]) if line[0] == "#"), "")
+                padded = (tuple((row + [""] * len(header))[: len(header)]) for row in rows)
+                tables.append(Table(title, tuple(header), tuple(padded)))
+            else:
+                others += [mark.join(row) for row in block]
+            block = []
+        if len(cells) > 1:
             block.append(cells)
             mark = used
         elif line.strip():
             others.append(line.strip())
-    if block:
-        close()
     return tables, others
 
 
-def _is_prose(line: str) -> bool:
-    """A sentence with commas in it."""
-    return ", " in line and len(line.split()) > 6 and (line.rstrip()[-1:] in ".:;?!" or line.lstrip()[:1] in "#-*")
-
-
 def _cells(line: str, mark: str) -> tuple[list[str], str]:
+    """(cells, what sets them apart): by the mark of the lines above if there is one; ([line], "") for prose."""
     if line.lstrip().startswith("|") and line.count("|") > 2:
         return [cell.strip() for cell in line.strip().strip("|").split("|")], "|"
-    marks = (mark,) if mark and mark != "|" and mark in line else ("\t", ",", ";", " | ")
-    for one in marks:
-        if one in line:
-            if one == " | ":
-                return [cell.strip() for cell in line.split(one)], one
-            try:
-                return next(csv.reader(io.StringIO(line), delimiter=one), []), one
-            except csv.Error:
-                return line.split(one), one
-    return [line], ""
+    marks = (mark,) if mark.strip("|") and mark in line else ("\t", ",", ";", " | ")
+    used = next((used for used in marks if used in line), "")
+    prose = ", " in line and len(line.split()) > 6 and (line.rstrip()[-1:] in ".:;?!" or line.lstrip()[:1] == "-")
+    if line.startswith("#") or not used or (used == "," and prose) or len(line) > _LONGEST:
+        return [line], ""
+    cells = line.split(used) if used == " | " else next(csv.reader([line], delimiter=used), [])
+    return [cell.strip() for cell in cells], used
 
 
-def _has_header(block: list[list[str]]) -> bool:
-    """The first line names columns: no cell of it is a number, none but the first is empty."""
-    first = block[0]
-    return all(
-        number(cell) is None and date(cell) is None
-        for cell in first
-        if not cell.strip().isdigit() or len(cell.strip()) != 4
-    ) and any(cell.strip() for cell in first)
+def _names_columns(header: list[str]) -> bool:
+    """Whether no cell of a line is a figure or a date, years apart."""
+    figures = (cell for cell in header if not re.fullmatch(r"\d{4}", cell))
+    return any(header) and all(number(cell) is None and date(cell) is None for cell in figures)
 
 
-__all__ = ["lined"]
+def _logs(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table], list[str]]:
+    """Lines that begin with a date and a time; key=value pairs become columns."""
+    found = [match for line in lines if (match := _LOG.match(line))]
+    if len(found) < 3:
+        return [], lines
+    entries = []
+    for day, time, text in (match.groups() for match in found):
+        entry, message = {"date": day, "time": time}, []
+        for at, word in enumerate(text.split()):
+            key, equals, value = word.partition("=")
+            if equals:
+                entry[key] = value
+            elif at < 2:
+                entry[f"field {at + 1}"] = word.strip("[]:,")
+            else:
+                message.append(word)
+        entries.append({**entry, "message": " ".join(message)})
+    return [records("", entries)], [line for line in lines if not _LOG.match(line)]
+
+
+def _heading(above: list[str], name: str) -> str:
+    """The nearest line above that titles what follows: a heading, or words in capitals."""
+    titles = (line.strip("#: ") for line in reversed(above[-8:]) if _TITLE.fullmatch(line))
+    return next(titles, name)
+
+
+def _columns(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table], list[str]]:
+    """Columns set apart by blanks; a part without a header has that of the part before it."""
+    tables, others = [], []
+    for width, group in groupby(lines, key=lambda line: len(_GAP.split(line.strip()))):
+        part = list(group)
+        block = [tuple(_GAP.split(line.strip())) for line in part]
+        known = next((table.headers for table in reversed([*before, *tables]) if len(table.headers) == width), None)
+        worded = [number(row[-1]) is None for row in block]
+        per = {re.sub(r"[\d.,\s]+", "", row[-1]) for row in block}
+        header = ("name", "value", *(f"field {n}" for n in range(3, width + 1)))
+        if worded[0] and (len(block) == 1 or not all(worded)):
+            header, *block = block
+        elif width == 2 and len(per) == 1 and "per" in min(per):
+            header = "name", f"rate_per_{min(per).rpartition('per')[2]}"
+        else:
+            header = known or header
+        if width > 1 and len(block) > (not known):
+            tables.append(Table(_heading(others, name), header, tuple(block)))
+        else:
+            others += part
+    return tables, others
+
+
+def _lists(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table], list[str]]:
+    """Lines of `name: figure`, or of `figure unit name`, under one heading; single ones stay lines."""
+    found: dict[tuple, dict[int, tuple[str, ...]]] = defaultdict(dict)
+    for at, line in enumerate(lines):
+        for headers, form in _LISTS.items():
+            if match := form.match(line):
+                found[_heading(lines[:at], name), headers][at] = match.groups("")
+                break
+    lists = {key: rows for key, rows in found.items() if len(rows) > 1}
+    taken = {at for rows in lists.values() for at in rows}
+    tables = [Table(title, headers, tuple(rows.values())) for (title, headers), rows in lists.items()]
+    return tables, [line for at, line in enumerate(lines) if at not in taken]

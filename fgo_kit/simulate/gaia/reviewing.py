@@ -14,11 +14,12 @@ from itertools import combinations
 
 from ...calls.protocol import BadRequest
 from ..competence import Call, scored_right
-from .compute import answer, marks_in, same
+from .compute import answer, same
 from .frames import TREATMENTS
 from .language import Rule, render
 from .question import understand
 from .reading import Case, expected_of, read_trajectory
+from .rows import marks_in
 
 FORMS = frozenset({"form", "round", "order"})
 MOST_TRIES = 400
@@ -46,10 +47,10 @@ class Review:
 @lru_cache(maxsize=8_192)
 def review(case: Case, expected: str) -> Review:
     """Compute the case again, in the ways that lead to the expected answer."""
-    query, sources = understand(case.question), case.sources()
+    question, sources = understand(case.question), case.sources()
     hints, used = _unused(case), _used(case)
     given = case.answer or ""
-    if query.op == "run":
+    if question.op == "run":
         ran = any(event.tool == "run_python" and same(_last(event.output), expected) for event in case.events)
         tried = any(event.tool == "run_python" for event in case.events)
         explained = (frozenset({"run"}),) if ran else ()

@@ -20,6 +20,7 @@ from .frames import TREATMENTS
 from .language import Rule, parse_rule
 from .question import understand
 from .reading import read_chat
+from .rows import DEAD
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ _CUES = {
     "scale": re.compile(r"\bthousands?\b|\bkEUR\b", re.I),
     "correct": re.compile(r"\bcorrection|\berrat", re.I),
     "notes": re.compile(r"\bboxes of\b|\bVAT\b|\boffset\b", re.I),
-    "skip": re.compile(rf"\b(?:{'|'.join(sorted(compute.DEAD))})\b.*\b(?:not|left out|exclud\w*|only)\b", re.I),
+    "skip": re.compile(rf"\b(?:{'|'.join(sorted(DEAD))})\b.*\b(?:not|left out|exclud\w*|only)\b", re.I),
 }
 _RUN = """\
 import os, runpy, zipfile
@@ -102,7 +103,7 @@ class _Solver:
         case = read_chat(call.chat)
         if case is None:
             raise BadRequest("the simulated LLM finds no whole <question> ... </question> section in this prompt")
-        self.case, self.query = case, understand(case.question)
+        self.case, self.question = case, understand(case.question)
         self.lasting, self.cite, obey = call.lasting, "RULES:" in call.system, call.obeyed(len(rules))
         self.used: list[str] = []
         self.rules: dict[str, list[tuple[str, Rule]]] = {}
@@ -120,7 +121,7 @@ class _Solver:
         return kind in self.rules
 
     def move(self) -> tuple[str, str]:
-        if self.query.op == "run" and any(name.endswith((".py", ".zip")) for name in self.case.files):
+        if self.question.op == "run" and any(name.endswith((".py", ".zip")) for name in self.case.files):
             return self._program()
         step = self._reading() if len(self.case.events) < LAST_TURN else None
         if step is not None:
@@ -155,7 +156,7 @@ class _Solver:
         return None
 
     def _keywords(self) -> str:
-        return " ".join(sorted(self.query.words))[:200] or self.case.question[:200]
+        return " ".join(sorted(self.question.words))[:200] or self.case.question[:200]
 
     def _few(self, known: int) -> int:
         return 1 if known < 2 or self.lasting("second file") >= HABITS.second_file else FEW_FILES
@@ -170,7 +171,7 @@ class _Solver:
         case = self.case
         searches = [event for event in case.events if event.tool == "search"]
         opened = [event.name for event in case.events if event.tool == "open_page"]
-        most = 8 if self.does("pages") else 1 + (len(self.query.text) % 2)
+        most = 8 if self.does("pages") else 1 + (len(self.question.text) % 2)
         if not searches:
             return "I search the pages.", _call("search", query=self._keywords())
         found = [line.split(" | ")[0] for event in searches for line in event.output.splitlines() if " | " in line]
@@ -197,7 +198,7 @@ class _Solver:
         zipped = [name for name in case.files if name.endswith(".zip")]
         if zipped and zipped[0] not in case.read():
             return "I look at what is in the archive.", _call("read_file", name=zipped[0])
-        named = self.query.code.rsplit("/", 1)[-1]
+        named = self.question.code.rsplit("/", 1)[-1]
         programs = [name for name in case.listed() if name.endswith(".py")]
         name = next((one for one in programs if one.rsplit("/", 1)[-1] == named), programs[0] if programs else named)
         if self.does("run"):
@@ -239,10 +240,9 @@ class _Solver:
     def _answer(self) -> tuple[str, str]:
         sources = self.case.sources()
         on = self._treatments(sources)
-        found = compute.answer(self.case.question, sources, on)
+        found, figures = compute.computed(self.case.question, sources, on)
         if found is None:
             return "I cannot find it in what I read.", "FINAL ANSWER: unknown"
-        figures = compute.working(self.case.question, sources, on)
         calculated = any(event.tool == "calculator" for event in self.case.events)
         if len(figures) >= MANY and not calculated:
             sum_of = " + ".join(f"{figure:g}" for figure in figures)

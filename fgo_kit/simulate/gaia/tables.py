@@ -8,97 +8,86 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from functools import lru_cache
 from xml.etree import ElementTree
 
-from .cells import Document, Table, cell_text, records
+from .cells import Table, cell_text, records
 from .layouts import lined
 
 _SHEET = re.compile(r"^#{1,3} (?:sheet:? (.*)|(page \d+))$", re.MULTILINE | re.IGNORECASE)
-_CUT = re.compile(r"\[cut: ([\d,]+) more characters.*\]\s*\Z")
 _DTD = re.compile(r"<!(?:DOCTYPE|ENTITY)", re.I)
 _MAX_XML = 200_000
+Read = tuple[list[Table], list[str]]
+"""Tables, and the lines outside them."""
 
 
 @lru_cache(maxsize=4_096)
-def read(text: str) -> Document:
-    """Read one tool output."""
+def read(text: str) -> Read:
+    """(tables, lines outside them) of one tool output."""
     text = text.replace("&lt;", "<")
-    found = _CUT.search(text)
-    cut = int(found[1].replace(",", "")) if found else 0
-    text = text[: found.start()] if found else text
-    parts = _SHEET.split(text)
-    if len(parts) > 1:
-        tables, lines = lined(parts[0], "")
-        for name, page, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            more, others = lined(body, (name or page).strip())
-            tables += more
-            lines += others
-        return Document(tuple(tables), tuple(lines), cut)
-    for form in (_json, _json_lines, _xml):
-        read_as = form(text)
-        if read_as is not None:
-            return Document(tuple(read_as[0]), tuple(read_as[1]), cut)
-    tables, lines = lined(text, "")
-    return Document(tuple(tables), tuple(lines), cut)
+    first, *parts = _SHEET.split(text)
+    if not parts:
+        return _json(text) or _xml(text) or lined(text, "")
+    tables, lines = lined(first, "")
+    for name, page, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        more, others = lined(body, (name or page).strip())
+        tables, lines = tables + more, lines + others
+    return tables, lines
 
 
-def _json(text: str):
+def _json(text: str) -> Read | None:
+    """A JSON value, or one record a line."""
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
+        value = list(filter(None, map(_record, text.splitlines())))
+        if len(value) < 2:
+            return None
+    found: Read = ([], [])
+    _walk(value, "", found, 0)
+    return found
+
+
+def _record(line: str) -> dict | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    tables, lines = [], []
-    _walk(value, "", tables, lines, 0)
-    return tables, lines
+    return value if isinstance(value, dict) else None
 
 
-def _walk(value, name: str, tables: list, lines: list, depth: int) -> None:
-    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+def _walk(value, name: str, found: Read, depth: int) -> None:
+    """Add what a value holds to what was found; records in records become a table that repeats the outer ones."""
+    tables, lines = found
+    if isinstance(value, dict):
+        if len(value) > 1 and _are(dict, value.values()):
+            tables.append(records(name, [{"name": key, **inner} for key, inner in value.items()]))
+        elif len(value) > 2 and _are(int | float, value.values()):
+            rows = tuple((key, cell_text(figure)) for key, figure in value.items())
+            tables.append(Table(name, ("name", name or "value"), rows))
+        for key, inner in value.items() if depth < 4 else ():
+            _walk(inner, key, found, depth + 1)
+    elif isinstance(value, list) and value and _are(dict, value):
         tables.append(records(name, value))
-        if depth < 4:
-            for one in value:
-                for key, inner in one.items():
-                    if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-                        _walk([{**_flat(one), **row} for row in inner if isinstance(row, dict)], key, tables, lines, 4)
-    elif isinstance(value, list):
-        lines.append(f"{name}: {', '.join(cell_text(one) for one in value)}")
-    elif isinstance(value, dict):
-        if len(value) > 1 and all(isinstance(one, dict) for one in value.values()):
-            tables.append(records(name, [{"name": key, **one} for key, one in value.items()]))
-        elif len(value) > 2 and all(isinstance(one, int | float) for one in value.values()):
-            tables.append(
-                Table(name, ("name", name or "value"), tuple((key, cell_text(one)) for key, one in value.items()))
-            )
-        if depth < 4:
-            for key, inner in value.items():
-                _walk(inner, key, tables, lines, depth + 1)
+        for record in value if depth < 4 else ():
+            outer = {key: cell for key, cell in record.items() if not isinstance(cell, dict | list)}
+            for key, inner in record.items():
+                if isinstance(inner, list) and inner and _are(dict, inner):
+                    _walk([outer | row for row in inner], key, found, 4)
     else:
-        lines.append(f"{name}: {cell_text(value)}")
+        text = ", ".join(map(cell_text, value)) if isinstance(value, list) else cell_text(value)
+        lines.append(f"{name}: {text}")
 
 
-def _flat(record: dict) -> dict:
-    return {key: value for key, value in record.items() if not isinstance(value, dict | list)}
+def _are(kind, values) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
-def _json_lines(text: str):
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 2 or not lines[0].lstrip().startswith("{"):
-        return None
-    found = []
-    for line in lines:
-        try:
-            one = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(one, dict):
-            found.append(one)
-    return ([records("", found)], []) if len(found) > 1 else None
-
-
-def _xml(text: str):
+def _xml(text: str) -> Read | None:
+    """Elements of one kind side by side are a table; no entity is ever followed."""
     if not text.lstrip().startswith("<") or _DTD.search(text) or len(text) > _MAX_XML:
         return None
     try:
@@ -107,26 +96,25 @@ def _xml(text: str):
         return None
     tables, lines = [], []
     for parent in root.iter():
-        kinds: dict[str, list] = {}
+        kinds: dict[str, list] = defaultdict(list)
         for child in parent:
-            kinds.setdefault(_local(child.tag), []).append(child)
+            kinds[_local(child.tag)].append(child)
         for kind, children in kinds.items():
-            found = [_element(child) for child in children]
-            if len(children) > 1 and all(found):
-                tables.append(records(kind, found))
+            rows = [_element(child) for child in children]
+            if len(children) > 1 and all(rows):
+                tables.append(records(kind, rows))
             elif not len(children[0]) and not any(table.name == _local(parent.tag) for table in tables):
                 lines += [f"{kind}: {(child.text or '').strip()}" for child in children]
     return tables, lines
 
 
-def _element(element) -> dict:
+def _element(element) -> dict[str, str]:
+    """An element as a record: its attributes, its children's texts and attributes, and its own text beside those."""
     record = {_local(key): value for key, value in element.attrib.items()}
     for child in element:
         if len(child) == 0:
             record[_local(child.tag)] = (child.text or "").strip()
             record |= {f"{_local(child.tag)} {_local(key)}": value for key, value in child.attrib.items()}
-    if not record and (element.text or "").strip():
-        return {}
     if record and (element.text or "").strip():
         record[_local(element.tag)] = element.text.strip()
     return record
@@ -134,6 +122,3 @@ def _element(element) -> dict:
 
 def _local(tag: str) -> str:
     return tag.rsplit("}", 1)[-1]
-
-
-__all__ = ["read"]

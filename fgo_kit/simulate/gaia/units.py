@@ -27,9 +27,10 @@ UNITS = {
     for unit in names.split()
 }
 """Every unit known: (what it measures, its size). Of temperatures the size only tells the scales apart."""
-_ENDING = re.compile(r"[_ ](?:in[_ ])?(mi|km|m|kg|g|lb|lbs|oz|min|minutes|h|hours|sec|s|seconds|wh|kwh|f|"
-    r"c|ha|acres?|keur|eur|litres?|"
-                     r"gallons?|l|mg[_ /]l|ug[_ /]l|µg[_ /]l|miles)$", re.I)  # fmt: skip
+_ENDING = re.compile(
+    r"[_ ](?:in[_ ])?(mi|km|m|kg|g|lb|lbs|oz|min|minutes|h|hours|sec|s|seconds|wh|kwh|f|c|ha|acres?|keur|eur|litres?|"
+    r"gallons?|l|mg[_ /]l|ug[_ /]l|µg[_ /]l|miles)$", re.I,
+)  # fmt: skip
 _PER = re.compile(r"(?:^|[_ ])per[_ ](?:\d+[_ ]?)?([A-Za-z]+)$", re.I)
 _INSIDE = re.compile(r"[(\[]([^)\]]+)[)\]]")
 
@@ -41,15 +42,14 @@ def known(text: str) -> str:
     >>> known("Miles"), known("EUR thousand"), known("boxes")
     ('mile', 'eur thousand', '')
     """
-    text = (
-        " ".join(text.casefold().replace("in ", "", 1).split())
-        if text.casefold().startswith("in ")
-        else text.casefold().strip()
-    )
-    for form in (text, text.rstrip("."), text.removesuffix("s"), text.replace("_", "/"), text.replace(",", "").strip()):
-        if form in UNITS:
-            return form
-    return ""
+    text = " ".join(text.casefold().removeprefix("in ").split())
+    forms = (text, text.rstrip("."), text.removesuffix("s"), text.replace("_", "/"), text.replace(",", ""))
+    return next((form for form in forms if form in UNITS), "")
+
+
+def kind(text: str) -> str:
+    """What the unit that a text names measures, or ""."""
+    return UNITS.get(known(text), ("", 0))[0]
 
 
 @lru_cache(maxsize=16_384)
@@ -70,25 +70,19 @@ def header(text: str) -> tuple[str, str]:
     return name, unit or known(name)
 
 
-def convert(value: float, unit: str, asked: str, factors: tuple = ()) -> float:
+def convert(value: float, unit: str, asked: str, factors: tuple[tuple[str, float, str], ...] = ()) -> float:
     """`value` in the unit asked for; factors are (one of this unit, how many, of that unit) and come first.
 
     A unit that is not known, or of another kind, leaves the value as it is.
     """
-    if unit not in UNITS or asked not in UNITS or UNITS[unit][0] != UNITS[asked][0]:
+    if not kind(unit) or kind(unit) != kind(asked):
         return value
-    if UNITS[unit][0] == "heat":
-        if UNITS[unit][1] == UNITS[asked][1]:
-            return value
-        return (value - 32) / 1.8 if UNITS[unit][1] == 2 else value * 1.8 + 32
-    size = UNITS[unit][1] / UNITS[asked][1]
-    for one, times, other in factors:
-        first, second = known(one), known(other)
-        if first and second and UNITS[first] == UNITS[unit] and UNITS[second][0] == UNITS[unit][0]:
-            size = times * UNITS[second][1] / UNITS[asked][1]
-        elif first and second and UNITS[second] == UNITS[unit] and UNITS[first] == UNITS[asked]:
-            size = 1 / times
-    return value * size
-
-
-__all__ = ["UNITS", "convert", "header", "known"]
+    size, wanted = UNITS[unit][1], UNITS[asked][1]
+    if kind(unit) == "heat":
+        return value if size == wanted else (value - 32) / 1.8 if size == 2 else value * 1.8 + 32
+    for this, times, that in factors:
+        if kind(this) == kind(that) == kind(unit) and UNITS[known(this)][1] == size:
+            return value * times * UNITS[known(that)][1] / wanted
+        if kind(this) == kind(that) == kind(unit) and (UNITS[known(this)][1], UNITS[known(that)][1]) == (wanted, size):
+            return value / times
+    return value * size / wanted
