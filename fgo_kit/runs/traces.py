@@ -1,15 +1,12 @@
-"""Rollouts that someone else paid for: `read_trajectories`, and what optimising on them would take in tokens.
-
-Read are the ALFWorld logs of KnowAgent (JSON lines, gzipped or not): one record a game with `name`,
-`result` (true or 1: won) and `traj`, the text of the game with the agent's lines after "> ".
-"""
+"""Rollouts that someone else paid for: `read_trajectories`, and what optimising on them would take in tokens."""
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,108 +15,74 @@ import pandas as pd
 from ..algorithm import prompts
 from ..algorithm.divide import divide
 from ..calls.tokens import count_messages, estimate
-from ..records import Component, Feedback, Module, Step, Task, Trajectory
+from ..records import Component, Feedback, Module, Task, Trajectory
+from .trace_formats import KNOWN, UnknownForm, read_record
 
-KNOWN = (
-    '{"name": "<type and trial>", "result": true | false | 0 | 1, "traj": "You are in ...\\n> action\\n..."}'
-)
+MAX_UNPACKED = 30_000_000
+"""Most bytes that a gzipped log may unpack to."""
 ALL_AT_ONCE = 1
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A step whose action has not come yet."""
-
-    observation: str
-    thoughts: list[str]
-    path: list[str]
-
-
 def read_trajectories(path: str | Path) -> list[Trajectory]:
-    """The trajectories of a log, in its order: task ids are the names, scores 1.0 and 0.0.
+    """The trajectories of a log, in its order: JSON lines or one JSON list, gzipped or not.
 
-    `info` holds the task type, the number of steps, invalid actions ("Nothing happens.") and the final
-    state. Raises FileNotFoundError, and ValueError that shows the first record which is not in the format.
+    Read are the forms of `trace_formats`: plays (KnowAgent, ReAct, Reflexion), dialogues (ETO, AgentGym, AgentBench,
+    chat logs) and steps of observation and action (ALFWorld's own data). Task ids are the names in the log; scores
+    are 1.0 and 0.0, or the reward, or NaN where the log has none. `info` holds the number of steps and of invalid
+    actions ("Nothing happens."), of plays also the type of task.
+
+    Raises FileNotFoundError, and ValueError that shows the first record which is in no known form, or says what is
+    wrong with the file.
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(
-            f"path={str(path)!r} is no file; give the log itself, e.g. a .jsonl or .jsonl.gz file"
-        )
-    raw = file.read_bytes()
+        raise FileNotFoundError(f"path={str(path)!r} is no file; give the log itself, e.g. a .jsonl or .jsonl.gz file")
+    read = [_read(line, where) for where, line in _records(_text(file), file)]
+    if not read:
+        raise ValueError(f"{file} holds no records; each should look like {KNOWN}")
+    return read
+
+
+def _text(file: Path) -> str:
     try:
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        with file.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            data = gzip.GzipFile(fileobj=raw).read(MAX_UNPACKED + 1) if packed else raw.read()
+        if packed and len(data) > MAX_UNPACKED:
+            raise ValueError(f"{file}: unpacks to over {MAX_UNPACKED:,} bytes; unpack it yourself if you trust it")
+        return data.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: {error}; give JSON lines in UTF-8, gzipped or not") from error
-    numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not numbered:
-        raise ValueError(f"{file} holds no records; each line should look like {KNOWN}")
-    return [_read(line, f"{file}, line {number}") for number, line in numbered]
+
+
+def _records(text: str, file: Path) -> Iterator[tuple[str, str]]:
+    """(where it is, its JSON) of each record: a line each, or an element each of one list."""
+    if re.match(r"\s*\[\s*[{\[]", text):
+        try:
+            elements = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{file}: it is no JSON list ({error})") from error
+        yield from ((f"{file}, record {number}", json.dumps(held)) for number, held in enumerate(elements, 1))
+        return
+    number, before = 1, 0
+    for line in re.finditer(r"[^\n]+", text):  # line feeds alone end a line
+        number, before = number + text.count("\n", before, line.start()), line.start()
+        if line[0].strip():
+            yield f"{file}, line {number}", line[0]
 
 
 def _read(line: str, where: str) -> Trajectory:
     try:
-        record = json.loads(line)
-        problem = _problem(record)
+        return read_record(json.loads(line))
     except json.JSONDecodeError as error:
         problem = f"it is no JSON ({error.msg})"
-    if problem:
-        shown = line if len(line) <= 300 else f"{line[:300]} ..."
-        raise ValueError(f"{where} is in no known format: {problem}. The record: {shown!r}; known: {KNOWN}")
-    return _trajectory(record)
-
-
-def _problem(record: object) -> str:
-    """What keeps a record from being read, or ""."""
-    if not isinstance(record, dict):
-        return "it is no object"
-    missing = [name for name in ("name", "result", "traj") if name not in record]
-    if missing:
-        return f"it has no {' and no '.join(missing)}"
-    if not isinstance(record["name"], str) or not isinstance(record["traj"], str):
-        return "name and traj must be texts"
-    if record["result"] not in (True, False) or not isinstance(record["result"], int | float):
-        return f"result={record['result']!r} is neither true nor false"
-    if "Your task is to" not in record["traj"].partition("\n> ")[0]:
-        return 'traj does not begin with a room and "Your task is to: ..."'
-    return ""
-
-
-def _trajectory(record: dict) -> Trajectory:
-    steps, observation, line = [], [], None
-    for row in record["traj"].split("\n"):
-        if row.startswith("> "):
-            line = line or _Line("\n".join(observation).strip(), [], [])
-            observation = []
-            label, colon, words = row[2:].partition(": ")
-            if colon and label in ("Think", "ActionPath"):
-                (line.thoughts if label == "Think" else line.path).append(words)
-                continue
-            steps.append(_step(line, row[2:], first=not steps))
-            line = None
-        else:
-            observation.append(row)
-    if line is not None:  # it ended on a thought
-        steps.append(_step(line, "", first=not steps))
-    final = "\n".join(observation).strip()
-    shown = [step.observation for step in steps[1:]] + [final]
-    info = {
-        "task type": record["name"].partition("-")[0], "steps": str(len(steps)),
-        "invalid actions": str(sum("Nothing happens" in text for text in shown)),
-    }  # fmt: skip
-    last = prompts.parse_action(steps[-1].action)[0] if steps else ""
-    return Trajectory(record["name"], tuple(steps), last, float(record["result"]), info=info, final=final, form="turns")
-
-
-def _step(line: _Line, action: str, first: bool) -> Step:
-    shown = prompts.section("scene" if first else "result", prompts.quote(line.observation))
-    thought = " ".join(line.thoughts)
-    parts = [
-        f"THOUGHT: {thought}" if thought else "",
-        *(f"PATH: {one}" for one in line.path),
-        f"ANSWER: {action}",
-    ]
-    return Step(shown, "\n".join(part for part in parts if part))
+    except RecursionError:
+        problem = "it is nested too deep"
+    except UnknownForm as error:
+        problem = str(error)
+    shown = line if len(line) <= 300 else f"{line[:300]} ..."
+    raise ValueError(f"{where} is in no known format: {problem}. The record: {shown!r}; known: {KNOWN}")
 
 
 def optimiser_tokens(
@@ -145,14 +108,9 @@ def optimiser_tokens(
         division = divide(tasks, "random", n, np.random.default_rng([seed, n]))
         subsets = [[trajectories[int(task_id)] for task_id in ids] for ids in division.subsets]
         sizes = [_prompt_size(subset, counter) for subset in subsets]
-        dropped = {
-            f"dropped_{w // 1000}k": sum(_dropped(s, counter, w - reserve) for s in subsets) for w in windows
-        }
-        row = {
-            "method": "all_at_once" if n == ALL_AT_ONCE else "fgo",
-            "n_subsets": n,
-            "trajectories": len(tasks),
-        }
+        dropped = {f"dropped_{w // 1000}k": sum(_dropped(s, counter, w - reserve) for s in subsets) for w in windows}
+        method = "all_at_once" if n == ALL_AT_ONCE else "fgo"
+        row = {"method": method, "n_subsets": n, "trajectories": len(tasks)}
         row |= {"tokens_call_mean": float(np.mean(sizes)), "tokens_call_max": max(sizes)}
         row |= {"tokens_optimiser": sum(sizes), **dropped}
         rows.append(row | {"counter": "estimate" if counter is estimate else "exact"})
