@@ -163,7 +163,7 @@ def compare(
     jobs = [replace(job, after=after, log=_own_log(job, rows_log)) for job in grid]
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = [job for job in jobs if job.run_id not in rows]
-    for job, row in _carry_out(todo, executor, rows_log, _bar(len(todo), progress)):
+    for job, row in _carry_out(todo, executor, _bar(len(todo), progress)):
         if job.llm.simulated and row["status"] == "ok":
             rows_log.begin(job.row_id, job.config, manifest())
             rows_log.finish(job.row_id, "ok", {"row": row})
@@ -222,7 +222,7 @@ def _past_row(log: CallLog, run_id: str) -> dict | None:
     return result.get("row") if result else None
 
 
-def _carry_out(jobs: list[_Job], executor: Executor | None, rows_log: CallLog, bar):
+def _carry_out(jobs: list[_Job], executor: Executor | None, bar):
     """(job, row) as runs end."""
     with bar:
         if executor is None and not (len(jobs) > 1 and all(_movable(job) for job in jobs)):
@@ -233,15 +233,9 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, rows_log: CallLog, b
         own = executor is None
         pool = executor or ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn"))
         try:
-            parts = [_with_own_log(job) for job in jobs]
-            futures = {pool.submit(_row, part): (job, part) for job, part in zip(jobs, parts, strict=True)}
+            futures = {pool.submit(_row, job): job for job in jobs}
             for future in as_completed(futures):
-                job, part = futures[future]
-                row = _result(future)
-                if part.log:
-                    rows_log.unite(part.log)
-                    Path(part.log).unlink()
-                yield job, row
+                yield futures[future], _result(future)
                 bar.update()
         finally:
             if own:
@@ -265,10 +259,6 @@ def _movable(job: _Job) -> bool:
     functions = [strategy.function for strategy in used if strategy is not None]
     parts = [type(job.bench), type(job.llm), *functions, *((job.after,) if job.after else ())]
     return job.llm.simulated and all(map(is_ours, parts))
-
-
-def _with_own_log(job: _Job) -> _Job:
-    return job if job.log is None else replace(job, log=f"{job.log}.{job.run_id}.part")
 
 
 def _row(job: _Job) -> dict:

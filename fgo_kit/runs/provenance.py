@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
+from threading import Lock
 
 from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import LLM
@@ -17,6 +18,8 @@ from .places import CHECKOUT, PACKAGE
 
 GROUND = ("records.py", "stats.py", "calls", "algorithm", "runs")
 """What every run rests on; to that come its benchmark, its provider and, where that is simulated, the simulator."""
+
+_PARSER = Lock()  # in Python 3.11 threads must not parse at the same time
 
 
 def manifest() -> dict:
@@ -74,7 +77,8 @@ def _provider_file(package: Path, name: str) -> Path | None:
 
 def _bare(file: Path) -> str:
     """The code of a file without comments, docstrings and layout."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    with _PARSER:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

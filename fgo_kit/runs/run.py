@@ -22,6 +22,7 @@ from ..algorithm.registry import DIVISIONS, GATES, MERGES, METHODS
 from ..algorithm.rollout import rollouts
 from ..algorithm.settings import Settings
 from ..algorithm.trimming import finally_trimmed
+from ..calls.leases import Leases
 from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
@@ -65,22 +66,23 @@ def run(
     config = config_of(bench, llm, settings)
     run_id = digest(config)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
-    past = opened.begin(run_id, config, manifest())
-    if past["status"] == "ok" and past["result"] and "state" in past["result"]:
-        return Run(run_id, config, from_json(State, past["result"]["state"]), opened, past["result"]["seconds"])
-    meter = Meter(llm, opened, run_id, limits, sample=settings.seed, on_call=on_call)
-    start = time.perf_counter()
-    try:
-        if on_start:
-            on_start(meter)
-        state = _execute(Context(bench, meter, settings))
-    except BaseException as error:
-        opened.finish(run_id, type(error).__name__)
-        raise
-    seconds = time.perf_counter() - start
-    kept = {} if opened.path is None else {"state": to_json(state), "seconds": seconds}
-    opened.finish(run_id, "ok", kept)
-    return Run(run_id, config, state, opened, seconds)
+    with Leases(opened).alone(f"run {run_id}"):  # made elsewhere with the same log, it is waited for
+        past = opened.begin(run_id, config, manifest())
+        if past["status"] == "ok" and past["result"] and "state" in past["result"]:
+            return Run(run_id, config, from_json(State, past["result"]["state"]), opened, past["result"]["seconds"])
+        meter = Meter(llm, opened, run_id, limits, sample=settings.seed, on_call=on_call)
+        start = time.perf_counter()
+        try:
+            if on_start:
+                on_start(meter)
+            state = _execute(Context(bench, meter, settings))
+        except BaseException as error:
+            opened.finish(run_id, type(error).__name__)
+            raise
+        seconds = time.perf_counter() - start
+        kept = {} if opened.path is None else {"state": to_json(state), "seconds": seconds}
+        opened.finish(run_id, "ok", kept)
+        return Run(run_id, config, state, opened, seconds)
 
 
 def _execute(ctx: Context) -> State:
