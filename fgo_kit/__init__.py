@@ -17,7 +17,9 @@ from .algorithm.merge import merge_tree
 from .algorithm.registry import division, gate, merging, method
 from .algorithm.union import pooled
 from .calls.log import CallLog
+from .calls.protocol import Reply, Usage
 from .calls.providers import load_llm
+from .calls.wrapped import wrap_llm
 from .records import Component, Module, Rule, Task, Trajectory
 from .runs.compare import VARIANTS, compare, preset
 from .runs.estimate import estimate
@@ -28,9 +30,9 @@ from .runs.traces import optimiser_tokens, read_trajectories
 
 __version__ = "0.1.0"
 __all__ = [
-    "VARIANTS", "CallLog", "Component", "Controls", "Module", "Rule", "Run", "Task", "Trajectory", "compare",
-    "division", "estimate", "gate", "load_benchmark", "load_llm", "merge_tree", "merging", "method", "optimiser_tokens",
-    "pooled", "preset", "read_trajectories", "report", "run", "strategies",
+    "VARIANTS", "CallLog", "Component", "Controls", "Module", "Reply", "Rule", "Run", "Task", "Trajectory", "Usage",
+    "compare", "division", "estimate", "gate", "load_benchmark", "load_llm", "merge_tree", "merging", "method",
+    "optimiser_tokens", "pooled", "preset", "read_trajectories", "report", "run", "strategies", "wrap_llm",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "gaia", "logisticsqa")

@@ -61,6 +61,18 @@ def provider_of(spec: str) -> type[Provider] | None:
     return getattr(import_module(module), name)
 
 
+def as_llm(llm: LLM | str) -> LLM:
+    """An LLM, or that of a spec. Raises TypeError for what is neither, and what `load_llm` raises."""
+    if isinstance(llm, str):
+        return load_llm(llm)
+    if hasattr(llm, "complete") and not isinstance(llm, type):
+        return llm
+    if callable(llm):
+        name = getattr(llm, "__name__", "function")
+        raise TypeError(f"llm={name} is a function; make it an LLM: fgo.wrap_llm({name}, name='mine')")
+    raise TypeError(f"llm={llm!r} is no LLM; give a spec for load_llm, e.g. 'simulated', or what load_llm returned")
+
+
 def load_llm(spec: str, **params: Any) -> LLM:
     """An LLM by its spec: "simulated", "openai:gpt-4o-mini", "anthropic:...", "replay:run.sqlite".
 

@@ -27,12 +27,12 @@ from ..algorithm.settings import Settings
 from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.protocol import LLM, FGOError
-from ..calls.providers import load_llm
+from ..calls.providers import as_llm
 from ..records import digest
 from .choices import split, takes
 from .provenance import manifest
 from .result import Run, described
-from .run import config_of, is_ours, log_path, run, source_of
+from .run import check, config_of, is_ours, log_path, run, source_of
 
 PAPER = {"gate": "none", "counts": False, "audit": 0}
 VARIANTS: dict[str, dict] = {
@@ -157,7 +157,7 @@ def compare(
     """
     _check_after(after)
     labelled = _labelled(methods, choices)
-    llms = [load_llm(spec) if isinstance(spec, str) else spec for spec in _many(llm)]
+    llms = [as_llm(each) for each in _many(llm)]
     rows_log = CallLog(log_path(log, llms[0]) if llms else None)
     grid = _jobs(_many(bench), llms, labelled, list(seeds), choices)
     jobs = [replace(job, after=after, log=_own_log(job, rows_log)) for job in grid]
@@ -204,7 +204,7 @@ def _jobs(
             for label, chosen in methods.items():
                 for seed in seeds:
                     settings, limits = split(compare, {**choices, **chosen, "seed": seed}, Settings, Limits)
-                    settings.check(bench)
+                    check(bench, llm, settings)
                     limits = replace(limits, workers=1) if llm.simulated else limits
                     yield _Job(digest(config_of(bench, llm, settings)), label, bench, llm, settings, limits)
 

@@ -27,7 +27,7 @@ from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
-from ..calls.providers import load_llm
+from ..calls.providers import as_llm
 from ..records import Task, Trajectory, digest, from_json, to_json
 from .choices import split, takes
 from .places import RUNS, placed
@@ -60,9 +60,9 @@ def run(
     >>> run(load_benchmark("logisticsqa", n_train=8), method="base").config["seed"]          # doctest: +SKIP
     0
     """
-    llm = load_llm(llm) if isinstance(llm, str) else llm
+    llm = as_llm(llm)
     settings, limits = split(run, choices, Settings, Limits)
-    settings.check(bench)
+    check(bench, llm, settings)
     config = config_of(bench, llm, settings)
     run_id = digest(config)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
@@ -83,6 +83,13 @@ def run(
         kept = {} if opened.path is None else {"state": to_json(state), "seconds": seconds}
         opened.finish(run_id, "ok", kept)
         return Run(run_id, config, state, opened, seconds)
+
+
+def check(bench: Benchmark, llm: LLM, settings: Settings) -> None:
+    """ValueError where benchmark, LLM and choices do not go together, before anything is asked."""
+    settings.check(bench)
+    if hasattr(llm, "check"):  # an LLM that knows what it cannot do
+        llm.check(bench)
 
 
 def _execute(ctx: Context) -> State:

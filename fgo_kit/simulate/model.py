@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import closing
 from dataclasses import dataclass, field
 from html import unescape
 
+from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import BadRequest, ContextOverflow, Reply, Usage
 from ..calls.tokens import count_messages, estimate
 from ..calls.toolcalls import read_turn, split_reply
@@ -47,6 +49,19 @@ class SimulatedLLM:
     def load(cls, name: str = default) -> SimulatedLLM:
         """One with a profile: "small", "large", "frontier", "null", "small-ruler" ..."""
         return cls(f"simulated:{name}", profile(name), {"constants": constants_hash()})
+
+    def check(self, bench: Benchmark) -> None:
+        """ValueError for tasks that no competence can read: their first observation has none of the known sections."""
+        if set(type(bench).__module__.split(".")) & set(competences()):  # one of the folders beside its own
+            return
+        with closing(bench.start(bench.test[0])) as environment:
+            if by_tag(environment.observe()) is not None:
+                return
+        raise ValueError(
+            f"{self.name} has no competence for the tasks of {bench.name}: it has those of {', '.join(competences())} "
+            "alone and would score 0; give an LLM that reads text, e.g. fgo.load_llm('openai:<model>') or "
+            "fgo.wrap_llm(function, name='mine')"
+        )
 
     @property
     def context_window(self) -> int:

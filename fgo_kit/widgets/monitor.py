@@ -23,11 +23,11 @@ from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, Cancelled
-from ..calls.providers import load_llm
+from ..calls.providers import as_llm
 from ..records import escape, showable
 from ..runs.choices import split, takes
 from ..runs.result import Run
-from ..runs.run import log_path, run
+from ..runs.run import check, log_path, run
 from .progress import Progress, Snapshot, Watched, clock, line, short
 
 EVERY = 0.5
@@ -45,9 +45,9 @@ def start(
     Takes all choices of `run` but its hooks. Raises ValueError and TypeError for choices that do not exist,
     before anything is asked; what fails later is raised by `Monitor.result`.
     """
-    llm = load_llm(llm) if isinstance(llm, str) else llm
+    llm = as_llm(llm)
     settings, limits = split(start, choices, Settings, Limits)
-    settings.check(bench)
+    check(bench, llm, settings)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
     return Monitor(bench, llm, settings, limits, opened)
 

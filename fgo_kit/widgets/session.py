@@ -17,7 +17,7 @@ from ..calls.limits import Limits
 from ..calls.log import Asked, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded
-from ..calls.providers import load_llm
+from ..calls.providers import as_llm
 from ..records import Module, digest, from_json, to_json
 from ..runs.places import RUNS, placed
 from ..runs.provenance import manifest
@@ -47,7 +47,7 @@ def as_decision(given: Decision | Mapping[str, Any]) -> Decision:
 
 def desk_for(run: Run, bench: Benchmark, llm: LLM | str, run_id: str | None = None, **options) -> Desk:
     """A desk for a run. Without a run_id calls are logged under one that all sessions on this run share."""
-    llm = load_llm(llm) if isinstance(llm, str) else llm
+    llm = as_llm(llm)
     config = run.config | {"method": METHOD, "from_run": run.id, "llm": llm.name}
     if bench.fingerprint != config["fingerprint"]:
         raise ValueError(
