@@ -21,8 +21,8 @@ from .calls.protocol import Reply, Usage
 from .calls.providers import load_llm
 from .calls.wrapped import wrap_llm
 from .records import Component, Module, Rule, Task, Trajectory
-from .runs.compare import VARIANTS, compare, preset
-from .runs.estimate import estimate
+from .runs.compare import VARIANTS, compare
+from .runs.estimate import estimate as estimate_run
 from .runs.listing import strategies
 from .runs.result import Run
 from .runs.run import run
@@ -41,6 +41,7 @@ LAZY = {
     "from_table": ".benchmarks.table",
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
     "replay_merges": ".widgets.session", "start": ".widgets.monitor",
+    "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip
 """Names that are imported when first used, and the modules that hold them."""
 
@@ -82,3 +83,14 @@ def load_benchmark(
         return bench
     testing_set = import_module(".benchmarks.splits", __package__).testing_set
     return replace(bench, test=testing_set(bench.test, n_test, split_seed))
+
+
+def estimate(bench: Benchmark, model: str, **choices: Any) -> dict:
+    """What one run would take with a model, by a dry run with the simulated LLM: calls, tokens, USD (None: no price).
+
+    choices: those of `run`. `estimate_notebooks` has the same for all notebooks.
+
+    >>> estimate(load_benchmark("logisticsqa", n_train=8), "openai:gpt-5-mini", method="base")["calls"]
+    128
+    """
+    return estimate_run(bench, model, "simulated", **choices)

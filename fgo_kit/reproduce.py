@@ -76,7 +76,7 @@ def agreed(model: str, preset: str, yes: bool) -> bool:
         return True
     import fgo_kit as fgo
 
-    e = fgo.estimate(fgo.load_benchmark("logisticsqa", n_train=fgo.preset(preset).n_train), model, preset)
+    e = fgo.estimate_notebooks(fgo.load_benchmark("logisticsqa", n_train=fgo.preset(preset).n_train), model, preset)
     usd = "the price of this model is unknown" if e["usd"] is None else f"about {e['usd']:.2f} USD"
     print(f"{model}, preset {preset}: about {e['calls']:,} calls, {e['prompt_tokens']:,} prompt and "
           f"{e['completion_tokens']:,} completion tokens, {usd}. {e.get('note') or ''}".rstrip())

@@ -42,7 +42,7 @@ def call(place, *more):
 
 def paid(monkeypatch, answer="", terminal=False, estimate=None):
     """Stand-ins for the estimate and for the user at the keyboard."""
-    monkeypatch.setattr(fgo_kit, "estimate", lambda bench, model, preset: dict(ESTIMATE, **(estimate or {})))
+    monkeypatch.setattr(fgo_kit, "estimate_notebooks", lambda bench, model, preset: dict(ESTIMATE, **(estimate or {})))
     stdin = io.StringIO(answer)
     stdin.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stdin", stdin)
@@ -139,7 +139,7 @@ def test_a_model_nobody_can_estimate_stops_before_anything_runs(place, capsys, m
     def unknown(bench, model, preset):
         raise ValueError(f"unknown model {model!r}")
 
-    monkeypatch.setattr(fgo_kit, "estimate", unknown)
+    monkeypatch.setattr(fgo_kit, "estimate_notebooks", unknown)
     assert call(place, "--model", "simulatd") == 2
     assert "unknown model 'simulatd'" in capsys.readouterr().err
 

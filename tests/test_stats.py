@@ -23,6 +23,7 @@ from fgo_kit.stats import (
     holm,
     mcnemar,
     mean_interval,
+    over_seeds,
     paired_difference,
     paired_tasks_needed,
     tasks_needed,
@@ -311,3 +312,23 @@ def test_trials_of_the_base_agent_are_about_alike(reflexion):
     whole = mean_interval([trials], rng())
     assert whole.lo < trials.mean() < whole.hi
     assert whole.hi - whole.lo < 2 * (wilson(trials[0].sum(), 134).hi - wilson(trials[0].sum(), 134).lo)
+
+
+def test_an_interval_over_seeds_by_hand():
+    found = over_seeds([1, 2, 3, 4], [0, 0, 1, 1])  # means 1.5 and 3.5 of two seeds, t(1) = 12.706
+    assert found.value == 2.5 and found.hi == pytest.approx(2.5 + 12.706 * 1.0, abs=0.01)
+    weighted = over_seeds([1.0, 0.0, np.nan], [0, 1, 2], [3, 1, 5])
+    assert weighted.value == 0.75 and weighted.lo == 0.0 and weighted.hi == 1.0  # a share stays one
+    alone = over_seeds([0.2, 0.4], [7, 7])
+    assert alone.value == pytest.approx(0.3) and np.isnan(alone.lo)
+    assert np.isnan(over_seeds([np.nan], [0]).value)
+
+
+def test_intervals_over_seeds_cover():
+    rng = np.random.default_rng(5)
+    seeds = np.repeat(np.arange(10), 4)
+    hits = 0
+    for _ in range(400):
+        found = over_seeds(rng.normal(size=10)[seeds] + rng.normal(size=40), seeds)
+        hits += found.lo <= 0 <= found.hi
+    assert 0.92 <= hits / 400 <= 0.98

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 
 import pandas as pd
 
+from ..report.summary import cells
 from ..simulate.fits import CURVES, NOTICE_CURVES, SIZES
-from ..simulate.limits import noticing, obey, profile
+from ..simulate.limits import noticing, profile
 
 
 def limits_table() -> pd.DataFrame:
     """The limits of every profile, with the ranges in which they go beyond published data."""
     rows = []
     for name in (*SIZES, "null"):
-        one = profile(name)
+        limits = profile(name)
         rows.append({
-            "profile": name, "noticing x50": one.notice.x50, "k": one.notice.k, "two-hop factor": one.hop,
-            "obeying n50": one.obey.x50, "obeying k": one.obey.k, "position a, b": one.position[:2],
-            "judge tpr, fpr": (one.tpr, one.fpr), "rewriting keeps": one.rewrite, "window": one.context_window,
-            "extrapolated": "; ".join(one.extrapolated),
+            "profile": name, "noticing x50": limits.notice.x50, "k": limits.notice.k, "two-hop factor": limits.hop,
+            "obeying n50": limits.obey.x50, "obeying k": limits.obey.k, "position a, b": limits.position[:2],
+            "judge tpr, fpr": (limits.tpr, limits.fpr), "rewriting keeps": limits.rewrite,
+            "window": limits.context_window, "extrapolated": "; ".join(limits.extrapolated),
         })  # fmt: skip
     return pd.DataFrame(rows).set_index("profile")
 
@@ -46,8 +46,8 @@ def summhay_check(size: str = "large", short: int = 15_000, long: int = 100_000)
         left = scores["GPT-4o", "full_haystack"] / scores["GPT-4o", "oracle_docs"]
         line = {"measure": curve, "published, GPT-4o": left}
         for source in NOTICE_CURVES:
-            one = profile(f"{size}-{source}")
-            line[f"{size}-{source}"] = noticing(one, long, 0.5, hops) / noticing(one, short, 0.5, hops)
+            limits = profile(f"{size}-{source}")
+            line[f"{size}-{source}"] = noticing(limits, long, 0.5, hops) / noticing(limits, short, 0.5, hops)
         rows.append(line)
     return pd.DataFrame(rows)
 
@@ -70,29 +70,8 @@ def trace2skill_check(table: pd.DataFrame) -> pd.DataFrame:
     """A `report.summary` of those rows beside the published scores (another model and task: compare signs)."""
     scores = {model.partition(" | ")[2]: y for (model, _), y in published("trace2skill_vrf").items()}
     shown = pd.DataFrame({"published, Qwen3.5-122B": {row: scores[name] for row, name in TRACE2SKILL.items()}})
-    for llm, part in table.groupby("llm", sort=False):
-        of_llm = part.set_index("method")
-        shown[f"{llm}, %"] = 100 * of_llm["score"]
-        shown[f"{llm}, points over sequence"] = 100 * of_llm["gain"]
+    shown["published, points over sequence"] = shown.iloc[:, 0] - scores["Seq-B=4"]
+    for llm, part in table.set_index("method").groupby("llm", sort=False):
+        shown[f"{llm}, %"] = pd.Series(cells(part), part.index)
+        shown[f"{llm}, points over sequence"] = pd.Series(cells(part, "gain", "+"), part.index)
     return shown
-
-
-def trace2skill_findings(table: pd.DataFrame) -> str:
-    """For each LLM, whether merging in parallel beats four at a time here, as it did there."""
-    scores = published("trace2skill_vrf")
-    by_row = {model.partition(" | ")[2]: y for (model, _), y in scores.items()}
-    there = by_row[TRACE2SKILL["in parallel, merged"]] - by_row[TRACE2SKILL["four at a time, in sequence"]]
-    lines = []
-    for llm, part in table.groupby("llm", sort=False):
-        gain, lo, hi = 100 * part.set_index("method").loc["in parallel, merged", ["gain", "gain_lo", "gain_hi"]]
-        sign = "the same" if lo > 0 else "the opposite" if hi < 0 else "not to be told"
-        lines.append(
-            f"{llm}: parallel with merges over four at a time {gain:+.1f} [{lo:+.1f}, {hi:+.1f}] points; "
-            f"published {there:+.1f}: the sign is {sign}"
-        )
-    return "\n".join(lines)
-
-
-def overload(names: Sequence[str] = SIZES, counts: Sequence[int] = (10, 50, 100, 250, 500)) -> pd.DataFrame:
-    """The share of n rules that is obeyed, or of n items that is written, by profile."""
-    return pd.DataFrame({name: {n: obey(profile(name), n) for n in counts} for name in names}).rename_axis("rules")

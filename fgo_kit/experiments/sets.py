@@ -1,9 +1,10 @@
-"""The three sets as the notebooks compare them: loaded where they can be, or the reason why not."""
+"""What the notebooks compare: data sets at the size of a preset, methods and seeds, as data (`Grid`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 
 import pandas as pd
 
@@ -11,24 +12,73 @@ from ..algorithm import gepa_peer
 from ..algorithm.benchmark import Benchmark
 from ..records import Task
 from ..report.summary import by_group
-from ..runs.compare import PAPER, Preset
+from ..runs.compare import PAPER
+from .presets import Preset
 
 SETS = {"logisticsqa": "LogisticsQA-gen", "alfworld": "ALFWorld-gen", "gaia": "GAIA-like"}
+MAIN_LOG = "data/runs/main_results.sqlite"
+"""The log of 01 and of 05, which looks into the same runs."""
 
 
-def try_load(name: str, **options) -> tuple[Benchmark | None, str]:
-    """(benchmark, "") or (None, why it cannot be used here): not shipped, or its engine is not installed."""
-    from .. import load_benchmark
+@dataclass(frozen=True)
+class Grid:
+    """What one cell asks `compare` for: every method x seed on every data set.
 
-    if name == "alfworld":
-        from ..benchmarks.alfworld.engine import missing
+    benchmark: a name of `load_benchmark`; data: its options, one for each data set; test (first, step): which of the
+    test tasks. methods, seeds, log, choices (of all methods): as `compare` takes them. times: what one of these runs
+    takes beside one of the main comparison, where the forecast has to know; gates at every merge take a multiple.
 
-        if missing():
-            return None, missing()
-    try:
-        return load_benchmark(name, **options), ""
-    except (ValueError, ImportError, OSError) as error:
-        return None, str(error)
+    >>> grid = Grid("logisticsqa", ({"n_train": 8}, {"n_train": 16}), {"base": {"method": "base"}}, (0, 1))
+    >>> [len(bench.train) for bench in grid.load()[0]]
+    [8, 16]
+    """
+
+    benchmark: str
+    data: tuple[dict, ...]
+    methods: Mapping[str, dict]
+    seeds: tuple[int, ...]
+    log: str | None = None
+    choices: dict = field(default_factory=dict)
+    test: tuple[int, int] = (0, 1)
+    times: float = 1.0
+
+    @property
+    def asked(self) -> dict:
+        """What `compare` is asked beside data sets and LLMs: `compare(benches, llm, **grid.asked)`."""
+        return {"methods": self.methods, "seeds": self.seeds, "log": self.log, **self.choices}
+
+    def load(self) -> tuple[list[Benchmark], str]:
+        """(benchmarks, "") or ([], why they cannot be used here): not shipped, or no engine is installed."""
+        if self.benchmark not in SETS:
+            raise ValueError(f"benchmark={self.benchmark!r} is unknown; use one of {list(SETS)}")
+        room = import_module(f"fgo_kit.benchmarks.{self.benchmark}")
+        if self.benchmark == "alfworld" and (reason := import_module(f"{room.__name__}.engine").missing()):
+            return [], reason
+        try:
+            benches = [room.load(**options) for options in self.data]
+        except (ValueError, ImportError, OSError) as error:
+            return [], str(error)
+        first, step = self.test
+        return [replace(bench, test=bench.test[first::step]) for bench in benches], ""
+
+
+def documents(preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
+    """Generated documents (LogisticsQA-gen) of all worlds of a preset."""
+    worlds = tuple({"n_train": preset.n_train, "world": world} for world in preset.worlds)
+    return Grid("logisticsqa", worlds, methods, preset.seeds, log)
+
+
+def played(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
+    """A set whose tasks are played turn by turn. A game takes ten times as long as a question: fewer are trained on."""
+    n_train, n_subsets = preset.games if benchmark == "alfworld" else preset.questions
+    test = (min(1, preset.every - 1), preset.every)
+    return Grid(benchmark, ({"n_train": n_train},), methods, preset.seeds, log, {"n_subsets": n_subsets}, test)
+
+
+def elsewhere(preset: Preset, methods: Mapping[str, dict], log: str) -> dict[str, Grid]:
+    """An ablation's strategies on the two sets that are played: 32 training tasks, a third of the test tasks."""
+    return {name: Grid(name, ({"n_train": 32},), methods, preset.seeds[:4], log, test=(0, 3))
+            for name in ("alfworld", "gaia")}  # fmt: skip
 
 
 def peers() -> dict[str, dict]:
@@ -37,21 +87,10 @@ def peers() -> dict[str, dict]:
     return {name: {"method": name, **PAPER} for name in names}
 
 
-def interactive(name: str, chosen: Preset) -> tuple[Benchmark | None, str, dict]:
-    """A set whose tasks are played turn by turn, at the size of a preset: (benchmark, reason, choices of `run`).
-
-    A game takes ten times as long as a question: there are more training tasks of questions.
-    """
-    n_train, n_subsets = chosen.games if name == "alfworld" else chosen.questions
-    bench, reason = try_load(name, n_train=n_train)
-    if bench is not None and chosen.every > 1:
-        bench = replace(bench, test=bench.test[1 :: chosen.every])
-    return bench, reason, {"n_subsets": n_subsets}
-
-
-def not_run(name: str, methods: Iterable[str], reason: str) -> pd.DataFrame:
-    """Rows that say why a set was not run, a row a method; to stand beside those of `report.summary`."""
-    return pd.DataFrame([{"benchmark": SETS[name], "method": one, "status": f"not run: {reason}"} for one in methods])
+def not_run(benchmark: str, methods: Iterable[str], reason: str) -> pd.DataFrame:
+    """Rows (benchmark, method, status) that say why a set was not run, to follow those of `report.summary`."""
+    status = {"benchmark": SETS[benchmark], "status": f"not run: {reason}"}
+    return pd.DataFrame([status | {"method": method} for method in methods])[["benchmark", "method", "status"]]
 
 
 def by_level_and_family(rows: pd.DataFrame, tasks: Iterable[Task]) -> pd.DataFrame:

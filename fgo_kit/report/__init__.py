@@ -1,32 +1,32 @@
-"""What runs show: tables with intervals, verdicts, figures, files."""
+"""What runs show: tables with intervals, verdicts, figures, files.
 
-from .figures import (
-    COLOURS,
-    colour_of,
-    note_simulated,
-    plot_call_tokens,
-    plot_merge_tree,
-    plot_methods,
-    plot_scores,
-    plot_sets,
-    save,
-)
+    table = fgo.report.summary(rows)
+    fgo.report.save("mine", table, rows, fgo.report.plot_methods(table))
+"""
+
+from .figures import COLOURS, note_simulated, plot_curves, plot_merge_tree, plot_methods, plot_points
+from .files import save
+from .paper import paper_table
 from .summary import (
     by_group,
-    findings,
-    holm_line,
-    paper_table,
+    differences,
+    gains,
+    holm_p,
     percent,
-    power_line,
+    power,
     score_matrix,
     show,
+    show_differences,
+    show_grid,
     show_groups,
     summary,
     to_markdown,
 )
+from .verdicts import Verdict, counted, headline, highest, judged, verdict
 
 __all__ = [
-    "COLOURS", "by_group", "colour_of", "findings", "holm_line", "note_simulated", "paper_table", "percent",
-    "plot_call_tokens", "plot_merge_tree", "plot_methods", "plot_scores", "plot_sets", "power_line", "save",
-    "score_matrix", "show", "show_groups", "summary", "to_markdown",
+    "COLOURS", "Verdict", "by_group", "counted", "differences", "gains", "headline", "highest", "holm_p", "judged",
+    "note_simulated", "paper_table", "percent", "plot_curves", "plot_merge_tree", "plot_methods", "plot_points",
+    "power", "save", "score_matrix", "show", "show_differences", "show_grid", "show_groups", "summary",
+    "to_markdown", "verdict",
 ]  # fmt: skip

@@ -1,209 +1,283 @@
-"""Figures and their files: `plot_*`, `save`.
+"""Figures: points with intervals, curves, bars, merge trees; one look for all.
 
-Colours belong to methods and are the same everywhere (Okabe and Ito's colour-blind-safe set). Whatever
-rests on the simulated LLM says so under the figure.
+A colour belongs to a method or strategy and is the same everywhere (Okabe and Ito's colour-blind-safe set, and Paul
+Tol's for strategies). Markers differ too, so that a print in grey can be read. Whatever rests on the simulated LLM
+says so under the figure. Tables have a column of values with its bounds (see `verdicts.intervals`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from ..runs.places import FIGURES
-from ..runs.provenance import manifest
 from ..runs.result import Run
 from .tree import positions
+from .verdicts import highest, intervals
 
-TOKENS = {
-    "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
-    "tokens_all_in": "all in",
-}  # fmt: skip
+WIDTH = 85 / 25.4
+"""Inches: a column of a printed page."""
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
     "fgo + counts + audit": "#CC79A7", "fgo+": "#D55E00", "combee": "#56B4E9", "gepa": "#000000",
     "always_none": "#666666", "most_frequent_reference": "#666666",
+    "random": "#999933", "contiguous": "#DDAA33", "stratified": "#56B4E9", "similar": "#332288",
+    "difficulty": "#CC6677", "failure": "#882255", "budget": "#117733",
+    "progressive": "#332288", "pairwise": "#56B4E9", "sequential": "#44AA99", "concat": "#DDAA33",
+    "select": "#CC6677", "vote": "#117733", "oneshot": "#882255",
+    "no gate": "#000000", "hard gate": "#D55E00", "soft gate": "#0072B2",
+    "unknown": "#999999", "4+": "#0072B2", "2-3": "#E69F00", "1": "#882255",
+    "rollout": "#56B4E9", "evaluate": "#F0E442", "propose": "#0072B2", "merge": "#009E73", "repair": "#D55E00",
+    "audit": "#CC79A7", "gate": "#E69F00",
+    "better": "#009E73", "worse": "#D55E00", "unclear": "#DDDDDD", "alike": "#DDDDDD", "not known": "#888888",
 }  # fmt: skip
+SPARE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+MARKERS = "osD^vP*X"
+SHARES = {"score": "test score, %", "overlap": "rules that another subset\nwrote too, %", "share": "rules kept, %",
+          "gain": "gain, points"}  # fmt: skip
+"""Columns that are shares and shown in per cent, with their labels; any other column has its own name and unit."""
 
 
-def colour_of(label: str) -> str:
+def colour_of(label: str, default: str = "#000000") -> str:
     """The colour of a method, whatever follows a comma in its label; black for a strategy of one's own.
 
     >>> colour_of("fgo, 4 epochs") == colour_of("fgo")
     True
     """
-    return COLOURS.get(label) or COLOURS.get(label.split(",")[0], "#000000")
+    return COLOURS.get(label) or COLOURS.get(str(label).split(",")[0], default)
 
 
-def plot_methods(table: pd.DataFrame) -> Figure:
-    """Scores with intervals, a panel for every LLM, beside the prompt tokens of a call, of the first LLM."""
-    llms = list(dict.fromkeys(table["llm"]))
-    figure, axes = plt.subplots(
-        1, len(llms) + 1, figsize=(2.3 * (len(llms) + 1) + 1, 2.6), sharey=True, layout="constrained"
-    )
-    for ax, llm in zip(axes, llms, strict=False):
-        plot_scores(table[table["llm"] == llm], ax=ax)
-    plot_call_tokens(table[table["llm"] == llms[0]], ax=axes[-1])
-    note_simulated(figure, table["constants"])
+def looks(labels: Iterable[str]) -> dict[str, dict]:
+    """Colour and marker of every label; those without a colour of their own get spare ones."""
+    labels = list(dict.fromkeys(labels))
+    spare = iter(SPARE * len(labels))
+    colours = [colour_of(label, "") or next(spare) for label in labels]
+    return {label: {"color": colour, "marker": MARKERS[at % len(MARKERS)]}
+            for at, (label, colour) in enumerate(zip(labels, colours, strict=True))}  # fmt: skip
+
+
+# -- parts of figures
+
+
+def new_figure(
+    panels: int, height: float, title: str = "", width: float | None = None, **options
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure with panels side by side, as wide as a printed column for up to two; the title states the finding."""
+    width = width or (WIDTH if panels <= 2 else 1.3 + 1.9 * panels)
+    figure, axes = plt.subplots(1, panels, figsize=(width, height), squeeze=False, layout="constrained", **options)
+    return set_title(figure, title), axes[0]
+
+
+def set_title(figure: Figure, title: str) -> Figure:
+    """A finding over the whole width; the figure grows by its lines."""
+    text = fill(title.replace(" %", "\u00a0%"), int(14.5 * figure.get_figwidth()))
+    if text:
+        figure.set_figheight(figure.get_figheight() + 0.15 * text.count("\n"))
+        figure.suptitle(text, fontsize=8, fontweight="bold", x=0.02, ha="left")
     return figure
 
 
-def plot_sets(table: pd.DataFrame) -> Figure:
-    """Scores with intervals, a panel for every benchmark; methods in the same order everywhere."""
-    names, methods = (list(dict.fromkeys(table[key])) for key in ("benchmark", "method"))
-    figure, axes = plt.subplots(
-        1, len(names), figsize=(2.3 * len(names) + 1.2, 0.24 * len(methods) + 1.3), sharey=True, layout="constrained",
-        squeeze=False,
-    )  # fmt: skip
-    for ax, name in zip(axes[0], names, strict=True):
-        part = table[table["benchmark"] == name]
-        ax.set_yticks(range(len(methods)), methods)
-        plot_scores(part, ax=ax, places={method: number for number, method in enumerate(methods)})
-        ax.set_title(f"{name}\n{_best(part)}", fontsize=8)
-    note_simulated(figure, table["constants"])
-    return figure
+def draw_points(
+    ax: Axes, table: pd.DataFrame, value: str, at: Sequence[float], upright: bool = False, **look
+) -> None:
+    """Points with their intervals, at given places of the other axis: the one way in which all figures show them.
 
-
-def plot_scores(table: pd.DataFrame, ax: Axes | None = None, places: Mapping[str, int] | None = None) -> Axes:
-    """One LLM's methods as points with 95 % intervals; the title names the highest mean.
-
-    places: where methods stand on the y axis; by default in the table's order.
+    upright: values go up, and `at` along. A point without bounds has no interval.
     """
-    ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
-    for row in table.to_dict("records"):
-        x, low, high = 100 * row["score"], 100 * row["lo"], 100 * row["hi"]
-        colour = colour_of(row["method"])
-        y = places[row["method"]] if places else row["method"]
-        ax.errorbar([x], [y], xerr=[[x - low], [high - x]], fmt="o", color=colour, capsize=3)
-    ax.set_title(f"{table['llm'].iloc[0]}\n{_best(table)}", fontsize=8)
-    ax.set_xlabel("test score, %", fontsize=8)
-    _listed(ax)
-    return ax
+    shown = np.array([(i.value, i.lo, i.hi) for i in intervals(table, value)]).reshape(-1, 3).T
+    middle, lo, hi = shown * (100 if value in SHARES else 1)
+    gaps = [np.maximum(middle - lo, 0), np.maximum(hi - middle, 0)]
+    x, y, direction = (at, middle, "yerr") if upright else (middle, at, "xerr")
+    style = {"linestyle": "", "marker": "o", "markersize": 4, "capsize": 1.5, "elinewidth": 0.9, "linewidth": 1.1}
+    ax.errorbar(x, y, **{direction: gaps}, **(style | look))
 
 
-def _best(table: pd.DataFrame) -> str:
-    best = table[table["score"] == table["score"].max()]  # several where they are equal
-    if best.empty:
-        return "no run"
-    near = (table["hi"] >= best["lo"].min()) & ~table.index.isin(best.index)
-    apart = "" if len(best) == 1 and not near.any() and best["lo"].notna().all() else "\n(not told apart)"
-    return f"highest mean: {' and '.join(best['method'])}{apart}"
+def draw_bars(ax: Axes, table: pd.DataFrame, parts: Mapping[str, str], y: str = "method") -> None:
+    """Stacked bars, a row of the table each: columns and their colours from left to right."""
+    start = np.zeros(len(table))
+    for part, colour in parts.items():
+        ax.barh(table[y], table[part], left=start, color=colour)
+        start = start + table[part].to_numpy(float)
 
 
-def plot_call_tokens(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Mean prompt tokens of an optimiser or merger call of one LLM, with the largest one marked."""
-    ax = ax or plt.subplots(figsize=(3.4, 2.4), layout="constrained")[1]
-    for row in table.dropna(subset=["tokens_call_mean"]).to_dict("records"):
-        colour = colour_of(row["method"])
-        ax.barh(row["method"], row["tokens_call_mean"] / 1000, color=colour)
-        ax.plot(row["tokens_call_max"] / 1000, row["method"], "|", color="black", markersize=9)
-    ax.set_title(f"{table['llm'].iloc[0]}: prompt tokens of an\noptimiser or merger call (| largest)", fontsize=8)
-    ax.set_xlabel("thousand tokens", fontsize=8)
-    _listed(ax)
-    return ax
-
-
-def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
-    """The tree of merges: every node with its number of rules; refused and failed merges in red."""
-    if run.merge_tree is None:
-        raise ValueError(f"run {run.id} ({run.config['method']}) has no merge tree; only fgo merges")
-    leaves = [node for node in run.merge_tree.walk() if not node.children]
-    ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * len(leaves)), 3.0), layout="constrained")[1]
-    places = positions([run.merge_tree])
-    for node in run.merge_tree.walk():
-        x, y = places[node.id]
-        for child in node.children:
-            ax.plot([x, places[child.id][0]], [y, places[child.id][1]], color="#999999", zorder=1)
-        refused = node.decision not in ("leaf", "merged")
-        face = "#D55E00" if refused else ("#56B4E9" if node.children else "#F0E442")
-        ax.annotate(
-            f"{node.id}\n{len(node.module.rules)}", (x, y), ha="center", va="center", fontsize=7,
-            bbox={"boxstyle": "round", "facecolor": face, "edgecolor": "none"},
-        )  # fmt: skip
-    merges = sum(1 for node in run.merge_tree.walk() if node.children)
-    ax.set_title(f"{len(leaves)} modules in {merges} merges (numbers: rules)", fontsize=9)
-    ax.set_xlim(-0.7, len(leaves) - 0.3)
-    ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
-    ax.axis("off")
-    note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
-    return ax
-
-
-def tidy(ax: Axes, grid: str = "x", size: float = 8) -> None:
-    """The look of all figures: a light grid along `grid` ("x", "y" or "both"), no box, labels of `size` points."""
+def tidy(ax: Axes, grid: str = "x", size: float = 7.5) -> None:
+    """The look of all panels: a light grid along `grid` ("x", "y" or "both"), no box, labels of `size` points."""
     ax.grid(axis=grid, color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=size)
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _listed(ax: Axes) -> None:
-    """Tidy, with the rows of a table from top to bottom."""
-    tidy(ax)
-    if not ax.yaxis_inverted():
-        ax.invert_yaxis()
+def add_legend(figure: Figure, colours: Mapping[str, str] | None = None) -> None:
+    """A legend under the panels: patches of these colours, or what the first panel labels."""
+    if colours:
+        handles, labels = [Patch(color=colour) for colour in colours.values()], list(colours)
+    else:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+    columns = min(len(labels), max(1, int(figure.get_figwidth() / (0.4 + 0.062 * max(map(len, labels))))))
+    figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(labels) // columns))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=7, frameon=False,
+                  handletextpad=0.3, columnspacing=1.0, borderaxespad=1.7)  # fmt: skip
 
 
-def note_simulated(figure: Figure, constants: str | Iterable[str]) -> None:
+def note_simulated(figure: Figure, constants: str | Iterable[str]) -> Figure:
     """Write under a figure that it is simulated, with the hash of the constants (several, where some were varied).
 
     "" stands for a real model: nothing is written.
     """
     engine = figure.get_layout_engine()
     if engine is not None:  # a strip for the note
-        strip = 0.12 / figure.get_figheight()
+        strip = 0.14 / figure.get_figheight()
         engine.set(rect=(0, strip, 1, 1 - strip))
     hashes = list(dict.fromkeys(h for h in ([constants] if isinstance(constants, str) else constants) if h))
     if hashes:
         more = f" and {len(hashes) - 1} varied sets" if len(hashes) > 1 else ""
         text = f"simulated LLM (constants {hashes[0]}{more}): no evidence about any named model"
         figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=5.5, color="#666666")
+    return figure
 
 
-# -- files
+# -- figures
 
 
-def save(
-    name: str, table: pd.DataFrame, rows: pd.DataFrame | None, figure: Figure | None = None, preset: str = "fast"
-) -> Path:
-    """Write NAME.csv, NAME.json (provenance) and, with a figure, NAME.png and NAME.pdf; returns the CSV's path.
+def plot_points(
+    table: pd.DataFrame, y: str = "method", within: str = "", value: str = "score", panel: str = "", title: str = "",
+    lines: Mapping[str, float] | None = None,
+) -> Figure:  # fmt: skip
+    """Points with intervals: a row for every value of column `y`, in it one for every value of `within`.
 
-    rows: the runs behind the table, None for one that rests on no runs. preset "full" writes to
-    paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures: times and
-    machine stand in the JSON alone.
+    value: the column shown. panel: a column whose values get a panel each. lines: vertical lines by name, e.g. the
+    score of a baseline. Without a title, every panel names the highest mean in it.
+
+    >>> plot_points(summary(rows), panel="benchmark")  # doctest: +SKIP
     """
-    folder = FIGURES if preset == "full" else FIGURES / "fast"
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
-    if figure is not None:
-        _settle(figure)
-        figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
-        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    provenance = {"preset": preset, **({} if rows is None else _runs_behind(rows)), "manifest": manifest()}
-    (folder / f"{name}.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
-    return folder / f"{name}.csv"
+    panels = list(dict.fromkeys(table[panel])) if panel else [""]
+    rows, look = list(dict.fromkeys(table[y])), looks(table[within or y])
+    height = 1.1 + 0.16 * len(rows) + 0.09 * len(rows) * (len(look) if within and within != y else 1)
+    wide = None if title else 1.3 + 2.2 * len(panels)  # panels with titles of their own
+    figure, axes = new_figure(len(panels), height, title, wide, sharey=True, sharex=value in SHARES)
+    for ax, name in zip(axes, panels, strict=True):
+        part = table[table[panel] == name] if panel else table
+        draw_rows(ax, part, rows, (y, within or y), value, look)
+        ax.set_title(str(name) if title else f"{name}\n{best_title(part)}", fontsize=8)
+        for label, x in (lines or {}).items():
+            ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle="--", label=label)
+    if within or lines:
+        add_legend(figure)
+    return note_simulated(figure, table["constants"])
 
 
-def _settle(figure: Figure) -> None:
-    """Lay out for good, to a millionth of the figure: the solver's last digits differ from process to process."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for ax in figure.axes:
-        ax.set_position(np.round(ax.get_position().bounds, 6))
-    for text in figure.texts:
-        text.set_position(np.round(text.get_position(), 6))
+def draw_rows(
+    ax: Axes, table: pd.DataFrame, rows: Sequence[str], columns: tuple[str, str], value: str, look: Mapping[str, dict]
+) -> None:
+    """The points of one panel: named rows from top to bottom, in each of them the values of the second column.
+
+    look: colour and marker by value of the second column (see `looks`).
+    """
+    y, within = columns
+    for at, label in enumerate(look):
+        part = table[table[within] == label]
+        shift = 0.0 if y == within else 0.72 * ((at + 0.5) / len(look) - 0.5)
+        places = [rows.index(row) + shift for row in part[y]]
+        draw_points(ax, part, value, places, **look[label], label=label if y != within else None)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlabel(SHARES.get(value, value), fontsize=8)
+    tidy(ax)
 
 
-def _runs_behind(rows: pd.DataFrame) -> dict:
-    return {
-        "simulated": bool(rows["simulated"].all()), "llms": sorted(set(rows["llm"])),
-        "seeds": sorted({int(seed) for seed in rows["seed"]}), "runs": sorted(set(rows["run_id"])),
-        "data": sorted(set(rows["data"])), "simulator_constants": sorted(set(rows["constants"])),
-        "run_seconds": round(float(rows["seconds"].sum()), 1),
-    }  # fmt: skip
+def best_title(table: pd.DataFrame) -> str:
+    """The highest mean of a panel, in lines that fit it."""
+    return fill(f"highest mean: {highest(table)}", 30)
+
+
+def plot_methods(table: pd.DataFrame) -> Figure:
+    """Scores with intervals, a panel for every LLM, beside the prompt tokens of a call, of the first LLM."""
+    llms, methods = (list(dict.fromkeys(table[key])) for key in ("llm", "method"))
+    figure, axes = new_figure(len(llms) + 1, 1.1 + 0.22 * len(methods), width=3.5 + 2.2 * len(llms), sharey=True)
+    for ax, llm in zip(axes, llms, strict=False):
+        part = table[table["llm"] == llm]
+        draw_rows(ax, part, methods, ("method", "method"), "score", looks(methods))
+        ax.set_title(f"{llm}\n{best_title(part)}", fontsize=8)
+    calls = table[table["llm"] == llms[0]].dropna(subset=["tokens_call_mean"])
+    for row in calls.itertuples():
+        place = methods.index(row.method)
+        axes[-1].barh(place, row.tokens_call_mean / 1000, color=colour_of(row.method))
+        axes[-1].plot(row.tokens_call_max / 1000, place, "|", color="black", markersize=9)
+    axes[-1].set_title(f"{llms[0]}: prompt tokens of an\noptimiser or merger call (| largest)", fontsize=8)
+    axes[-1].set_xlabel("thousand tokens", fontsize=8)
+    tidy(axes[-1])
+    return note_simulated(figure, table["constants"])
+
+
+def plot_curves(
+    table: pd.DataFrame, x: str, series: str, value: str, labels: tuple[str, str], title: str = "", panel: str = "llm"
+) -> Figure:
+    """Lines with intervals over a column of sizes (log scale), panels one below another.
+
+    labels: of the x and the y axis. What is no share starts at 0, or has a log scale where values lie far apart.
+    Variants of a method ("fgo, 2 passes") are dashed.
+    """
+    panels, sizes = list(dict.fromkeys(table[panel])), sorted(set(table[x]))
+    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 0.9 + 1.55 * len(panels)), sharex=True, squeeze=False,
+                                layout="constrained")  # fmt: skip
+    look = looks(table[series])
+    for ax, name in zip(axes[:, 0], panels, strict=True):
+        for at, label in enumerate(look):
+            part = table[(table[panel] == name) & (table[series] == label)].sort_values(x)
+            shift = (sizes[-1] / sizes[0]) ** (0.012 * (at - (len(look) - 1) / 2))  # so that no interval hides another
+            draw_points(ax, part, value, part[x] * shift, upright=True, **look[label], label=label,
+                        linestyle="--" if "," in label else "-")  # fmt: skip
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
+        ax.minorticks_off()
+        ax.set_title(str(name), fontsize=8)
+        if value not in SHARES:
+            _from_zero(ax)
+        tidy(ax, "y")
+        ax.set_ylabel(labels[1], fontsize=8)
+    axes[-1, 0].set_xlabel(labels[0], fontsize=8)
+    set_title(figure, title)
+    add_legend(figure)
+    return note_simulated(figure, table["constants"])
+
+
+def _from_zero(ax: Axes) -> None:
+    """From 0, or a log scale with plain numbers where the largest figure is far above the smallest."""
+    low, high = ax.dataLim.intervaly
+    if high < 8 * low:
+        ax.set_ylim(0, 1.1 * high)
+        return
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
+    """The tree of merges: every node with its number of rules; refused and failed merges in red."""
+    if run.merge_tree is None:
+        raise ValueError(f"run {run.id} ({run.config['method']}) has no merge tree; only fgo merges")
+    nodes, places = list(run.merge_tree.walk()), positions([run.merge_tree])
+    leaves = sum(not node.children for node in nodes)
+    ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * leaves), 3.0), layout="constrained")[1]
+    for node in nodes:
+        for child in node.children:
+            ax.plot(*zip(places[node.id], places[child.id], strict=True), color="#999999", zorder=1)
+        refused = node.decision not in ("leaf", "merged")
+        face = "#D55E00" if refused else "#56B4E9" if node.children else "#F0E442"
+        ax.annotate(f"{node.id}\n{len(node.module.rules)}", places[node.id], ha="center", va="center", fontsize=7,
+                    bbox={"boxstyle": "round", "facecolor": face, "edgecolor": "none"})  # fmt: skip
+    ax.set_title(f"{leaves} modules in {len(nodes) - leaves} merges (numbers: rules)", fontsize=9)
+    ax.set_xlim(-0.7, leaves - 0.3)
+    ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
+    ax.axis("off")
+    note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
+    return ax

@@ -1,18 +1,17 @@
-"""Tables with intervals and what they show: `summary`, `by_group`, `findings`, `paper_table`.
+"""Tables with intervals: `summary`, `by_group`, `differences`, `gains`, and how they are shown.
 
 Whatever rests on the simulated LLM says so.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from ..runs.places import DATA
 from ..stats import (
+    UNDEFINED,
     Interval,
     detectable_difference,
     detectable_effect,
@@ -22,12 +21,17 @@ from ..stats import (
     paired_p,
     tasks_needed,
 )
-from .figures import TOKENS
+from .verdicts import intervals, verdict
 
-PAPER_VALUES = DATA / "paper_values.csv"
+TOKENS = {
+    "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
+    "tokens_all_in": "all in",
+}  # fmt: skip
+"""The token figures of a run and their titles in tables, in thousands."""
+MEANS = (*TOKENS, "calls", "rules", "dropped", "usd")
 REFERENCE = "all_at_once"
 OTHER = "bootstrapping"
-"""The second approach that fgo is told from: gains over the reference alone may be gains over the weaker one."""
+"""The second approach that fgo is compared with: a gain over the reference alone may be one over the weaker."""
 FEWEST_SEEDS = 5
 """With fewer, the error of a gain is itself too badly known to correct its p value for many comparisons."""
 
@@ -61,48 +65,29 @@ def by_group(rows: pd.DataFrame, groups: Mapping[str, str], reference: str = REF
         table = summary(rows.assign(scores=of_group), reference)
         table.insert(3, "group", group)
         if group != "all":
-            table = table.drop(columns=[*TOKENS, "calls", "rules", "dropped", "usd"])
+            table = table.drop(columns=list(MEANS))
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def show_groups(table: pd.DataFrame) -> pd.DataFrame:
-    """A `by_group` table for reading: a row a method, a column a group, percentages with intervals."""
-    cells = table.assign(cell=[percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()])
-    wide = cells.pivot(index=["llm", "method"], columns="group", values="cell")
-    tasks = table.drop_duplicates("group").set_index("group")["tasks"]
-    order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
-    wide = wide.loc[order, list(tasks.index)]
-    wide = wide.droplevel("llm") if table["llm"].nunique() == 1 else wide
-    titles = {group: f"{group} ({count})" for group, count in tasks.items()}
-    return wide.rename(columns=titles).rename_axis(columns=None)
 
 
 def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], reference: str) -> dict:
     method = runs["method"].iloc[0]
     own, rng = scores[method], np.random.default_rng(0)
-    found = mean_interval([own.to_numpy()], rng) if own.size else None
+    score = mean_interval([own.to_numpy()], rng) if own.size else UNDEFINED
     line = {
         "simulated": bool(runs["simulated"].all()), "constants": runs["constants"].iloc[0],
         "n_train": int(runs["n_train"].max()), "runs": len(runs),
         "failed": int((runs["status"] != "ok").sum()), "tasks": own.shape[1], "seeds": own.shape[0],
-        "score": found.value if found else np.nan, "lo": found.lo if found else np.nan,
-        "hi": found.hi if found else np.nan,
+        "score": score.value, "lo": score.lo, "hi": score.hi,
     }  # fmt: skip
-    for name, beside in (("gain", reference), ("gain_other", OTHER)):
-        pair = own.align(scores[beside], join="inner") if method != beside and beside in scores else ()
-        line |= _gain(name, [[one.to_numpy()] for one in pair if one.size], rng)
-    means = [*TOKENS, "calls", "rules", "dropped", "usd"]
-    return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in means}
+    for name, other in (("gain", reference), ("gain_other", OTHER)):
+        asked = method != other and other in scores
+        gain, p = paired(own, scores[other], rng=rng) if asked else (UNDEFINED, np.nan)
+        line |= {name: gain.value, f"{name}_lo": gain.lo, f"{name}_hi": gain.hi, f"{name}_p": p}
+    return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
 
 
-def _gain(name: str, pair: list[list[np.ndarray]], rng: np.random.Generator) -> dict[str, float]:
-    """The columns of a gain; NaN where the two have no task of a seed in common."""
-    if len(pair) < 2:
-        return dict.fromkeys((name, f"{name}_lo", f"{name}_hi", f"{name}_p"), np.nan)
-    found = paired_difference(*pair, rng)
-    lo, hi = np.clip([found.lo, found.hi], -1, 1).tolist()  # few seeds reach beyond what scores can
-    return {name: found.value, f"{name}_lo": lo, f"{name}_hi": hi, f"{name}_p": paired_p(*pair)}
+# -- paired comparisons
 
 
 def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
@@ -113,25 +98,106 @@ def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(by_seed, orient="index").dropna(how="all").astype(float)
 
 
+def paired(
+    mine: pd.DataFrame, others: pd.DataFrame, level: float = 0.95, rng: np.random.Generator | None = None
+) -> tuple[Interval, float]:
+    """(mean of mine - others with its interval, its p) on the seeds and tasks that both score matrices have."""
+    mine, others = (cells.to_numpy(float) for cells in mine.align(others, join="inner"))
+    gap = paired_difference([mine], [others], rng or np.random.default_rng(0), level)
+    return gap.within(-1, 1), paired_p([mine], [others])
+
+
+def differences(
+    rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], level: float = 0.95, seeds: Sequence[int] | None = None,
+    together: bool = True,
+) -> pd.DataFrame:  # fmt: skip
+    """Paired differences in score between methods, of one LLM's rows: a row for each of `pairs`.
+
+    Columns: method, other, difference (of mean scores, method - other), lo, hi, verdict (see `verdicts.Verdict`).
+    together: the intervals hold all at once at `level` (Bonferroni over the pairs), not each by itself. seeds: only
+    those; all by default.
+
+    >>> rows = pd.DataFrame({"method": ["a", "b"], "seed": 0, "scores": [{"t": 1.0, "u": 1.0}, {"t": 0.0, "u": 1.0}]})
+    >>> differences(rows, [("a", "b")])["difference"].tolist()
+    [0.5]
+    """
+    rows, pairs, lines = rows if seeds is None else rows[rows["seed"].isin(seeds)], list(pairs), []
+    scores = {method: score_matrix(runs) for method, runs in rows.groupby("method", sort=False)}
+    each = 1 - (1 - level) / len(pairs) if together and pairs else level
+    for method, other in pairs:
+        gap, _ = paired(scores[method], scores[other], each)
+        line = {"method": method, "other": other, "difference": gap.value, "lo": gap.lo, "hi": gap.hi}
+        lines.append(line | {"verdict": verdict(gap)})
+    return pd.DataFrame(lines, columns=["method", "other", "difference", "lo", "hi", "verdict"])
+
+
+def gains_of(row: pd.Series) -> dict[str, Interval]:
+    """Gains of a summary's row by what they are over; NaN where the table has no such column."""
+    return {
+        other: Interval(*(float(row.get(column, np.nan)) for column in (name, f"{name}_lo", f"{name}_hi")))
+        for other, name in ((REFERENCE, "gain"), (OTHER, "gain_other"))
+    }
+
+
+def gains(table: pd.DataFrame, methods: Sequence[str] = ("fgo", "fgo+")) -> pd.DataFrame:
+    """What a summary says of some methods: a row for each, LLM, and approach it is compared with.
+
+    Columns: benchmark, llm, method, over, "gain, points" (with its interval), verdict. What is not in the table, or
+    has no score, is "not known".
+    """
+    lines = []
+    for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
+        for _, row in part[part["method"].isin(methods)].drop_duplicates("method").iterrows():  # first, of all tasks
+            line = {"benchmark": benchmark, "llm": llm, "method": row["method"]}
+            lines += [line | {"over": other, "gain, points": percent(gain, "+"), "verdict": verdict(gain)}
+                      for other, gain in gains_of(row).items() if other in set(part["method"])]  # fmt: skip
+    return pd.DataFrame(lines, columns=["benchmark", "llm", "method", "over", "gain, points", "verdict"])
+
+
+# -- for reading
+
+
 def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """A summary for reading: percentages with intervals, tokens in thousands.
 
     Empty is what is not known or not defined; columns that say nothing, or of no failure in any row, are left out.
-    reference: the method that the summary's gains are over.
+    reference: the method that the summary's gains are over. "p, Holm": see `holm_p`.
     """
     gain = f"gain over {reference}"
     shown = table[["benchmark", "llm", "method"]].rename(columns={"llm": "LLM"})
-    shown["score, %"] = [percent(*row) for row in table[["score", "lo", "hi"]].to_numpy()]
-    shown[gain] = [percent(*row, sign="+") for row in table[["gain", "gain_lo", "gain_hi"]].to_numpy()]
+    shown["score, %"], shown[gain] = cells(table), cells(table, "gain", "+")
+    shown["p, Holm"] = numbers(holm_p(table), 3)
     for name, title in TOKENS.items():
-        shown[title] = ["" if np.isnan(value) else f"{value / 1000:,.1f}" for value in table[name]]
-    for name in ("rules", "dropped"):
-        shown[name] = ["" if np.isnan(value) else f"{value:.1f}" for value in table[name]]
+        shown[title] = numbers(table[name] / 1000)
+    shown["rules"], shown["dropped"] = numbers(table["rules"]), numbers(table["dropped"])
     shown["failed runs"] = [str(value) for value in table["failed"]]
     same = [name for name in ("benchmark", "LLM") if shown[name].nunique() == 1]
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
     empty = [name for name in shown.columns if name in none or (shown[name] == "").all()]
     return shown.drop(columns=same + empty).set_index([n for n in ("benchmark", "LLM", "method") if n not in same])
+
+
+def show_groups(table: pd.DataFrame) -> pd.DataFrame:
+    """A `by_group` table for reading: a row a method, a column a group, percentages with intervals."""
+    wide = table.assign(cell=cells(table)).pivot(index=["llm", "method"], columns="group", values="cell")
+    tasks = table.drop_duplicates("group").set_index("group")["tasks"]
+    order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
+    wide = wide.loc[order, list(tasks.index)]
+    wide = wide.droplevel("llm") if table["llm"].nunique() == 1 else wide
+    titles = {group: f"{group} ({count})" for group, count in tasks.items()}
+    return wide.rename(columns=titles).rename_axis(columns=None)
+
+
+def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score") -> pd.DataFrame:
+    """A table for reading: a row for every value of one column, a column for every value of another, in per cent."""
+    wide = table.assign(cell=cells(table, value)).pivot(index=down, columns=across, values="cell").fillna("")
+    return wide.loc[list(dict.fromkeys(table[down])), list(dict.fromkeys(table[across]))].rename_axis(columns=None)
+
+
+def show_differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Any table with a difference (see `differences`) for reading: in points, with its interval."""
+    shown = table.assign(difference=cells(table, "difference", "+")).drop(columns=["lo", "hi"])
+    return shown.rename(columns={"difference": "difference, points"})
 
 
 def to_markdown(table: pd.DataFrame, across: str = "llm") -> str:
@@ -142,175 +208,73 @@ def to_markdown(table: pd.DataFrame, across: str = "llm") -> str:
     lines = [head, ["---"] * len(head)]
     for method in methods:
         rows = table[table["method"] == method].set_index(across)
-        scores = [percent(*rows.loc[name, ["score", "lo", "hi"]]) if name in rows.index else "" for name in columns]
+        of = dict(zip(rows.index, cells(rows), strict=True))
+        scores = [of.get(name, "") for name in columns]
         tokens = [f"{rows[name].iloc[0] / 1000:,.1f}" if rows[name].iloc[0] > 0 else "" for name in TOKENS]
         lines.append([method, *scores, *tokens])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def percent(value: float, lo: float, hi: float, sign: str = "") -> str:
+def percent(share: Interval, sign: str = "") -> str:
     """A share with its interval in per cent; says so where there is none, e.g. of values of one seed.
 
-    >>> percent(0.5, 0.25, 0.75), percent(0.5, float("nan"), float("nan"))
-    ('50.0 [25.0, 75.0]', '50.0 [no interval]')
+    >>> percent(Interval(0.5, 0.25, 0.75)), percent(Interval(0.5, float("nan"), float("nan")), "+")
+    ('50.0 [25.0, 75.0]', '+50.0 [no interval]')
     """
-    if np.isnan(value):
+    if np.isnan(share.value):
         return ""
-    if np.isnan(lo):
-        return f"{100 * value:{sign}.1f} [no interval]"
-    return f"{100 * value:{sign}.1f} [{100 * lo:{sign}.1f}, {100 * hi:{sign}.1f}]"
+    if np.isnan(share.lo):
+        return f"{100 * share.value:{sign}.1f} [no interval]"
+    return f"{100 * share.value:{sign}.1f} [{100 * share.lo:{sign}.1f}, {100 * share.hi:{sign}.1f}]"
 
 
-def power_line(table: pd.DataFrame, effects: tuple[float, ...] = (0.016, 0.086)) -> str:
-    """What the paper's smallest and largest gains would need to show, and what this table could have shown.
+def cells(table: pd.DataFrame, value: str = "score", sign: str = "") -> list[str]:
+    """A column of shares with its bounds (see `verdicts.intervals`) for reading, row by row."""
+    return [percent(share, sign) for share in intervals(table, value)]
 
-    At 80 % power and the 5 % level: test tasks for two single runs; the smallest gain two single runs on these
-    tasks show; and the smallest true difference of fgo to the reference that the table's paired interval, over
-    all its seeds, would have shown. Where no row named fgo has such an interval, the median over all rows that
-    have one, and the line says so.
+
+def numbers(values: Iterable[float], decimals: int = 1) -> list[str]:
+    """Figures for reading; "" for what is not known.
+
+    >>> numbers([1234.56, float("nan")])
+    ['1,234.6', '']
     """
-    reference = table[table["method"] == REFERENCE]
-    rate = float(reference["score"].mean())
-    if np.isnan(rate):
-        return "No run of the reference method: nothing to compute the needed test tasks from."
-    tasks = int(reference["tasks"].max())
-    line = (
-        f"Test tasks two single runs at {100 * rate:.0f} % would need (80 % power, 5 % level): "
-        f"{', '.join(_needed(effect, rate) for effect in effects)}. On {tasks} tasks they show "
-        f"{_gains(detectable_effect(tasks, rate) if rate < 1 else np.nan)}"
-    )
-    known = table.dropna(subset=["gain", "gain_lo", "gain_hi"])
-    paired = [detectable_difference(Interval(*row)) for row in known[["gain", "gain_lo", "gain_hi"]].to_numpy()]
-    of_fgo = [effect for effect, method in zip(paired, known["method"], strict=True) if method == "fgo"]
-    if of_fgo:
-        return f"{line}; the pairs of all seeds, as here, {_gains(max(of_fgo))}."
-    told = f"{_gains(float(np.median(paired)))} (median of {len(paired)} rows)" if paired else ""
-    return f"{line}; the pairs of all seeds, as here, {told}." if paired else f"{line}."
+    return ["" if np.isnan(value) else f"{value:,.{decimals}f}" for value in values]
 
 
-def _needed(effect: float, rate: float) -> str:
-    needed = f"{tasks_needed(effect, rate):,}" if rate + effect <= 1 else "impossible, it would exceed 100 %"
-    return f"+{100 * effect:.1f} points: {needed}"
+# -- many comparisons, few tasks
 
 
-def _gains(effect: float) -> str:
-    return "no gain that is left" if np.isnan(effect) else f"gains from {100 * effect:.1f} points on"
+def holm_p(table: pd.DataFrame) -> np.ndarray:
+    """The gains' p values of a summary, adjusted for all of them being looked at together (Holm's correction).
 
-
-def holm_line(table: pd.DataFrame, level: float = 0.05) -> str:
-    """Which gains of a summary stay significant when all of them are looked at together (Holm's correction).
-
-    By the column gain_p, which has the error and freedom of the gains' own intervals. Not computed where any
-    gain rests on fewer than five seeds.
+    NaN for all where any gain rests on fewer than `FEWEST_SEEDS` seeds, and where there is no p.
     """
-    known = table.dropna(subset=["gain_p"]) if "gain_p" in table else table[:0]
-    if known.empty:
-        return "No gain with a p value: nothing to correct."
-    if known["seeds"].min() < FEWEST_SEEDS:
-        return (
-            f"Holm's correction is not computed: of {known['seeds'].min()} seeds, fewer than {FEWEST_SEEDS}, "
-            "it is too little known how much runs differ."
-        )
-    kept = known[holm(known["gain_p"]) <= level]
-    names = [f"{r.method} {100 * r.gain:+.1f} ({r.benchmark}, {r.llm})" for r in kept.itertuples()]
-    return f"{len(kept)} of {len(known)} gains stay significant after Holm's correction: {'; '.join(names) or 'none'}."
+    p = table["gain_p"].to_numpy(float) if "gain_p" in table else np.full(len(table), np.nan)
+    return holm(p) if (table["seeds"][np.isfinite(p)] >= FEWEST_SEEDS).all() else np.full(len(table), np.nan)
 
 
-def findings(table: pd.DataFrame) -> str:
-    """What a summary shows of `fgo` and, where it is a row, of `fgo+`: a line for every LLM, worded from its numbers.
+def power(table: pd.DataFrame, effects: Sequence[float] = (0.016, 0.086)) -> pd.DataFrame:
+    """How many test tasks the paper's gains would need to show, and what a summary's tasks can show: a row an LLM.
 
-    Beside all_at_once and beside bootstrapping, where they are in the table; what has no figure is not known.
+    At 80 % power and the 5 % level. Columns: benchmark, llm, tasks; "tasks for +1.6" and so on: test tasks for two
+    single runs, the reference at its mean ("" where that would exceed 100 %); "two runs show, points": the smallest
+    gain that two single runs on these tasks show; "all pairs show, points": the smallest true difference to the
+    reference that the table's paired interval, over all its seeds, would have shown: of fgo, or the median over the
+    other rows that have one. NaN where nothing is known.
     """
     lines = []
     for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
-        rows = part.drop_duplicates("method").set_index("method")  # of groups of tasks the first, which is all
-        if "fgo" not in rows.index or part["score"].isna().all():
+        reference = part[part["method"] == REFERENCE]
+        rate, tasks = float(reference["score"].mean()), reference["tasks"].max()
+        if np.isnan(rate):
             continue
-        own = [name for name in ("fgo", "fgo+") if name in rows.index]
-        told = [_told(name, other, gain) for name in own for other, gain in _gains_over(rows.loc[name]).items()
-                if other in rows.index]  # fmt: skip
-        best = part[part["score"] == part["score"].max()]  # several where they are equal
-        told.append(f"highest mean: {' and '.join(best['method'])}, {percent(*best.iloc[0][['score', 'lo', 'hi']])} %")
-        lines.append(f"{benchmark}, {llm}: {'; '.join(told)}")
-    return "\n".join(lines)
-
-
-def _gains_over(row: pd.Series) -> dict[str, tuple[float, float, float]]:
-    """Gains of a summary's row with their bounds, by what they are over; NaN where the table has no such column."""
-    names = {REFERENCE: "gain", OTHER: "gain_other"}
-    return {
-        other: tuple(float(row.get(column, np.nan)) for column in (name, f"{name}_lo", f"{name}_hi"))
-        for other, name in names.items()
-    }
-
-
-def _told(method: str, other: str, gain: tuple[float, float, float]) -> str:
-    value, lo, hi = gain
-    if np.isnan(value):
-        return f"how {method} stands beside {other} is not known"
-    verdict = "beats" if lo > 0 else "loses to" if hi < 0 else "cannot be told from"
-    return f"{method} {verdict} {other} ({percent(*gain, sign='+')} points)"
-
-
-def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """The paper's reported figures beside what was measured for `fgo`: a row a claim, set and LLM.
-
-    Gains have a row over every other approach that was measured. table: a summary. not_run: reasons, by set.
-    verdict: "simulated, not evidence"; "not comparable" for sets of our own, or other than the paper's; for a
-    real model on ALFWorld or GAIA itself "cannot be told" (the interval holds 0, or there is none), "agrees"
-    (it holds the paper's figure), "same direction" or "differs" (it lies above or below 0 and does not hold
-    that figure); "not run" with the reason; where to look for consistency over sizes. Which average the
-    paper's token figure is we do not know, so that can at most be "same direction".
-    """
-    with PAPER_VALUES.open(newline="", encoding="utf-8") as file:
-        claims = list(csv.DictReader(file))
-    rows = []
-    for claim in claims:
-        said = {"claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim")}
-        for _, fgo in table[table["method"] == "fgo"].iterrows():
-            same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"])
-            rows += [said | line for line in _beside(claim, fgo, table[same].set_index("method"))]
-        for name, reason in (not_run or {}).items():
-            rows.append(said | {"set": name, "verdict": f"not run: {reason}"})
-    columns = ["claim", "paper", "set", "measured", "interval", "tasks x seeds", "model", "verdict"]
-    return pd.DataFrame(rows, columns=columns).astype(object).fillna("")
-
-
-def _beside(claim: Mapping[str, str], fgo: pd.Series, others: pd.DataFrame) -> list[dict]:
-    line = {"set": fgo["benchmark"], "model": fgo["llm"], "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}"}
-    if claim["what"].startswith("gain over"):
-        found = {other: gain for other, gain in _gains_over(fgo).items() if not np.isnan(gain[0])}
-        return [line | _gained(claim["value"], other, gain, fgo) for other, gain in found.items()] or [
-            line | {"verdict": "not run"}
-        ]
-    if "token" not in claim["what"]:
-        return [line | {"verdict": "see 04_dataset_size"}]
-    if REFERENCE not in others.index:
-        return [line | {"verdict": "not run"}]
-    reference = others.loc[REFERENCE]
-    value = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"]
-    in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"] - 1
-    line["measured"] = f"{100 * value:.1f} % lower a call; in total {100 * in_all:+.1f} %"
-    return [line | {"verdict": _verdict(claim["value"], (value, value, value), fgo)}]
-
-
-def _gained(paper: str, other: str, gain: tuple[float, float, float], fgo: pd.Series) -> dict:
-    value, lo, hi = gain
-    interval = "" if np.isnan(lo) else f"[{100 * lo:+.1f}, {100 * hi:+.1f}]"
-    measured = f"{100 * value:+.1f} points over {other}"
-    return {"measured": measured, "interval": interval, "verdict": _verdict(paper, gain, fgo)}
-
-
-def _verdict(paper: str, found: tuple[float, float, float], fgo: pd.Series) -> str:
-    value, lo, hi = found
-    if np.isnan(value):
-        return "not run"
-    if fgo["simulated"]:
-        return "simulated, not evidence"
-    if fgo["benchmark"] not in ("ALFWorld", "GAIA"):  # the paper's LogisticsQA is not public
-        return "not comparable"
-    if not (lo > 0 or hi < 0):
-        return "cannot be told"
-    if lo <= float(paper) / 100 <= hi:
-        return "agrees"
-    return "same direction" if lo > 0 else "differs"
+        line = {"benchmark": benchmark, "llm": llm, "tasks": int(tasks)}
+        for effect in effects:
+            line[f"tasks for {100 * effect:+.1f}"] = f"{tasks_needed(effect, rate):,}" if rate + effect <= 1 else ""
+        known = part.dropna(subset=["gain", "gain_lo", "gain_hi"])
+        shown = pd.Series([detectable_difference(gain) for gain in intervals(known, "gain")], known["method"], float)
+        line["two runs show, points"] = 100 * detectable_effect(int(tasks), rate) if rate < 1 else np.nan
+        line["all pairs show, points"] = 100 * (shown["fgo"] if "fgo" in shown.index else shown.median())
+        lines.append(line)
+    return pd.DataFrame(lines).round(1)

@@ -14,10 +14,11 @@ from fgo_kit.algorithm.registry import DIVISIONS, division
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest
 from fgo_kit.calls.providers import load_llm
-from fgo_kit.experiments import costs
+from fgo_kit.experiments import tokens
+from fgo_kit.experiments.presets import preset
 from fgo_kit.records import digest
 from fgo_kit.runs import compare as grid
-from fgo_kit.runs.compare import compare, preset
+from fgo_kit.runs.compare import compare
 from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
@@ -183,6 +184,21 @@ def test_presets_are_named():
         preset("slow")
 
 
+def first_letters(run, bench, llm):
+    return {"letters": f"{bench.name[:1]}{llm.name[:1]}{run.config['method'][:1]}"}
+
+
+def test_compare_adds_columns_where_the_run_was_made_and_keeps_them(tmp_path, monkeypatch):
+    bench, log = small_bench(n_train=8, n_test=4), tmp_path / "rows.sqlite"
+    plain = compare(bench, "simulated", ["base"], [0], log=log)
+    table = compare(bench, "simulated", ["base"], [0], log=log, after=first_letters)
+    assert table["letters"].tolist() == ["Lsb"] and "letters" not in plain
+    assert table["run_id"].tolist() == plain["run_id"].tolist()
+    monkeypatch.setattr(grid, "run", lambda *args, **kwargs: pytest.fail("a finished run was done again"))
+    assert compare(bench, "simulated", ["base"], [0], log=log, after=first_letters)["letters"].tolist() == ["Lsb"]
+    assert "letters" not in compare(bench, "simulated", ["base"], [0], log=log)
+
+
 def test_rows_of_an_edited_function_are_made_again(benches, tmp_path):
     def columns(value):
         return lambda run, bench, llm: {"asked": value}
@@ -198,13 +214,13 @@ def test_rows_of_an_edited_function_are_made_again(benches, tmp_path):
 
 
 def test_rows_of_the_package_s_own_functions_keep_their_place():
-    job = grid._Job("id", "", None, None, 0, {}, after=costs.spent)
-    assert job.row_id == digest(["id", "fgo_kit.experiments.costs.spent"])
+    job = grid._Job("id", "", None, None, 0, {}, after=tokens.spent)
+    assert job.row_id == digest(["id", "fgo_kit.experiments.tokens.spent"])
 
 
 def test_what_has_no_source_is_refused_before_anything_runs(benches):
     with pytest.raises(TypeError, match=r"after=functools.partial\(.*is a partial.*use a function"):
-        compare(benches[0], "simulated", ["base"], [0], after=partial(costs.spent, llm=None), **here())
+        compare(benches[0], "simulated", ["base"], [0], after=partial(tokens.spent, llm=None), **here())
 
 
 def test_a_choice_that_contradicts_a_named_setting_is_refused(benches):

@@ -12,7 +12,7 @@ from helpers import small_bench
 
 from fgo_kit.algorithm import prompts
 from fgo_kit.calls.protocol import ContextOverflow
-from fgo_kit.experiments import model_card, sensitivity
+from fgo_kit.experiments import assumptions, model_card
 from fgo_kit.records import Component, Module, Rule
 from fgo_kit.runs.run import run
 from fgo_kit.simulate import limits
@@ -50,9 +50,9 @@ def test_an_unknown_constant_is_refused_with_the_known_ones():
 
 
 def test_every_assumption_is_varied_and_every_factor_is_a_constant():
-    names = {factor.constant for factor in sensitivity.FACTORS}
+    names = {factor.constant for factor in assumptions.FACTORS}
     assert {field.name for field in fields(limits.Assumptions)} <= names
-    assert len(sensitivity.sensitivity_llms()) == 1 + 2 * len(sensitivity.FACTORS)  # none falls on its own value
+    assert len(assumptions.sensitivity_llms()) == 1 + 2 * len(assumptions.FACTORS)  # none falls on its own value
 
 
 def test_the_change_acts_and_leaks_into_no_other_call(bench):
@@ -114,14 +114,14 @@ def rows(fgo: float, reference: float) -> pd.DataFrame:
 
 @pytest.mark.parametrize("fgo, verdict", [(0.7, "wins"), (0.5, "ties"), (0.3, "loses")])
 def test_gains_are_paired_and_have_a_verdict(fgo, verdict):
-    line = sensitivity.gains(rows(fgo, 0.5), ["all_at_once"]).iloc[0]
+    line = assumptions.gains(rows(fgo, 0.5), ["all_at_once"]).iloc[0]
     assert line["gain"] == pytest.approx(fgo - 0.5) and line["verdict"] == verdict
     assert fgo == 0.5 or line["lo"] <= line["gain"] <= line["hi"]  # without variance there is no interval
 
 
 @pytest.mark.parametrize("size", ["null", "large-helmet"])
 def test_a_profile_is_varied_only_where_the_value_is_another(size):
-    llms = sensitivity.sensitivity_llms(size)
+    llms = assumptions.sensitivity_llms(size)
     names = [llm.name for llm in llms.values()]
     assert len(set(names)) == len(names) and names.count(load(size).name) == 1
     assert ("notice_x50", float("inf")) not in llms and ("induce", 0.35) in llms
@@ -130,25 +130,25 @@ def test_a_profile_is_varied_only_where_the_value_is_another(size):
 def test_a_gain_without_runs_is_not_known():
     failed = rows(0.7, 0.5)
     failed.loc[failed["method"] == "all_at_once", "scores"] = [{}, {}]
-    line = sensitivity.gains(failed, ["all_at_once"]).iloc[0]
+    line = assumptions.gains(failed, ["all_at_once"]).iloc[0]
     assert np.isnan(line["gain"]) and line["verdict"] == "not known"
     single = rows(0.7, 0.5).query("seed == 0").assign(scores=[{0: 1.0}, {0: 0.0}])  # one cell: no interval
-    line = sensitivity.gains(single, ["all_at_once"]).iloc[0]
+    line = assumptions.gains(single, ["all_at_once"]).iloc[0]
     assert line["gain"] == 1.0 and line["verdict"] == "not known"
     table = pd.DataFrame({"x50": [1.0, 2000.0], "n50": 3.0, "method": "fgo+", "reference": "all_at_once",
                           "gain": [np.nan, 0.1], "verdict": ["not known", "wins"]})  # fmt: skip
-    figure = sensitivity.plot_maps([(table, "n50", "rules")], ["c"])
+    figure = assumptions.plot_maps([(table, "n50", "rules")], ["c"])
     assert [text.get_text() for text in figure.axes[0].texts] == ["?", "+10"]
     assert "not known" in [text.get_text() for text in figure.legends[0].get_texts()]
     assert figure.axes[0].get_title() == "fgo+ against all_at_once: wins 1 of 2"
-    said = "against all_at_once wins 1, not known 1 of 2 cells (wins at 2k and 3)"
-    assert sensitivity.map_line(table, "n50") == said
+    [counts] = assumptions.map_counts(table).to_dict("records")
+    assert counts == {"wins": 1, "not known": 1}
 
 
 def varied_rows(gain_of):
     """Runs as frozen and with two constants varied, fgo better by `gain_of(constant)` than references at 50 %."""
     rng, made = np.random.default_rng(3), []
-    for (constant, _), llm in sensitivity.sensitivity_llms().items():
+    for (constant, _), llm in assumptions.sensitivity_llms().items():
         if constant not in ("frozen", "induce", "trust"):
             continue
         for seed in range(4):
@@ -160,14 +160,14 @@ def varied_rows(gain_of):
 
 
 def test_the_change_of_a_gain_is_tested_itself():
-    table = sensitivity.sensitivity(varied_rows(lambda constant: 0.45 if constant == "induce" else 0.05))
+    table = assumptions.sensitivity(varied_rows(lambda constant: 0.45 if constant == "induce" else 0.05))
     told = table[(table["change_lo"] > 0) | (table["change_hi"] < 0)]
     assert set(told["constant"]) == {"induce"} and len(told) == 4  # two values, two references
     assert told["change"].between(0.3, 0.5).all()
     assert table[table["constant"] == "frozen"][["change", "change_lo", "change_hi"]].isna().all(axis=None)
-    first = sensitivity.sensitivity_findings(table).splitlines()[0]
-    assert "changes beyond noise with 2 of 4 values: induce = 0.35 (+" in first
-    assert "Largest change: induce" in first
+    changed = assumptions.changed(table)
+    assert changed["constant"].tolist() == ["induce"] * 4 and set(changed["value"]) == {0.35, 0.95}
+    assert changed["change, points"].str.startswith("+").all()
 
 
 def test_another_verdict_alone_is_no_change():
@@ -179,12 +179,11 @@ def test_another_verdict_alone_is_no_change():
                                                 for _ in range(chosen.sum())], index=near.index[chosen])  # fmt: skip
         rest = which & (near["method"] != "fgo")
         near.loc[rest, "scores"] = pd.Series([dict.fromkeys(range(100), 0.0)] * rest.sum(), index=near.index[rest])
-    table = sensitivity.sensitivity(near)
+    table = assumptions.sensitivity(near)
     row = table.query("constant == 'induce' and value == 0.35").iloc[0]
     assert (table.query("constant == 'frozen'")["verdict"].iloc[0], row["verdict"]) == ("ties", "wins")
     assert row["change_lo"] < 0 < row["change_hi"]
-    said = sensitivity.sensitivity_findings(table).splitlines()[0]
-    assert "beyond noise with 0 of" in said and "which alone shows no change: induce = 0.35 (wins)" in said
+    assert assumptions.changed(table).empty
 
 
 def test_held_out_figures_are_the_published_ones():

@@ -10,7 +10,7 @@ from fgo_kit.algorithm import prompts
 from fgo_kit.calls.prices import price
 from fgo_kit.calls.protocol import Usage
 from fgo_kit.calls.tokens import count_messages
-from fgo_kit.experiments import costs, plots
+from fgo_kit.experiments import grids, tokens
 from fgo_kit.report import summary
 from fgo_kit.report.figures import colour_of
 from fgo_kit.runs.compare import compare
@@ -27,12 +27,12 @@ def bench():
 def rows(bench):
     return compare(bench, "simulated", {
         "base": {"method": "base"}, "all_at_once": {"method": "all_at_once"}, "fgo": {"method": "fgo", "n_subsets": 3},
-    }, [0, 1], after=costs.spent)  # fmt: skip
+    }, [0, 1], after=tokens.spent)  # fmt: skip
 
 
 def test_what_a_run_spent_sums_to_its_ledger(bench):
     done = run(bench, "simulated", method="fgo", n_subsets=3, workers=1)
-    found = costs.spent(done, bench, None)
+    found = tokens.spent(done, bench, None)
     figures = done.token_figures()
     assert found["prompt_all_in"] + found["completion_all_in"] == figures["tokens_all_in"]
     assert sum(found["phases"].values()) == found["prompt_all_in"] and "test" not in found["phases"]
@@ -52,20 +52,20 @@ def test_the_chain_counts_rounds_that_wait_for_each_other(bench):
 
 
 def test_usd_are_the_list_prices_of_the_mean_run(rows):
-    table = costs.with_costs(summary(rows), rows).set_index("method")
+    table = tokens.with_costs(summary(rows), rows).set_index("method")
     fgo = rows[rows["method"] == "fgo"]
     prompt, completion = fgo["prompt_all_in"].mean(), fgo["completion_all_in"].mean()
-    spec = costs.PRICE_LISTS[0]
+    spec = tokens.PRICE_LISTS[0]
     expected = price(spec, Usage(round(prompt), round(completion)))
     assert table.loc["fgo", "USD, gpt-5-mini"] == pytest.approx(expected, rel=0.01)
     assert table.loc["base", "USD, gpt-5-mini"] == 0
-    assert len(costs.price_table()) == len(costs.PRICE_LISTS) == 3 and (costs.price_table().iloc[:, 1:] > 0).all(axis=None)
+    assert len(tokens.price_table()) == len(tokens.PRICE_LISTS) == 3 and (tokens.price_table().iloc[:, 1:] > 0).all(axis=None)
 
 
 def test_costs_stand_with_whole_runs_only(rows):
     table = summary(rows)
     both = pd.concat([table.assign(group="all"), table.assign(group="level 1")], ignore_index=True)
-    found = costs.with_costs(both, rows)
+    found = tokens.with_costs(both, rows)
     assert found.loc[found["group"] == "level 1", "USD, gpt-5-mini"].isna().all()
     assert found.loc[found["group"] == "all", "USD, gpt-5-mini"].notna().all()
 
@@ -85,66 +85,28 @@ def hand_made(bench) -> pd.DataFrame:
 
 
 def test_the_three_definitions_by_hand(bench):
-    [line] = costs.reductions(hand_made(bench), bench).to_dict("records")
+    [line] = tokens.reductions(hand_made(bench), bench).to_dict("records")
     assert (line["mean call"], line["largest call"]) == pytest.approx((-0.6, -0.5))
     assert line["mean call"] == pytest.approx(line["expected call"])  # (1 - 1/3) of the nine tenths that is no module
     assert line["all such calls"] == pytest.approx(line["expected without merges"]) == pytest.approx(0.2)
     assert line["all in"] == pytest.approx(0.02)
-    said = costs.reduction_findings(pd.DataFrame([line]))
-    assert "at least 56.3 % lower by: mean call" in said and said.count("\n") == 0
-    assert "none of the three" in costs.reduction_findings(pd.DataFrame([line]), paper=0.61)
-
-
-def totals(**tokens) -> pd.DataFrame:
-    return pd.DataFrame({"benchmark": "b", "llm": "l", "method": list(tokens), "tokens_all_in": list(tokens.values())})
-
-
-def test_the_cheaper_of_two_gets_the_nearest_number_of_epochs():
-    paper = {"gate": "none", "counts": False, "audit": 0}
-    found = costs.matched(totals(all_at_once=100.0, bootstrapping=200.0, fgo=190.0), epochs=2)
-    assert found == {"all_at_once, 4 epochs": {"method": "all_at_once", **paper, "epochs": 4}}  # 3.8; bootstrapping 2.1
-    assert list(costs.matched(totals(all_at_once=84.0, fgo=100.0))) == []  # 2.4 epochs: two are nearer than three
-    assert list(costs.matched(totals(all_at_once=80.0, fgo=100.0))) == ["all_at_once, 3 epochs"]  # 2.5
-    dearer = costs.matched(totals(all_at_once=150.0, bootstrapping=70.0, fgo=100.0))
-    assert dearer == {"fgo, 3 epochs": {"method": "fgo", **paper, "epochs": 3},
-                      "bootstrapping, 3 epochs": {"method": "bootstrapping", **paper, "epochs": 3}}  # fmt: skip
-
-
-def test_tokens_stand_beside_those_of_fgo_on_the_same_set():
-    table = pd.concat([totals(all_at_once=150.0, fgo=100.0), totals(all_at_once=30.0).assign(benchmark="c")])
-    assert costs.relative_tokens(table.reset_index(drop=True)).tolist()[:2] == [1.5, 1.0]
-    assert math.isnan(costs.relative_tokens(table.reset_index(drop=True))[2])
-
-
-def test_pairs_nearest_in_tokens_are_compared(rows, bench):
-    dearer = rows.assign(tokens_all_in=rows["method"].map({"fgo": 100.0, "all_at_once": 160.0, "base": 0.0}))
-    longer = rows[rows["method"] == "fgo"].assign(method="fgo, 3 epochs", tokens_all_in=150.0)
-    line = costs.matched_lines(pd.concat([dearer, longer]))
-    assert "fgo, 3 epochs " in line and " all_at_once at 0.94 times its tokens (" in line and line.count("\n") == 0
-    shown = costs.show_matched(summary(pd.concat([dearer, longer]), "fgo"))
-    assert shown["all in, fgo = 1"].tolist() == ["0.00", "1.60", "1.00", "1.50"] and "gain over fgo" in shown
-
-
-def test_a_set_that_was_not_run_has_nothing_to_match():
-    assert costs.matched(pd.DataFrame({"method": ["fgo"], "tokens_all_in": [1.0]})) == {}
-    unknown = pd.DataFrame({"method": ["fgo", "all_at_once"], "tokens_all_in": [math.nan, 1.0]})
-    assert costs.matched(unknown) == {}
+    assert tokens.show_reductions(pd.DataFrame([line]))["mean call"].tolist() == ["-60.0 %"]
 
 
 def test_the_frontier_holds_what_no_other_beats_for_less():
     table = pd.DataFrame({"benchmark": "b", "llm": "l", "method": list("abcd"),
                           "tokens_all_in": [30.0, 10.0, 20.0, 10.0], "score": [0.9, 0.5, 0.4, 0.6]})  # fmt: skip
-    assert costs.frontier(table).set_index("method")["best"].to_dict() == {"a": True, "b": False, "c": False, "d": True}
+    assert tokens.frontier(table).set_index("method")["best"].to_dict() == {"a": True, "b": False, "c": False, "d": True}
 
 
 def test_a_failed_row_takes_no_other_off_the_frontier():
     table = pd.DataFrame({"benchmark": "b", "llm": "l", "method": list("abcd"),
                           "tokens_all_in": [1.0, 2.0, math.nan, 3.0], "score": [0.3, math.nan, 0.5, 0.9]})  # fmt: skip
-    assert costs.frontier(table)["best"].tolist() == [True, False, False, True]
+    assert tokens.frontier(table)["best"].tolist() == [True, False, False, True]
 
 
 def test_phases_are_shares_of_a_run(rows):
-    table = costs.phase_table(rows)
+    table = tokens.phase_table(rows)
     assert set(table["method"]) == {"all_at_once", "fgo"}
     assert table.groupby("method")["share"].sum().tolist() == pytest.approx([1, 1])
     assert "merge" in set(table[table["method"] == "fgo"]["phase"])
@@ -156,11 +118,11 @@ def test_labels_after_a_comma_keep_their_methods_colour():
 
 
 def test_figures_are_drawn(rows, bench):
-    table = costs.with_costs(summary(rows), rows)
+    table = tokens.with_costs(summary(rows), rows)
     figures = [
-        costs.plot_reductions(costs.reductions(table, bench), rows["constants"]),
-        costs.plot_phases(costs.phase_table(rows), rows["constants"]),
-        costs.plot_frontier(costs.frontier(table), rows["constants"]),
+        tokens.plot_reductions(tokens.reductions(table, bench), grids.token_changes(rows), rows["constants"]),
+        tokens.plot_phases(tokens.phase_table(rows), rows["constants"]),
+        tokens.plot_frontier(tokens.frontier(table), rows["constants"]),
     ]
     for figure in figures:
         assert any("simulated LLM (constants" in text.get_text() for text in figure.texts)
@@ -169,19 +131,18 @@ def test_figures_are_drawn(rows, bench):
 def test_failed_runs_cost_nothing_that_is_known(rows):
     failed = rows[["benchmark", "llm", "method", "seed", "simulated", "constants", "n_train", "run_id"]]
     failed = failed.assign(status="Overloaded", scores=[{}] * len(rows))
-    table = costs.with_costs(summary(failed), failed)
-    assert table["USD, gpt-5-mini"].isna().all() and costs.show_costs(table).eq("").all(axis=None)
+    table = tokens.with_costs(summary(failed), failed)
+    assert table["USD, gpt-5-mini"].isna().all() and tokens.show_costs(table).eq("").all(axis=None)
 
 
 def test_changes_of_tokens_have_intervals_over_seeds():
     one = {"benchmark": "b", "llm": "l"}
-    tokens = {("fgo", 0): 30.0, ("fgo", 1): 10.0, ("all_at_once", 0): 100.0, ("all_at_once", 1): 60.0}
-    rows = pd.DataFrame([one | {"method": method, "seed": seed, **dict.fromkeys(plots.TOKEN_FIGURES, value)}
-                         for (method, seed), value in tokens.items()])  # fmt: skip
-    changes = plots.token_changes(rows)
+    used = {("fgo", 0): 30.0, ("fgo", 1): 10.0, ("all_at_once", 0): 100.0, ("all_at_once", 1): 60.0}
+    rows = pd.DataFrame([one | {"method": method, "seed": seed, **dict.fromkeys(grids.TOKEN_FIGURES, value)}
+                         for (method, seed), value in used.items()])  # fmt: skip
+    changes = grids.token_changes(rows)
     assert changes["figure"].tolist() == ["mean of a call", "all calls together", "all in"]
     assert changes["change"].tolist() == pytest.approx([100 * 40 / 160 - 100] * 3)  # of the means, not of ratios
     assert ((changes["lo"] < changes["change"]) & (changes["change"] < changes["hi"])).all()
-    drawn, _ = plots.plt.subplots(1, 3)
-    assert [len(ax.lines) for ax in plots.draw_changes(drawn, changes).axes] == [1, 1, 1]
-    plots.plt.close(drawn)
+    title = grids.token_title(rows, "fgo")
+    assert title == "fgo against all_at_once: mean of a call -75 %, all calls together -75 %, all in -75 %"

@@ -1,0 +1,177 @@
+"""01: the methods on three sets, at matched tokens, and one change after another from fgo to fgo+."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..algorithm.benchmark import Benchmark
+from ..benchmarks.logisticsqa.benchmark import is_none
+from ..calls.protocol import LLM
+from ..report.figures import add_legend, colour_of, draw_bars, draw_rows, note_simulated, tidy
+from ..report.summary import REFERENCE, cells, differences, numbers, show, summary
+from ..report.verdicts import headline, judged
+from ..runs.compare import PAPER, VARIANTS
+from ..runs.result import Run
+from ..stats import over_seeds
+from .presets import preset
+from .sets import MAIN_LOG, Grid, documents, peers, played
+
+CHANGES = {
+    "+ 8 random subsets": ("divide", "n_subsets"), "+ plain union": ("merge",),
+    "+ 2 passes of 1 epoch": ("passes", "epochs"), "+ counts": ("counts",), "+ audits = fgo+": ("audit",),
+}  # fmt: skip
+ERRORS = {
+    "missed": ("#0072B2", "no answer where there is one"), "invented": ("#E69F00", "an answer where there is none"),
+    "other": ("#CC79A7", "another answer"),
+}  # fmt: skip
+"""Kinds of errors on test tasks: their colours, and what they are."""
+
+
+def grids(name: str) -> dict[str, Grid]:
+    """The notebook's grids at a preset: the methods on the three sets, and the steps to fgo+ on two of them."""
+    chosen = preset(name)
+    there = {method: VARIANTS[method] for method in ("base", REFERENCE, "bootstrapping", "fgo", "fgo+")} | peers()
+    steps = ladder() | {"bootstrapping": VARIANTS["bootstrapping"]}
+    found = {"logisticsqa": documents(chosen, VARIANTS | peers(), MAIN_LOG)}
+    found |= {benchmark: played(benchmark, chosen, there, MAIN_LOG) for benchmark in ("alfworld", "gaia")}
+    return found | {
+        "logisticsqa steps": documents(chosen, steps, MAIN_LOG), "gaia steps": played("gaia", chosen, steps, MAIN_LOG)
+    }  # fmt: skip
+
+
+# -- at matched tokens
+
+
+def matched(table: pd.DataFrame, target: str = "fgo", epochs: int = 2) -> dict[str, dict]:
+    """Variants with more epochs that bring the target's and another method's all-in tokens as near as epochs can.
+
+    A method cheaper than the target gets the nearest number of epochs to the target's total; beside a dearer
+    one the target gets more. table: a summary of one benchmark and LLM, measured with `epochs`; what a run takes
+    grows in proportion. Whole epochs leave totals up to half an epoch apart: `show_matched` says how far.
+    """
+    totals = table.set_index("method")["tokens_all_in"]
+    variants = {}
+    for method in (REFERENCE, "bootstrapping"):
+        times = totals.get(target, math.nan) / totals.get(method, math.nan)
+        if math.isnan(times):
+            continue
+        cheaper, needed = (method, epochs * times) if times > 1 else (target, epochs / times)
+        if (nearest := math.floor(needed + 0.5)) > epochs:
+            variants[f"{cheaper}, {nearest} epochs"] = {"method": cheaper, **PAPER, "epochs": nearest}
+    return variants
+
+
+def relative_tokens(table: pd.DataFrame, target: str = "fgo") -> pd.Series:
+    """All-in tokens of every row of a summary over those of the target on its benchmark and LLM; NaN without it."""
+    totals = table[table["method"] == target].set_index(["benchmark", "llm"])["tokens_all_in"]
+    own = [totals.get((row.benchmark, row.llm), math.nan) for row in table.itertuples()]
+    return table["tokens_all_in"] / pd.Series(own, table.index)
+
+
+def show_matched(table: pd.DataFrame, target: str = "fgo") -> pd.DataFrame:
+    """A summary with gains over the target for reading, with all-in tokens as multiples of the target's."""
+    return show(table, target).assign(**{f"all in, {target} = 1": numbers(relative_tokens(table, target), 2)})
+
+
+def matched_differences(rows: pd.DataFrame, target: str = "fgo") -> pd.DataFrame:
+    """For every benchmark and LLM: the target against each baseline, at the epochs whose tokens are nearest.
+
+    rows: those of `compare` with the variants of `matched`. Columns: benchmark, llm, tokens (those of the first over
+    those of the other), and those of `report.differences`, whose intervals hold together in a benchmark. What differs
+    in tokens still is not corrected for.
+    """
+    tables = []
+    for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
+        used = part.groupby("method", sort=False)["tokens_all_in"].mean().dropna()
+        of = {kind: [method for method in used.index if method.partition(",")[0] == kind]
+              for kind in (target, REFERENCE, "bootstrapping")}  # fmt: skip
+        pairs = [[(own, other) for own in of[target] for other in of[kind]] for kind in (REFERENCE, "bootstrapping")]
+        nearest = [min(among, key=lambda pair, used=used: abs(math.log(used[pair[0]] / used[pair[1]])))
+                   for among in pairs if among]  # fmt: skip
+        table = differences(part, nearest)
+        table.insert(0, "tokens", [round(used[own] / used[other], 2) for own, other in nearest])
+        table.insert(0, "llm", llm)
+        table.insert(0, "benchmark", benchmark)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+# -- from fgo to fgo+
+
+
+def ladder() -> dict[str, dict]:
+    """Variants of `compare` from fgo to fgo+, each with one change more than the last.
+
+    >>> list(ladder())[0], ladder()["+ audits = fgo+"] == VARIANTS["fgo+"]
+    ('fgo', True)
+    """
+    steps = {"fgo": VARIANTS["fgo"]}
+    for label, names in CHANGES.items():
+        steps[label] = steps[list(steps)[-1]] | {name: VARIANTS["fgo+"][name] for name in names}
+    return steps
+
+
+def errors(run: Run, bench: Benchmark, llm: LLM) -> dict[str, float]:
+    """For `compare(after=errors)`: shares of the test tasks by kind of error (`ERRORS`); failed calls are none."""
+    kinds = dict.fromkeys(ERRORS, 0)
+    gold = {task.id: task.answer for task in bench.test}
+    played = [j.trajectory for j in run.state.record if j.place.phase == "test" and j.trajectory.ok]
+    for trajectory in played:
+        if trajectory.score < 0.5:
+            expected = "invented" if is_none(gold[trajectory.task_id]) else "other"
+            kinds["missed" if is_none(trajectory.answer) else expected] += 1
+    return {kind: count / max(1, len(played)) for kind, count in kinds.items()}
+
+
+def steps(rows: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """`report.summary` of one set and LLM, with the shares of errors and the change that every step brought.
+
+    Further columns: step, step_lo, step_hi: score minus that of the label before, paired on tasks and seeds; the
+    intervals of all steps hold together. NaN for the first label, and for methods that are no step. missed, invented,
+    other: see `ERRORS`.
+    """
+    table = summary(rows, labels[0])
+    changes = differences(rows, zip(labels[1:], labels, strict=False)).set_index("method")
+    for column, name in (("step", "difference"), ("step_lo", "lo"), ("step_hi", "hi")):
+        table[column] = table["method"].map(changes[name])
+    runs = dict(tuple(rows.groupby("method", sort=False)))
+    for kind in ERRORS:
+        table[kind] = [over_seeds(runs[method][kind], runs[method]["seed"]).value for method in table["method"]]
+    return table
+
+
+def show_steps(table: pd.DataFrame) -> pd.DataFrame:
+    """`steps` for reading, with the verdict on every step and the gain over the first label."""
+    shown = table[["benchmark", "method"]].assign(**{
+        "score, %": cells(table), "step, points": cells(table, "step", "+"), "verdict": judged(table, "step"),
+        "all steps, points": cells(table, "gain", "+"),
+    })  # fmt: skip
+    for kind, (_, meaning) in ERRORS.items():
+        shown[f"{meaning}, %"] = numbers(100 * table[kind])
+    shown["rules"], shown["k tokens all in"] = numbers(table["rules"]), numbers(table["tokens_all_in"] / 1000)
+    return shown.set_index(["benchmark", "method"])
+
+
+def plot_steps(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Scores with intervals, and beside them the errors as stacked bars: a row of panels a set."""
+    rows = max(len(table) for table in tables.values())
+    figure, axes = plt.subplots(len(tables), 2, figsize=(7.2, len(tables) * (0.2 * rows + 0.8)), sharey="row",
+                                layout="constrained", squeeze=False)  # fmt: skip
+    for (name, table), (left, right) in zip(tables.items(), axes, strict=True):
+        labels, changed = list(table["method"]), table.dropna(subset=["step"])
+        look = {label: {"color": colour_of("fgo" if label.startswith("+") else label)} for label in labels}
+        draw_rows(left, table, labels, ("method", "method"), "score", look)
+        verdicts = headline(changed["method"].str.removeprefix("+ "), judged(changed, "step"), "the step before")
+        left.set_title(f"{name}\n{fill(verdicts, 48)}", fontsize=8)
+        shares = table[list(ERRORS)].mul(100).assign(method=range(len(table)))
+        draw_bars(right, shares, {kind: colour for kind, (colour, _) in ERRORS.items()})
+        right.set_xlabel("errors, % of test tasks", fontsize=8)
+        tidy(right)
+    add_legend(figure, {meaning: colour for colour, meaning in ERRORS.values()})
+    return note_simulated(figure, [constants for table in tables.values() for constants in table["constants"]])

@@ -1,0 +1,134 @@
+"""03: how N modules become one; what the merges of a run kept, lost and refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..report.figures import add_legend, draw_points, new_figure, note_simulated, tidy
+from ..report.summary import cells
+from ..stats import over_seeds
+from .details import SUPPORT
+from .division import REFERENCES
+from .grids import crossed, one_at_a_time
+from .presets import preset
+from .sets import Grid, elsewhere
+
+DEFAULT = {"merge": "progressive", "fan_in": 2, "gate": "none", "edits": True}
+PLANNED = ("progressive", "pairwise", "sequential")
+"""Strategies that plan a tree, to which fan-in matters."""
+AT_ONCE = ("oneshot", "concat", "vote")
+LOG = "data/runs/merge_ablations.sqlite"
+
+
+def grids(name: str) -> dict[str, Grid]:
+    """The notebook's grids at a preset: strategy x fan-in x gate x edits, one factor at a time, the two other sets."""
+    chosen, full = preset(name), name == "full"
+    fan_ins = [2, 4, 8] if full else [2]
+    rest = {"gate": ["none", "hard", "soft"] if full else ["none", "hard"], "edits": [True, False] if full else [True]}
+    strategies = crossed(merge=PLANNED, fan_in=fan_ins, **rest) | crossed(merge=AT_ONCE, fan_in=[2], **rest)
+    strategies |= crossed(merge=["select"], fan_in=[2], gate=["none"], edits=rest["edits"])
+    others = {"merge": [*AT_ONCE, "select", *PLANNED[1:]], "fan_in": fan_ins[1:], "gate": ["hard", "soft"]}
+    single = one_at_a_time(DEFAULT, **others, edits=[False])
+    data = ({"n_train": 128 if full else 64},)
+    asked = {"strategies": strategies, "references": REFERENCES, "single": single}
+    found = {part: Grid("logisticsqa", data, methods, chosen.seeds, LOG, times=2.7) for part, methods in asked.items()}
+    return found | (elsewhere(chosen, crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]), LOG) if full else {})
+
+
+def kept_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many of the rules that subsets wrote live on: one row an LLM, method and class of support.
+
+    Columns: llm, method, support; rules: written by subsets, in all runs; share kept of them, pooled over runs, lo, hi
+    (over seeds); constants. Classes nobody wrote a rule of are left out.
+    """
+    table = []
+    for (llm, method), runs in rows.dropna(subset=["kept_by_support"]).groupby(["llm", "method"], sort=False):
+        for name in SUPPORT:
+            written, kept = np.array([counts[name] for counts in runs["kept_by_support"]], float).T
+            share = over_seeds(kept / np.where(written, written, np.nan), runs["seed"], written)
+            if written.any():
+                line = {"llm": llm, "method": method, "support": name, "rules": int(written.sum())}
+                line |= {"share": share.value, "lo": share.lo, "hi": share.hi}
+                table.append(line | {"constants": runs["constants"].iloc[0]})
+    return pd.DataFrame(table, columns=["llm", "method", "support", "rules", "share", "lo", "hi", "constants"])
+
+
+def kept_title(table: pd.DataFrame, method: str) -> str:
+    """What a setting of a `kept_table` (one LLM) keeps of rules of one task and of the best supported ones."""
+    part = table[table["method"] == method].set_index("support")
+    kept = [f"{100 * part.loc[name, 'share']:.0f} % of {part.loc[name, 'rules']:.0f} rules with support {name}"
+            for name in ("1", "4+") if name in part.index]  # fmt: skip
+    return f"{method} keeps {', '.join(kept) or 'nothing that is known'}"
+
+
+def gate_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a gated merge of any run: llm, method, seed, constants, kind of gate and what `gate_decisions` found."""
+    table = [
+        {**{name: row[name] for name in ("llm", "method", "seed", "constants")}, "kind": row["gate"], **decision}
+        for row in rows.to_dict("records") if isinstance(row.get("gated"), list) for decision in row["gated"]
+    ]  # fmt: skip
+    columns = ["llm", "method", "seed", "constants", "kind", "node", "accepted", "gate", "test"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def gate_table(decisions: pd.DataFrame) -> pd.DataFrame:
+    """What each kind of gate refused and let through, and how that looks on the test split.
+
+    Columns: llm, gate, candidates, merges; right: share of refused candidates that are worse there than what was kept
+    (of accepted ones: no worse), ties counted as half for refusals; on_gate, on_test: mean difference of the candidate
+    to the best child on the two splits; each with _lo and _hi over seeds.
+    """
+    table = []
+    for (llm, kind, accepted), part in decisions.groupby(["llm", "kind", "accepted"], sort=False):
+        right = np.where(part["test"] == 0, 1.0 if accepted else 0.5, (part["test"] > 0) == accepted).astype(float)
+        right[part["test"].isna()] = np.nan
+        line = {"llm": llm, "gate": kind, "candidates": "accepted" if accepted else "refused", "merges": len(part)}
+        for name, values in (("right", right), ("on_gate", part["gate"]), ("on_test", part["test"])):
+            mean = over_seeds(values, part["seed"])
+            line |= {name: mean.value, f"{name}_lo": mean.lo, f"{name}_hi": mean.hi}
+        table.append(line)
+    return pd.DataFrame(table)
+
+
+def show_gates(table: pd.DataFrame) -> pd.DataFrame:
+    """A `gate_table` for reading, in per cent and points."""
+    shown = table[["llm", "gate", "candidates", "merges"]].assign(**{"right, %": cells(table, "right")})
+    points = {"on gate, points": cells(table, "on_gate", "+"), "on test, points": cells(table, "on_test", "+")}
+    return shown.assign(**points)
+
+
+def gate_title(table: pd.DataFrame) -> str:
+    """A `gate_table` as a figure's title: how many refusals of every kind of gate the test split bears out."""
+    refused = table[(table["candidates"] == "refused") & table["right"].notna()]
+    shares = [f"{share} % of the {gate} gate's refusals"
+              for share, gate in zip(cells(refused, "right"), refused["gate"], strict=True)]  # fmt: skip
+    return f"Right by the test split (ties count half): {' and '.join(shares)}" if shares else "No refusal to judge"
+
+
+def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
+    """Every gated merge: candidate minus best child on the gate split (across) and on the test split (up).
+
+    A panel for every kind of gate; large marks are the means of accepted and refused candidates with their
+    intervals over seeds. A perfect gate has accepted candidates above 0 and refused ones below.
+    """
+    kinds = list(dict.fromkeys(decisions["kind"]))
+    figure, axes = new_figure(max(1, len(kinds)), 2.6, title, sharey=True, sharex=True)
+    for ax, kind in zip(axes, kinds, strict=False):
+        for accepted, colour, mark in ((True, "#0072B2", "o"), (False, "#D55E00", "X")):
+            part = decisions[(decisions["kind"] == kind) & (decisions["accepted"] == accepted)]
+            ax.plot(100 * part["gate"], 100 * part["test"], ".", color=colour, alpha=0.35, markersize=4)
+            across, up = (over_seeds(100 * part[name], part["seed"]) for name in ("gate", "test"))
+            look = {"color": colour, "marker": mark, "markeredgecolor": "white", "markersize": 7, "zorder": 3}
+            draw_points(ax, pd.DataFrame([across]), "value", [up.value], **look)
+            label = "accepted" if accepted else "refused"
+            draw_points(ax, pd.DataFrame([up]), "value", [across.value], upright=True, label=label, **look)
+        ax.axhline(0, color="#666666", linewidth=0.7)
+        ax.axvline(0, color="#666666", linewidth=0.7)
+        ax.set_title(f"{kind} gate", fontsize=8)
+        ax.set_xlabel("gate split, points", fontsize=8)
+        tidy(ax, "both")
+    axes[0].set_ylabel("test split, points", fontsize=8)
+    add_legend(figure)
+    return note_simulated(figure, decisions["constants"])

@@ -1,0 +1,112 @@
+"""Summaries: gains, what is not known, power, many comparisons; tables by group of tasks."""
+
+import numpy as np
+import pandas as pd
+
+from fgo_kit import report
+from fgo_kit.report import gains, highest, holm_p, power, show, summary
+
+
+def rows(**more):
+    one = {
+        "benchmark": "b", "llm": "simulated:small", "simulated": True, "constants": "c", "n_train": 4, "status": "ok",
+        "tokens_call_mean": 10.0, "tokens_call_max": 12.0, "tokens_optimiser": 20, "tokens_all_in": 30, "calls": 3,
+        "rules": 2, "dropped": 0, "usd": np.nan, **more,
+    }  # fmt: skip
+    return pd.DataFrame([
+        {**one, "method": "base", "seed": 0, "scores": {"a": 0.0, "b": 0.0, "c": 1.0}},
+        {**one, "method": "base", "seed": 1, "scores": {"a": 0.0, "b": 1.0, "c": 1.0}},
+        {**one, "method": "all_at_once", "seed": 0, "scores": {"a": 1.0, "b": 1.0, "c": 1.0}},
+        {**one, "method": "all_at_once", "seed": 1, "scores": {"a": 1.0, "b": 0.0, "c": 1.0}},
+    ])  # fmt: skip
+
+
+def test_groups_by_hand():
+    table = report.by_group(rows(), {"a": "left", "b": "left", "c": "right"}).set_index(["group", "method"])
+    assert table.loc[("left", "base"), ["score", "tasks", "seeds"]].tolist() == [0.25, 2, 2]
+    assert table.loc[("right", "base"), "score"] == 1.0 and table.loc[("all", "base"), "tasks"] == 3
+    assert table.loc[("left", "base"), "gain"] == -0.5
+    assert table.loc[("all", "base"), "tokens_optimiser"] == 20
+    assert np.isnan(table.loc[("left", "base"), "tokens_optimiser"])
+    assert ((table["lo"] <= table["score"]) & (table["score"] <= table["hi"])).all()
+
+
+def test_groups_are_shown_in_order_with_their_sizes():
+    shown = report.show_groups(report.by_group(rows(), {"a": "left", "b": "left", "c": "right"}))
+    assert list(shown.columns) == ["all (3)", "left (2)", "right (1)"]
+    assert list(shown.index) == ["base", "all_at_once"]
+    assert shown.iloc[0, 1].startswith("25.0 [")
+
+
+def test_failed_runs_leave_empty_cells():
+    failed = rows(status="EngineError").assign(scores=[{}] * 4)
+    table = report.by_group(failed, {"a": "left"})
+    assert table["score"].isna().all() and (report.show_groups(table) == "").all(axis=None)
+
+
+def measured(**more):
+    figures = {"gain": [np.nan, 0.03], "gain_lo": [np.nan, 0.01], "gain_hi": [np.nan, 0.05], "score": [0.8, 0.83]}
+    return pd.DataFrame({"benchmark": "b", "llm": "l", "method": ["all_at_once", "fgo"], "tasks": 134, **figures, **more})
+
+
+def test_power_by_hand():
+    [line] = power(measured()).to_dict("records")
+    assert line["tasks for +1.6"] == "9,509" and line["tasks"] == 134
+    assert line["two runs show, points"] == 11.7
+    assert line["all pairs show, points"] == 2.9  # half of [1, 5] by 1 + .84 / 1.96
+    assert power(measured(score=0.95))["tasks for +8.6"].tolist() == [""]  # it would exceed 100 %
+    assert np.isnan(power(measured(score=0.95, tasks=5))["two runs show, points"][0])  # no gain that is left
+    assert power(measured()[1:]).empty
+
+
+def test_power_without_a_row_named_fgo_is_the_median_of_all_gains():
+    gained = [measured()[1:].assign(method=name, gain_lo=0.03 - half, gain_hi=0.03 + half)
+              for name, half in (("a", 0.01), ("b", 0.02), ("c", 0.2))]  # fmt: skip
+    assert power(pd.concat([measured()[:1], *gained]))["all pairs show, points"].tolist() == [2.9]
+    assert np.isnan(power(measured()[:1])["all pairs show, points"][0])
+
+
+def test_gains_are_corrected_for_their_number():
+    table = pd.DataFrame({"seeds": 5, "gain_p": [0.001, 0.03, 0.9, np.nan]})
+    np.testing.assert_allclose(holm_p(table), [0.003, 0.06, 0.9, np.nan])
+    np.testing.assert_allclose(holm_p(table[1:2]), [0.03])
+    assert np.isnan(holm_p(table.drop(columns="gain_p"))).all()  # a table of before there were any
+    assert np.isnan(holm_p(table.assign(seeds=[10, 3, 10, 1]))).all()  # too few seeds of one of them
+    assert np.isfinite(holm_p(table.assign(seeds=[10, 5, 10, 1]))).sum() == 3  # what has no p does not count
+
+
+def of_method(method, score, status="ok", seeds=6, **more):
+    """Rows of one method: score(seed, task) on eight tasks."""
+    one = {"benchmark": "b", "llm": "l", "method": method, "simulated": True, "constants": "c", "n_train": 4,
+           "status": status, "tokens_call_mean": 1.0, "tokens_call_max": 1.0, "tokens_optimiser": 0,
+           "tokens_all_in": 1.0, "calls": 1, "rules": 0, "dropped": 0}  # fmt: skip
+    return [one | more | {"seed": seed, "scores": {f"t{n}": float(score(seed, n)) for n in range(8)}
+                          if status == "ok" else {}} for seed in range(seeds)]  # fmt: skip
+
+
+def test_gains_are_over_the_stronger_baseline_too():
+    rows = [*of_method("all_at_once", lambda s, n: n < 2), *of_method("bootstrapping", lambda s, n: (n + s) % 8 < 7),
+            *of_method("fgo", lambda s, n: (n + 3 * s) % 8 < 4)]  # fmt: skip
+    table = summary(pd.DataFrame(rows))
+    said = gains(table).set_index("over")
+    assert said["gain, points"]["bootstrapping"].startswith("-37.5 [") and said["verdict"]["bootstrapping"] == "worse"
+    assert said["gain, points"]["all_at_once"].startswith("+25.0 [") and highest(table) == "bootstrapping"
+    gain = table.set_index("method").loc["fgo"]
+    assert gain["gain"] == 0.25 and gain["gain_other"] == -0.375 and gain["gain_other_hi"] < 0
+    assert 0 < gain["gain_other_p"] < 0.05
+
+
+def test_what_was_not_measured_is_not_known_and_no_tie():
+    rows = [*of_method("all_at_once", lambda s, n: 0, "Overloaded"), *of_method("fgo", lambda s, n: n % 2)]
+    [line] = gains(summary(pd.DataFrame(rows))).to_dict("records")  # bootstrapping was not asked for: no line
+    assert (line["over"], line["gain, points"], line["verdict"]) == ("all_at_once", "", "not known")
+
+
+def test_a_summary_shows_zeros_and_leaves_out_what_is_not_known():
+    rows = [*of_method("base", lambda s, n: n % 2, tokens_call_mean=np.nan), *of_method("fgo", lambda s, n: n % 2, rules=3)]
+    shown = show(summary(pd.DataFrame(rows)))
+    assert shown["rules"].to_dict() == {"base": "0.0", "fgo": "3.0"} and set(shown["all such calls"]) == {"0.0"}
+    assert shown["k tokens a call"]["base"] == "" and "dropped" not in shown and "failed runs" not in shown
+    rows = [*of_method("base", lambda s, n: 0, dropped=1), *of_method("fgo", lambda s, n: 0, "Overloaded")]
+    shown = show(summary(pd.DataFrame(rows)))
+    assert shown["failed runs"].tolist() == ["0", "6"] and shown["dropped"].tolist() == ["1.0", "0.0"]
