@@ -27,6 +27,12 @@ def write(path):
         file.write("x")
 
 
+def datagram(to):
+    one, _other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    one.connect(to)
+    one.send(b"x")
+
+
 def bomb(most):
     for _ in range(3 * most):
         if os.fork() == 0:
@@ -41,6 +47,7 @@ def attack(told):
     yield "reading a file outside", lambda: read(told["canary"])
     yield "writing outside", lambda: write(told["outside"])
     yield "connecting", lambda: socket.create_connection(("127.0.0.1", told["port"]), 1)
+    yield "sending a datagram outside", lambda: datagram(told["mailbox"])
     yield "signalling the parent", lambda: os.kill(parent, 0)
     yield "reading the parent's environment", lambda: read(f"/proc/{parent}/environ")
     yield "signals by an open file", lambda: fcntl.fcntl(ours, fcntl.F_SETOWN, parent)

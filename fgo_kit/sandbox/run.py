@@ -5,7 +5,8 @@ folder that is removed, with an empty environment, behind the strongest walls th
 
 - "namespaces": a file system of memory with the interpreter and its packages alone, no network, no other process,
   no privileges (as root, a user id that nobody has; else a user namespace), and seccomp;
-- "landlock": the kernel's Landlock for files, and seccomp for the network and other processes.
+- "landlock": the kernel's Landlock for files, and seccomp for the network and other processes. A program cannot read,
+  change or watch a file outside, but it can see that one is there, and its size, owner and times.
 
 Which hold is tried out with a probe, until one is found to hold: a program that attempts what must not be possible.
 Where none holds `run` raises SandboxUnavailable, unless it is told unsafe=True: then limits and folder alone.
@@ -14,6 +15,7 @@ Where none holds `run` raises SandboxUnavailable, unless it is told unsafe=True:
 from __future__ import annotations
 
 import contextlib
+import json
 import marshal
 import os
 import selectors
@@ -132,18 +134,19 @@ def _tried() -> dict[str, str]:
 
 def _probed(wall: str) -> str:
     """What is wrong with a wall: a program behind it tries what must not be possible."""
-    import json
-
     folder = Path(tempfile.mkdtemp(prefix="fgo-probe-"))
     try:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            canary, outside, given = folder / "canary", folder / "outside", folder / "probe.json"
+        mailbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with socket.create_server(("127.0.0.1", 0)) as listening, mailbox:
+            canary, given, address = folder / "canary", folder / "probe.json", folder / "mailbox"
+            mailbox.bind(str(address))
             canary.write_text("canary")
-            folder.chmod(0o777)
-            canary.chmod(0o644)
+            for path, mode in ((folder, 0o777), (canary, 0o644), (address, 0o777)):
+                path.chmod(mode)
             facts = {
-                "canary": str(canary), "outside": str(outside), "port": listening.getsockname()[1],
-                "parent": os.getpid(), "home": _in_home(), "processes": LIMITS.processes,
+                "canary": str(canary), "outside": str(folder / "outside"), "mailbox": str(address),
+                "port": listening.getsockname()[1], "parent": os.getpid(), "home": _in_home(),
+                "processes": LIMITS.processes,
                 "keys": sorted(set(os.environ) - set(_ENVIRONMENT) - {"HOME", "TMPDIR", "PWD", "LC_CTYPE"}),
             }  # fmt: skip
             given.write_text(json.dumps(facts))

@@ -19,9 +19,12 @@ SYS_MOUNT_SETATTR, SYS_LANDLOCK = 442, (444, 445, 446)
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_SUBREAPER, PR_NO_NEW_PRIVS = 1, 22, 36, 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# what a program is refused, as (x86_64, aarch64): network, other processes, mounts, memory that no limit counts
+# what a program is refused, as (x86_64, aarch64): network, what others do, other processes, mounts, memory that no
+# limit counts
 _DENIED = {
-    "socket": (41, 198), "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202),
+    "accept4": (288, 242), "inotify_init": (253, 26), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "kcmp": (312, 272), "pidfd_getfd": (438, 438), "setpriority": (141, 140), "ioprio_set": (251, 30),
     "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
     "sched_setattr": (314, 274),
@@ -52,7 +55,7 @@ _PRETENDED = {
 }  # fmt: skip
 # an owner of an open file is sent signals: fcntl F_SETOWN and F_SETOWN_EX, ioctl FIOSETOWN and SIOCSPGRP
 _OWNERS = (((72, 25), (8, 15)), ((16, 29), (0x8901, 0x8902)))
-_CLONE, _CLONE3, _PRLIMIT = (56, 220), (435, 435), (302, 261)
+_CLONE, _CLONE3, _PRLIMIT, _SOCKETPAIR = (56, 220), (435, 435), (302, 261), (53, 199)
 _ARCHES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
@@ -169,24 +172,26 @@ def seccomp(signals: bool, pretend: bool = False) -> None:
     pretend: calls that change the attributes of files do nothing, without an error.
     """
     column, arch = _arch()
-    load, equal, bits, give = 0x20, 0x15, 0x45, 0x06
-    refuse, nothing, absent, allow = 0x00050001, 0x00050000, 0x00050026, 0x7FFF0000  # EPERM, no error, ENOSYS
-    denied = _DENIED if signals else {**_DENIED, **_SIGNALS}
+    load, equal, bits, mask, give = 0x20, 0x15, 0x45, 0x54, 0x06
+    ends = (0x00050001, 0x00050000, 0x00050026, 0x7FFF0000)  # EPERM, no error, ENOSYS, the call itself
+    refuse, feign, absent, allow = ((give, 0, 0, end) for end in ends)
     program = [(load, 0, 0, 4), (equal, 1, 0, arch), (give, 0, 0, 0x80000000), (load, 0, 0, 0)]
-    program += [(0x35, 0, 1, 0x40000000), (give, 0, 0, refuse)]  # the x32 calls of x86_64
-    for numbers in denied.values():
-        program += [(equal, 0, 1, numbers[column]), (give, 0, 0, refuse)]
-    for numbers in _PRETENDED.values() if pretend else ():
-        program += [(equal, 0, 1, numbers[column]), (give, 0, 0, nothing)]
-    for numbers, (first, second) in _OWNERS:
-        program += [(equal, 0, 5, numbers[column]), (load, 0, 0, 24), (equal, 2, 0, first), (equal, 1, 0, second),
-                    (give, 0, 0, allow), (give, 0, 0, refuse)]
-    program += [(equal, 0, 1, _CLONE3[column]), (give, 0, 0, absent)]
-    program += [(equal, 0, 4, _CLONE[column]), (load, 0, 0, 16), (bits, 0, 1, ALL_NEW & ~0x80), (give, 0, 0, refuse),
-                (give, 0, 0, allow)]
-    program += [(equal, 0, 4, _PRLIMIT[column]), (load, 0, 0, 16), (equal, 1, 0, 0), (give, 0, 0, refuse),
-                (give, 0, 0, allow)]
-    program += [(give, 0, 0, allow)]
+    program += [(0x35, 0, 1, 0x40000000), refuse]  # the x32 calls of x86_64
+
+    def on(call: tuple[int, int], *then: tuple) -> None:
+        program.extend([(equal, 0, len(then), call[column]), *then])
+
+    for call in (_DENIED if signals else _DENIED | _SIGNALS).values():
+        on(call, refuse)
+    for call in _PRETENDED.values() if pretend else ():
+        on(call, feign)
+    for call, (first, second) in _OWNERS:
+        on(call, (load, 0, 0, 24), (equal, 2, 0, first), (equal, 1, 0, second), allow, refuse)
+    on(_CLONE3, absent)
+    on(_CLONE, (load, 0, 0, 16), (bits, 0, 1, ALL_NEW & ~0x80), refuse, allow)
+    on(_PRLIMIT, (load, 0, 0, 16), (equal, 1, 0, 0), refuse, allow)
+    on(_SOCKETPAIR, (load, 0, 0, 24), (mask, 0, 0, 0xF), (equal, 1, 0, 1), refuse, allow)  # streams, never re-addressed
+    program.append(allow)
     code = b"".join(struct.pack("HBBI", *line) for line in program)
     held = ctypes.create_string_buffer(code, len(code))
     prctl(PR_NO_NEW_PRIVS, 1)

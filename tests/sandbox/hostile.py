@@ -76,6 +76,9 @@ PROGRAMS = {
     "tcp": ("import socket\nattempt(lambda: socket.create_connection(('127.0.0.1', GIVEN['port']), 1), lambda: socket.socket())", HELD),
     "udp and names": ("import socket\nattempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 53)), lambda: socket.getaddrinfo('example.com', 80), lambda: socket.socket(socket.AF_INET6))", HELD),
     "unix socket": ("import socket\nattempt(lambda: socket.socket(socket.AF_UNIX).connect(GIVEN['socket']), lambda: socket.socket(socket.AF_UNIX).connect('\\0' + GIVEN['abstract']))", HELD),
+    "datagrams by a socket pair": ("import socket\nfor kind in (socket.SOCK_DGRAM, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.SOCK_SEQPACKET, socket.SOCK_RAW, socket.SOCK_STREAM):\n    try:\n        one, other = socket.socketpair(socket.AF_UNIX, kind)\n    except OSError:\n        continue\n    for to in (GIVEN['datagrams'], '\\0' + GIVEN['abstract'] + '-d', GIVEN['socket']):\n        attempt(lambda: one.sendto(b'x', to), lambda: one.sendmsg([b'x'], [], 0, to), lambda: (one.connect(to), one.send(b'x')), lambda: one.bind('\\0' + 'back'))\n        other.close()\n        attempt(lambda: one.sendto(b'x', to), lambda: (one.connect(to), one.send(b'x')))\nprint('held')", HELD),
+    "sockets by number": ("import ctypes\nends = (ctypes.c_int * 2)()\nattempt(*[lambda d=d, k=k: call(53, d, k, 0, ends) for d in (1, 2, 10, 16) for k in (2, 3, 5, 0x80002, 0x80802)], lambda: call(41, 1, 2, 0), lambda: call(41 | 0x40000000, 1, 2, 0), lambda: call(53 | 0x40000000, 1, 2, 0, ends))", HELD),
+    "watching files outside": ("attempt(lambda: call(294, 0), lambda: call(253), lambda: call(300, 0, 0), lambda: call(254, 3, GIVEN['canary'].encode(), 0xFFF), lambda: __import__('fcntl').fcntl(os.open(os.path.dirname(GIVEN['canary']), os.O_RDONLY), 1026, 0x80000010))", HELD),
     "signalling the parent": ("attempt(lambda: os.kill(GIVEN['parent'], 9), lambda: os.kill(GIVEN['parent'], 0))\nfor p in (os.getppid(), 1, 2):\n    if p != os.getpid():\n        try:\n            os.kill(p, 9)\n        except OSError:\n            pass", f"held|{STOPPED}"),
     "signalling everybody": ("import os\nos.kill(-1, 9)", f"{STOPPED}|{REFUSED}|^$"),
     "signals by an open file": ("import fcntl, socket, struct\nends = socket.socketpair()\nnumber = GIVEN['victim']\nattempt(lambda: fcntl.fcntl(ends[0], fcntl.F_SETOWN, number), lambda: call(72, ends[0].fileno(), 15, struct.pack('ii', 1, number)), *[lambda n=n: fcntl.ioctl(ends[0], n, struct.pack('i', number)) for n in (0x8901, 0x8902)])\nfcntl.fcntl(ends[0], 10, 9)\nfcntl.fcntl(ends[0], fcntl.F_SETFL, fcntl.fcntl(ends[0], fcntl.F_GETFL) | os.O_ASYNC)\nends[1].send(b'x')", HELD),
@@ -93,7 +96,13 @@ PROGRAMS = {
     "io_uring, bpf, keys": ("attempt(lambda: call(425, 8, 0), lambda: call(321, 0, 0, 0), lambda: call(250, 0, 0, 0), lambda: call(298, 0, 0, 0, 0, 0), lambda: call(323, 0))", HELD),
     "standard input": ("import sys\nprint(repr(sys.stdin.read()))", "''"),
 }  # fmt: skip
+LOOKING = {
+    "looking for files outside": ("attempt(lambda: os.stat(GIVEN['canary']), lambda: os.access(GIVEN['canary'], os.F_OK) or 1 / 0, lambda: os.readlink('/proc/self/cwd/../..'))", HELD),
+}  # fmt: skip
+"""What namespaces hold and Landlock does not, as the sandbox says of itself."""
 FRIENDLY = {
+    "talks through a pair": ("import socket\none, other = socket.socketpair()\none.sendall(b'ping')\nprint(other.recv(9))", "b'ping'"),
+    "uses an event loop and a pipe of processes": ("import asyncio, multiprocessing as m\nasync def f():\n    await asyncio.sleep(0)\n    return 7\nprint(asyncio.run(f()))\na, b = m.Pipe()\na.send('x')\nprint(b.recv())", "7\nx"),
     "prints": ("print(1 + 1)", "^\n2$"),
     "reads its files": ("print(open('a.csv').read().strip(), sorted(__import__('os').listdir('.')))", r"x,y \['a.csv', 'slip.zip'\]"),
     "writes and runs": ("import subprocess, sys\nopen('m.py', 'w').write('print(6 * 7)')\nimport m", "42"),
@@ -111,6 +120,13 @@ def slip_zip() -> bytes:
     return held.getvalue()
 
 
+def received(mailbox: socket.socket) -> bytes:
+    try:
+        return mailbox.recv(99)
+    except BlockingIOError:
+        return b""
+
+
 def main(folder: Path, wall: str) -> None:
     sys.path.insert(0, str(folder))
     import run as sandbox
@@ -126,6 +142,11 @@ def main(folder: Path, wall: str) -> None:
     os.environ |= {"OPENAI_API_KEY": "sk-secret-in-environment", "HOME": str(home)}
     listening = socket.create_server(("127.0.0.1", 0))
     local, abstract = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    mailboxes = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+    for mailbox, address in zip(mailboxes, (str(room / "datagrams"), f"\0{room.name}-d"), strict=True):
+        mailbox.bind(address)
+        mailbox.setblocking(False)
+    (room / "datagrams").chmod(0o777)
     local.bind(str(room / "socket"))
     abstract.bind(f"\0{room.name}")
     (room / "socket").chmod(0o777)
@@ -135,7 +156,7 @@ def main(folder: Path, wall: str) -> None:
     given = {
         "victim": victim.pid, "canary": str(room / "canary"), "outside": str(room / "outside"), "home": str(home / ".netrc"),
         "port": listening.getsockname()[1], "parent": os.getpid(), "socket": str(room / "socket"),
-        "abstract": room.name, "data": str(Path(__file__).resolve()),
+        "abstract": room.name, "datagrams": str(room / "datagrams"), "data": str(Path(__file__).resolve()),
     }  # fmt: skip
     room.chmod(0o777)
     sandbox._ENVIRONMENT["MARK"] = room.name  # by which a process that lives on is known
@@ -149,9 +170,9 @@ def main(folder: Path, wall: str) -> None:
         return [done.problem, done.output]
 
     problem = "" if wall == "none" else sandbox._probed(wall)
-    told: dict = {"probe": problem, "mark": room.name, "results": {}}
+    told: dict = {"probe": problem, "wall": wall, "mark": room.name, "results": {}}
     if not problem:
-        programs = {**PROGRAMS, **FRIENDLY}
+        programs = {**PROGRAMS, **LOOKING, **FRIENDLY}
         before = {path: sandbox._attributes(path) for path in (room / "canary", room)}
         with ThreadPoolExecutor(6) as pool:
             told["results"] = dict(zip(programs, pool.map(run, programs.values()), strict=True))
@@ -159,7 +180,7 @@ def main(folder: Path, wall: str) -> None:
             "canary": (room / "canary").read_text(), "room": sorted(path.name for path in room.iterdir()),
             "attributes": [sandbox._attributes(path) == held for path, held in before.items()],
             "xattrs": [name for path in before for name in os.listxattr(path)], "victim": victim.poll(),
-            "threads": threading.active_count(),
+            "threads": threading.active_count(), "received": [bool(received(mailbox)) for mailbox in mailboxes],
             "left": sorted(p.name for p in Path(tempfile.gettempdir()).glob("fgo-job-*") if p.stat().st_uid == os.getuid()),
         }  # fmt: skip
     victim.kill()

@@ -86,6 +86,7 @@ def told(request, started):
     out, errors = started[request.param]
     assert out, errors[-2000:]
     found = json.loads(out)
+    assert "broken" not in found["probe"]  # a wall that is there and has a hole
     if found["probe"]:
         pytest.skip(f"as {request.param[0]}: {found['probe']}")
     return found
@@ -105,11 +106,19 @@ def test_program(told, name):
     assert len(output) < 60_000
 
 
+@pytest.mark.parametrize("name", hostile.LOOKING)
+def test_namespaces_hide_that_a_file_is_there_and_landlock_is_said_not_to(told, name):
+    held = "held" in told["results"][name][1]
+    assert held == (told["wall"] == "namespaces")
+    assert held or "it can see that one is there" in " ".join(sandbox.__doc__.split())
+
+
 def test_nothing_is_left_and_nothing_outside_has_changed(told):
     after = told["after"]
     assert after["canary"] == "sk-canary"
-    assert after["room"] == ["a.csv", "canary", "home", "slip.zip", "socket"]
+    assert after["room"] == ["a.csv", "canary", "datagrams", "home", "slip.zip", "socket"]
     assert after["threads"] == 1
+    assert after["received"] == [False, False]
     assert after["attributes"] == [True, True]
     assert after["xattrs"] == []
     assert after["victim"] is None
