@@ -40,7 +40,7 @@ LAZY = {
     "report": ".report",  # matplotlib takes a second to import
     "from_table": ".benchmarks.table",
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
-    "replay_merges": ".widgets.session", "start": ".widgets.monitor",
+    "replay_merges": ".widgets.replay", "start": ".widgets.monitor",
     "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip
 """Names that are imported when first used, and the modules that hold them."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..calls.log import Place
 from ..calls.meter import Meter
-from ..records import Feedback, Rule, Trajectory
+from ..records import Division, Feedback, Rule, Trajectory
 from .benchmark import Benchmark
 from .settings import Settings
 
@@ -35,7 +36,7 @@ class Context:
 
     dropped: trajectories that were left out of optimiser prompts. cuts: rules that controls took out. rejected: texts
     of rules that a gate refused. pass_number counts the passes from 1; the names of subsets and merge nodes of later
-    ones bear a `suffix`.
+    ones bear a `suffix`. on_division: see `run`.
     """
 
     bench: Benchmark
@@ -46,6 +47,7 @@ class Context:
     cuts: list[Cut] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     pass_number: int = 1
+    on_division: Callable[[Division], None] | None = None
 
     @property
     def seed(self) -> int:

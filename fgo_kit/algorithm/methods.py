@@ -61,8 +61,7 @@ def all_at_once(ctx: Context) -> Outcome:
 def bootstrapping(ctx: Context) -> Outcome:
     """Random mini-batches as large as FGO's subsets, one after another, each from the last module."""
     own = ctx.settings.divide if DIVISIONS[ctx.settings.divide].sets_number else "random"  # as many subsets as fgo's
-    ours = divide(ctx.bench.train, own, ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
-    division = divide(ctx.bench.train, "random", len(ours), _rng(ctx, "batches"))
+    division = divide(ctx.bench.train, "random", len(_division(ctx, own)), _rng(ctx, "batches"))
     return Outcome(_best(ctx, _epochs(ctx, division, "b")), division)
 
 
@@ -86,7 +85,7 @@ def fgo(ctx: Context) -> Outcome:
 
     With `passes` the same subsets start again from the merged module, and learn from what is still wrong.
     """
-    division = _division(ctx)
+    division = _division(ctx, ctx.settings.divide)
     return _merged(ctx, division, lambda ctx, module: _fgo_pass(ctx, module, division), ctx.settings.passes)
 
 
@@ -175,8 +174,11 @@ def _passes(ctx: Context, candidate: Module, module: Module, name: str) -> bool:
     return accepts(ctx.settings.gate, new, old)
 
 
-def _division(ctx: Context) -> Division:
-    return divide(ctx.bench.train, ctx.settings.divide, ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
+def _division(ctx: Context, strategy: str) -> Division:
+    division = divide(ctx.bench.train, strategy, ctx.settings.n_subsets, _rng(ctx, "divide"), ctx)
+    if ctx.on_division:
+        ctx.on_division(division)
+    return division
 
 
 def _rng(ctx: Context, purpose: str) -> np.random.Generator:

@@ -28,7 +28,7 @@ from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..calls.providers import as_llm
-from ..records import Task, Trajectory, digest, from_json, to_json
+from ..records import Division, Task, Trajectory, digest, from_json, to_json
 from .choices import split, takes
 from .places import RUNS, placed
 from .provenance import code_version, manifest
@@ -45,6 +45,7 @@ def run(
     log: str | Path | CallLog | None = None,
     on_call: Callable[[Place, bool], None] | None = None,
     on_start: Callable[[Meter], None] | None = None,
+    on_division: Callable[[Division], None] | None = None,
     **choices: Any,
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
@@ -52,7 +53,7 @@ def run(
     choices: the fields of `Settings`, which decide the result, and of `Limits`, which do not: workers and budgets.
     log: a file, made if new; by default one under data/runs for real models and none for the simulated one.
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter to
-    cancel the run from another thread.
+    cancel the run from another thread; on_division(division) follows the division of the training tasks.
 
     Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.calls.protocol`; what was paid is
     in the log then, and running the same again goes on from there.
@@ -75,7 +76,7 @@ def run(
         try:
             if on_start:
                 on_start(meter)
-            state = _execute(Context(bench, meter, settings))
+            state = _execute(Context(bench, meter, settings, on_division=on_division))
         except BaseException as error:
             opened.finish(run_id, type(error).__name__)
             raise

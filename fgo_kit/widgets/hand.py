@@ -1,8 +1,9 @@
-"""The nouns of merging by hand: `Decision`, `State`, `Evaluation`, and the `Desk` they are worked at."""
+"""The nouns of merging by hand: `Decision`, `Merging`, `Evaluation`, and the `Desk` they are worked at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from typing import Any
@@ -16,7 +17,7 @@ from ..algorithm.settings import Settings
 from ..calls.limits import DEFAULT, Limits
 from ..calls.log import Place
 from ..calls.meter import Meter
-from ..records import MergeNode, Module, digest
+from ..records import MergeNode, Module, digest, from_json
 from ..runs.result import Run
 
 YOU = "you"
@@ -49,10 +50,27 @@ class Decision:
     seed: int | None = None
     strategy: str = ""
 
+    @classmethod
+    def of(cls, given: Decision | Mapping[str, Any]) -> Decision:
+        """The decision that `as_dict` gave, or the like; ValueError for what is none.
+
+        >>> Decision.of({"do": "move", "rule": "s1e1.1", "at": 2})
+        Decision('move', rule='s1e1.1', at=2)
+        """
+        if isinstance(given, Decision):
+            return given
+        known = {part.name for part in fields(cls)}
+        if not known.issuperset(given):
+            raise ValueError(f"a decision has no {sorted(set(given) - known)}; it has {sorted(known)}")
+        return from_json(cls, json.dumps(dict(given)))
+
+    def as_dict(self) -> dict:
+        """As JSON-able data, without what is left open."""
+        return {part.name: value for part in fields(self) if (value := getattr(self, part.name)) != part.default}
+
     def __repr__(self) -> str:
-        values = [(f.name, getattr(self, f.name), f.default) for f in fields(self)[1:]]
-        given = [f"{name}={value!r}" for name, value, default in values if value != default]
-        return f"Decision({', '.join([repr(self.do), *given])})"
+        choices = [f", {name}={value!r}" for name, value in self.as_dict().items() if name != "do"]
+        return f"Decision({self.do!r}{''.join(choices)})"
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class State:
+class Merging:
     """Where a merge by hand stands.
 
     open: the modules still to be merged, each with the tree below it. pending: the candidate that awaits
@@ -99,6 +117,12 @@ class State:
     @property
     def done(self) -> bool:
         return len(self.open) == 1 and self.pending is None
+
+    @property
+    def editable(self) -> tuple[MergeNode, ...]:
+        """The nodes whose rules can change: the candidate, and the open ones it is not made of."""
+        below = {child.id for child in self.pending.children} if self.pending else set()
+        return (*(node for node in self.open if node.id not in below), *filter(None, [self.pending]))
 
     def walk(self) -> Iterator[MergeNode]:
         """Every node, children first; the candidate last."""
@@ -148,7 +172,7 @@ class Desk:
         return Context(self.bench, meter, settings, self.record)
 
 
-def start(run: Run) -> State:
+def unmerged(run: Run) -> Merging:
     """The modules of a run's subsets, none of them merged. ValueError for a run without a merge tree."""
     if run.merge_tree is None:
         raise ValueError(
@@ -156,25 +180,24 @@ def start(run: Run) -> State:
             "and n_subsets >= 2"
         )
     leaves = tuple(node for node in run.merge_tree.walk() if not node.children)
-    return State(leaves, current=leaves[0].id)
+    return Merging(leaves, current=leaves[0].id)
 
 
-def suggestion(run: Run, state: State, again: bool = False) -> tuple[str, ...]:
+def suggestion(run: Run, state: Merging, again: bool = False) -> tuple[str, ...]:
     """Ids of the modules to merge next: those the run merged, else the most alike; () when there are none.
 
     Groups that were rejected are left out unless `again`.
     """
-    groups = _candidates(run, state) if len(state.open) > 1 else ()
+    groups = _possible(run, state) if len(state.open) > 1 else ()
     return next((group for group in groups if again or tuple(sorted(group)) not in state.rejected), ())
 
 
-def _candidates(run: Run, state: State) -> Iterator[tuple[str, ...]]:
+def _possible(run: Run, state: Merging) -> Iterator[tuple[str, ...]]:
     """Groups of open modules that could merge, the best first."""
     ids = [node.id for node in state.open]
     for node in run.merge_tree.walk():
-        names = tuple(child.id for child in node.children)
-        if names and all(name in ids for name in names):
-            yield names
+        if node.children and {child.id for child in node.children} <= set(ids):
+            yield tuple(child.id for child in node.children)
     for group in _groups(related_first([node.module for node in state.open], int(run.config["fan_in"]))):
         yield tuple(ids[at] for at in group)
     yield from combinations(ids, 2)

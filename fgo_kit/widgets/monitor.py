@@ -9,10 +9,10 @@ A stopped run has kept every answer it paid for; starting it again with the same
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,12 +28,8 @@ from ..records import escape, showable
 from ..runs.choices import split, takes
 from ..runs.result import Run
 from ..runs.run import check, log_path, run
-from .progress import Progress, Snapshot, Watched, clock, line, short
-
-EVERY = 0.5
-"""Seconds between looks at a run that is shown."""
-STATIC = Path(__file__).parent / "static"
-WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+from .progress import NAN, Progress, Watched
+from .status import Snapshot, line, page_view
 
 
 @takes(Settings, Limits)
@@ -56,25 +52,25 @@ class Monitor:
     """A run under way. `snapshot()` and `text()` say how far it is, `stop()` ends it, `result()` waits."""
 
     def __init__(self, bench: Benchmark, llm: LLM, settings: Settings, limits: Limits, log: CallLog):
-        self.progress, self.llm = Progress(bench, settings), Watched(llm)
-        self.budget = (limits.budget_calls, limits.budget_tokens, limits.budget_usd)
+        self.progress, self.llm, self.limits = Progress(bench, settings), Watched(llm), limits
+        self.title = showable(f"{settings.method} on {bench.name} with {llm.name}")
         self._meter: Meter | None = None
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._run: Run | None = None
         self._error: BaseException | None = None
         self._seconds = 0.0
-        self._title = f"{settings.method} on {bench.name} with {llm.name}"
         args = (bench, log, vars(settings) | vars(limits))
         threading.Thread(target=self._carry_out, args=args, daemon=True, name="fgo run").start()
 
     def _carry_out(self, bench: Benchmark, log: CallLog, choices: dict) -> None:
-        hooks = {"on_call": self.progress.count, "on_start": self._started}
+        progress = self.progress
+        hooks = {"on_call": progress.count, "on_division": progress.divided, "on_start": self._started}
         try:
             self._run = run(bench, self.llm, log=log, **hooks, **choices)
         except BaseException as error:  # kept, and raised by result
             self._error = error
-        self._seconds = now() - self.progress.began
+        self._seconds = now() - progress.began
         self._ended.set()
 
     def _started(self, meter: Meter) -> None:
@@ -116,25 +112,22 @@ class Monitor:
 
     def snapshot(self) -> Snapshot:
         """How far the run is."""
-        state, progress = self.state, self.progress
+        state, progress, ended = self.state, self.progress, self._ended.is_set()
         paid, tokens, usd = (0, 0, 0.0)
         if self._meter is not None:
             with suppress(Exception):  # a log that was closed meanwhile
                 paid, tokens, usd = self._meter.spent
-        over = self._ended.is_set()
-        seconds = self._seconds if over else now() - progress.began
-        error = f"{type(self._error).__name__}: {self._error}" if state == "failed" else ""
-        rate = progress.calls / max(seconds, 1e-9) if over else progress.rate()
+        seconds = self._seconds if ended else now() - progress.began
         return Snapshot(
-            state, seconds, progress.calls, rate, self.llm.flying, paid, tokens, usd,
-            float("nan") if over else progress.left(), progress.phases(),
-            progress.subsets(done=state == "done"),
-            tuple(sorted(self.llm.errors.items())), error,
+            state, seconds, progress.calls, progress.calls / max(seconds, 1e-9) if ended else progress.rate(),
+            0 if ended else self.llm.flying, paid, tokens, usd, NAN if ended else progress.left(),
+            progress.phases(), progress.subsets(done=state == "done"), tuple(sorted(self.llm.errors.items())),
+            f"{type(self._error).__name__}: {self._error}" if state == "failed" else "",
         )  # fmt: skip
 
     def text(self) -> str:
         """The snapshot as one line of plain text."""
-        return line(self.snapshot(), self.budget)
+        return line(self.snapshot(), self.limits)
 
     def follow(self, every: float = 5.0, file: TextIO | None = None) -> Monitor:
         """Write a line every few seconds until the run has ended, for terminals and CI; returns the monitor.
@@ -142,8 +135,7 @@ class Monitor:
         A terminal sees one line change; anywhere else each is a line of its own without control characters.
         """
         out = file or sys.stdout
-        live = out.isatty()
-        ended = False
+        live, ended = out.isatty(), False
         while not ended:
             ended = self.wait(every)
             out.write(f"\r\x1b[K{self.text()}" if live else f"{self.text()}\n")
@@ -155,89 +147,29 @@ class Monitor:
     # -- how it shows itself
 
     def __repr__(self) -> str:
-        return f"Monitor of {self._title}: {self.text()}"
+        return f"Monitor of {self.title}: {self.text()}"
 
     def _repr_html_(self) -> str:
-        shot = self.snapshot()
         rows = "".join(
-            f"<tr><td style='text-align:left'>{escape(part.name)}</td><td>{part.done:,}</td>"
-            f"<td>{f'{part.expected:,}' if part.expected else ''}</td></tr>"
-            for part in shot.phases
+            f"<tr><td style='text-align:left'>{escape(bar.name)}</td><td>{bar.done:,}</td>"
+            f"<td>{f'{bar.expected:,}' if bar.expected else ''}</td></tr>"
+            for bar in self.snapshot().phases
         )
         return (
-            f"<p><b>{escape(self._title)}</b></p><p>{escape(self.text())}</p>"
+            f"<p><b>{escape(self.title)}</b></p><p>{escape(self.text())}</p>"
             f"<table><tr><th>phase</th><th>done</th><th>expected</th></tr>{rows}</table>"
         )
 
     def _repr_mimebundle_(self, **options):
-        headless = os.environ.get("FGO_HEADLESS")
-        if headless:
-            self.wait()  # a page that cannot be renewed shows how it ended
-        plain = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        if headless:
-            return plain
-        data, metadata = self.widget()._repr_mimebundle_(**options)
-        return data | plain, metadata
+        return self.widget._repr_mimebundle_(**options)
 
     def shown(self) -> dict:
-        """The snapshot as JSON for the view: texts are ready to show, shares are between 0 and 1."""
-        shot = self.snapshot()
-        calls, tokens, usd = self.budget
-        limits = [("calls", shot.paid, calls, f"{shot.paid:,}"),
-                  ("tokens", shot.tokens, tokens, short(shot.tokens)),
-                  ("USD", shot.usd, usd, "unpriced" if shot.usd is None else f"{shot.usd:.4f}")]  # fmt: skip
-        bars = [{"name": part.name, "done": part.done, "expected": part.expected} for part in shot.phases]
-        subsets = [
-            {"name": showable(part.name), "done": part.done, "expected": part.expected}
-            for part in shot.subsets
-        ]
-        paid = [
-            {"name": f"{name} paid", "text": text + (f" of {limit:,}" if limit else ""),
-             "share": min(1.0, value / limit) if limit and value is not None else None}
-            for name, value, limit, text in limits
-        ]  # fmt: skip
-        facts = [
-            ["time", clock(shot.seconds)],
-            ["left, about", clock(shot.left) if shot.left == shot.left else "–"],
-            ["calls", f"{shot.calls:,}"], ["calls a second", f"{shot.rate:.1f}"],
-            ["under way", str(shot.flying)],
-            ["failed tries", ", ".join(f"{number} {name}" for name, number in shot.retries) or "none"],
-        ]  # fmt: skip
-        return {
-            "title": showable(self._title), "state": shot.state, "error": showable(shot.error),
-            "facts": facts,
-            "paid": paid, "phases": bars, "subsets": subsets, "text": self.text(),
-        }  # fmt: skip
+        """The snapshot as JSON for the view."""
+        return {"title": self.title, **page_view(self.snapshot(), self.limits)}
 
+    @cached_property
     def widget(self):
-        """The live view, made at its first showing; a thread renews it until the run has ended."""
-        if not hasattr(self, "_widget"):
-            self._widget = _view(self)
-        return self._widget
+        """The live view, made at its first showing."""
+        from .monitor_page import MonitorPage  # here, because a terminal needs none
 
-
-def _view(monitor: Monitor):
-    import anywidget
-    import traitlets
-
-    class MonitorView(anywidget.AnyWidget):
-        _esm = STATIC / "monitor.js"
-        _css = STATIC / "monitor.css"
-        shown = traitlets.Dict().tag(sync=True)
-        stops = traitlets.Int(0).tag(sync=True)
-
-        @traitlets.observe("stops")
-        def _stop(self, change) -> None:
-            monitor.stop(timeout=0)
-            self.shown = monitor.shown()
-
-    view = MonitorView(shown=monitor.shown())
-
-    def renew() -> None:
-        ended = False
-        while not ended:
-            ended = monitor.wait(EVERY)
-            view.shown = monitor.shown()
-
-    threading.Thread(target=renew, daemon=True, name="fgo monitor").start()
-    return view
+        return MonitorPage(self)

@@ -10,19 +10,17 @@ COLOURS = {
     "leaf": "#8a8f98", "merged": "#2f7ebc", "kept": "#c9730a", "failed": "#c0392b", "pending": "#8e44ad",
     "planned": "none",
 }  # fmt: skip
-WIDTH, HEIGHT = 74, 62  # pixels a column and a level
 _MARKS = {"=": "{}", "-": "<del>{}</del>", "+": "<ins>{}</ins>"}
 
 
 def static_page(view: dict) -> str:
     """Plain HTML that notebook viewers show as it is: no script, no style sheet, all text escaped."""
     picture = b64encode(svg(view["tree"]).encode("utf-8", "replace")).decode()
-    width = int(WIDTH * view["tree"]["columns"])
     stands = "done" if view["done"] else f"{view['open']} modules open"
     return (
         f"<p><b>Merging by hand</b>: <bdi>{escape(view['title'])}</bdi>; {view['cursor']} decisions, "
         f"{stands}. Run the cell to step through it.</p>"
-        f"<img alt='Tree of merges: {escape(_tree_text(view['tree']))}' width='{width}' "
+        f"<img alt='Tree of merges: {escape(_tree_text(view['tree']))}' width='{view['tree']['width']:.0f}' "
         f"src='data:image/svg+xml;base64,{picture}'>{static_node(view['node'])}"
     )
 
@@ -34,7 +32,7 @@ def _tree_text(tree: dict) -> str:
 def static_node(node: dict) -> str:
     """A node as tables: its children's rules with what became of them, and its own."""
     facts = [node["decision"], f"{node['tasks']['n']} tasks", f"{node['tokens']:,} tokens"]
-    if node["gate"]:
+    if node["gate"] and node["gate"]["n"]:
         facts.append(f"gate {node['gate']['value']} % [{node['gate']['lo']}, {node['gate']['hi']}]")
     tables = "".join(
         f"<p>child <b>{escape(child['label'])}</b></p>{_table(child['rules'], fates=True)}"
@@ -70,34 +68,29 @@ def _row(rule: dict, fates: bool) -> str:
 
 def svg(tree: dict) -> str:
     """The tree as an SVG picture that reads on light and dark ground."""
-    places = {node["id"]: _place(node, tree) for node in tree["nodes"]}
-    lines = "".join(_line(places[top], places[below]) for top, below in tree["edges"])
-    boxes = "".join(_box(node, *places[node["id"]]) for node in tree["nodes"])
+    nodes, (_, height) = {node["id"]: node for node in tree["nodes"]}, tree["box"]
+    lines = "".join(_line(nodes[top], nodes[below], height / 2) for top, below in tree["edges"])
+    boxes = "".join(_box(node, *tree["box"]) for node in tree["nodes"])
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH * tree['columns']:.0f}' "
-        f"height='{HEIGHT * tree['levels']}' font-family='sans-serif' font-size='11'>{lines}{boxes}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{tree['width']:.0f}' height='{tree['height']}' "
+        f"font-family='sans-serif' font-size='11'>{lines}{boxes}</svg>"
     )
 
 
-def _place(node: dict, tree: dict) -> tuple[float, float]:
-    return WIDTH * (node["x"] + 0.5), HEIGHT * (tree["levels"] - node["y"] - 0.5)
+def _line(top: dict, below: dict, gap: float) -> str:
+    ends = f"x1='{top['x']:.0f}' y1='{top['y'] + gap:.0f}' x2='{below['x']:.0f}' y2='{below['y'] - gap:.0f}'"
+    return f"<line {ends} stroke='#999'/>"
 
 
-def _line(top: tuple[float, float], below: tuple[float, float]) -> str:
-    (x1, y1), (x2, y2) = top, below
-    return f"<line x1='{x1:.0f}' y1='{y1 + 19:.0f}' x2='{x2:.0f}' y2='{y2 - 19:.0f}' stroke='#999'/>"
-
-
-def _box(node: dict, x: float, y: float) -> str:
-    planned = node["kind"] == "planned"
+def _box(node: dict, width: int, height: int) -> str:
+    x, y, planned = node["x"], node["y"], node["kind"] == "planned"
     ink, dashes = ("#777", " stroke='#999' stroke-dasharray='4 3'") if planned else ("#fff", "")
     lines = (node["label"], "" if planned else f"{node['rules']} rule{'s' * (node['rules'] != 1)}")
     words = "".join(
-        f"<text x='{x:.0f}' y='{y - 3 + 13 * row:.0f}' text-anchor='middle' fill='{ink}'>"
-        f"{escape(text)}</text>"
+        f"<text x='{x:.0f}' y='{y - 3 + 13 * row:.0f}' text-anchor='middle' fill='{ink}'>{escape(text)}</text>"
         for row, text in enumerate(lines)
     )
     return (
-        f"<rect x='{x - 31:.0f}' y='{y - 19:.0f}' width='62' height='38' rx='7' "
+        f"<rect x='{x - width / 2:.0f}' y='{y - height / 2:.0f}' width='{width}' height='{height}' rx='7' "
         f"fill='{COLOURS.get(node['kind'], '#2f7ebc')}'{dashes}/>{words}"
     )

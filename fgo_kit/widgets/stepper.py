@@ -1,8 +1,4 @@
-"""`MergeStepper`: merge a run's modules by hand in a notebook. A thin view of `session.Session`.
-
-Without a kernel, or where widgets are not shown, the output is a page of plain HTML with the tree and one
-node. FGO_HEADLESS=1 in the environment leaves that page alone, for notebooks to be committed.
-"""
+"""`MergeStepper`: merge a run's modules by hand in a notebook. A thin view of `session.Session`."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ from collections.abc import Callable
 from contextvars import copy_context
 from pathlib import Path
 
-import anywidget
 import traitlets
 
 from ..algorithm.benchmark import Benchmark
@@ -23,20 +18,20 @@ from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
 from ..records import Module, showable
 from ..runs.places import placed
 from ..runs.result import Run
-from .hand import Decision, State
-from .session import Session, as_decision, default_path, desk_for, run_by_hand
+from .gate_steps import to_score
+from .hand import Decision, Merging
+from .page import STATIC, Page, script
+from .replay import desk_for, run_by_hand
+from .session import Session, default_path
 from .static_stepper import static_page
-from .steps import to_score
+from .steps import ASKS
 from .views import stepper_view
 
-STATIC = Path(__file__).parent / "static"
-WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
-ASKS = ("merge", "redo", "evaluate", "finish")
-"""Decisions that may ask the LLM; the page starts them in a thread, so that Stop can reach Python."""
-TICK = 0.1  # seconds between two reports of progress
+TICK = 0.1
+"""Seconds between two reports of progress."""
 
 
-class MergeStepper(anywidget.AnyWidget):
+class MergeStepper(Page):
     """Step through the merges of a run by hand; the picture, buttons and keyboard do what `do` does.
 
     save: the file that keeps every decision and is opened again when it exists; by default one under
@@ -45,26 +40,21 @@ class MergeStepper(anywidget.AnyWidget):
     Raises ValueError for a run without merges, other data than the run's, or a file of something else.
     """
 
-    _esm = STATIC / "stepper.js"
+    _esm = script("stepper.js")
     _css = STATIC / "stepper.css"
     shown = traitlets.Dict().tag(sync=True)
     busy = traitlets.Dict().tag(sync=True)
     note = traitlets.Dict().tag(sync=True)
 
     def __init__(
-        self,
-        run: Run,
-        bench: Benchmark,
-        llm: LLM | str,
-        *,
-        save: str | os.PathLike | bool | None = None,
+        self, run: Run, bench: Benchmark, llm: LLM | str, *, save: str | os.PathLike | bool | None = None,
         limits: Limits = DEFAULT,
-    ):
+    ):  # fmt: skip
         super().__init__()
         self._meters: list[Meter] = []
         self._stopped = False
         self._progress = {"what": "", "done": 0, "of": 0}
-        self._told = 0.0
+        self._reported = 0.0
         self._working = threading.Lock()
         self.run: Run | None = None
         desk = desk_for(run, bench, llm, limits=limits, on_call=self._count, on_meter=self._metered)
@@ -83,7 +73,7 @@ class MergeStepper(anywidget.AnyWidget):
         return self.session.done
 
     @property
-    def state(self) -> State:
+    def state(self) -> Merging:
         return self.session.state
 
     @property
@@ -96,37 +86,33 @@ class MergeStepper(anywidget.AnyWidget):
 
         Raises ValueError for one that is not possible now, and the errors of `fgo_kit.calls.protocol`.
         """
-        decision = Decision(decision, **choices) if isinstance(decision, str) else as_decision(decision)
+        decision = Decision.of({"do": decision, **choices} if isinstance(decision, str) else decision)
         self._work(decision.do, lambda: self._decide(decision))
 
     def undo(self) -> bool:
         """One decision back; False at the beginning."""
-        return self._moved(self.session.undo())
+        return self._shown_after(self.session.undo)
 
     def redo(self) -> bool:
         """One undone decision forward; False at the end."""
-        return self._moved(self.session.redo())
+        return self._shown_after(self.session.redo)
 
     def select(self, node: str) -> None:
         """Look at a node."""
-        self.session.select(node)
-        self._show()
+        self._shown_after(lambda: self.session.select(node))
 
     def to_run(self) -> Run:
         """The result as a `Run` (method "by hand"), scored on the test split. ValueError before the root."""
-        desk = self.session.desk
-        hooks = (self._count, self._metered)
-        self.run = run_by_hand(self.decisions, desk.run, desk.bench, desk.llm, desk.limits.workers, *hooks)
+        self.run = run_by_hand(self.decisions, self.session.desk)
         return self.run
 
     def export(self, kind: str = "json", path: str | os.PathLike | None = None) -> Path:
         """Write the module as "text", or with decisions and lineage as "json"; returns where."""
-        ends = {"text": "module.txt", "json": "module.json"}
-        if kind not in ends:
-            raise ValueError(f"kind={kind!r} is unknown; use one of {list(ends)}")
-        desk = self.session.desk
-        beside = self.session.path or default_path(desk.run)
-        path = placed(path) if path else beside.with_suffix(f".{ends[kind]}")
+        endings = {"text": ".module.txt", "json": ".module.json"}
+        if kind not in endings:
+            raise ValueError(f"kind={kind!r} is unknown; use one of {list(endings)}")
+        saved = self.session.path or default_path(self.session.desk.run)
+        path = placed(path) if path else saved.with_suffix(endings[kind])
         path.parent.mkdir(parents=True, exist_ok=True)
         text = str(self.module) + "\n" if kind == "text" else self.session.export_json()
         path.write_text(text, encoding="utf-8", errors="replace")
@@ -135,42 +121,43 @@ class MergeStepper(anywidget.AnyWidget):
     # -- from the page
 
     def _received(self, _, content: dict, buffers) -> None:
-        action = content.get("action")
-        if action == "stop":
+        if content.get("action") == "stop":
             self._stopped = True  # for the job under way, though it may not have its meter yet
             for meter in list(self._meters):
                 meter.cancel()
             return
         try:
-            job, label, slow = self._job(action, content)
+            label, slow, job = self._job(content)
         except (ValueError, KeyError, TypeError) as error:
-            self._tell(ValueError(f"the page sent what is no action: {error}"))
+            self._report(ValueError(f"the page sent what is no action: {error}"))
             return
         if slow:
-            context = copy_context()
-            target = lambda: context.run(self._guarded, label, job)  # noqa: E731
-            threading.Thread(target=target, daemon=True, name="fgo stepper").start()
+            arguments = (self._guarded, label, job)
+            threading.Thread(target=copy_context().run, args=arguments, daemon=True, name="fgo stepper").start()
         else:
             self._guarded(label, job)
 
-    def _job(self, action: str, content: dict) -> tuple[Callable[[], object], str, bool]:
-        """What a message of the page asks for, what to call it, and whether it takes a while."""
+    def _job(self, content: dict) -> tuple[str, bool, Callable[[], object]]:
+        """What a message of the page asks for: its name, whether it may take a while, and what does it.
+
+        A slow one runs in a thread, so that Stop can reach Python.
+        """
+        action = content.get("action")
         if action == "do":
-            decision = as_decision(content["decision"])
-            return lambda: self._decide(decision), decision.do, decision.do in ASKS
+            decision = Decision.of(content["decision"])
+            return decision.do, decision.do in ASKS, lambda: self._decide(decision)
         if action == "select":
-            return lambda: self.session.select(content["node"]), "", False
+            return "", False, lambda: self.session.select(content["node"])
         if action == "export":
-            return lambda: self._export(content["kind"]), "export", content["kind"] == "run"
-        moves = {"undo": self.session.undo, "redo": self.session.redo}
-        if action in moves:
-            return moves[action], "", False
+            return "export", content["kind"] == "run", lambda: self._export(content["kind"])
+        if action in ("undo", "redo"):
+            return "", False, getattr(self.session, action)
         raise ValueError(f"action={action!r} is unknown")
 
     def _decide(self, decision: Decision) -> None:
         if decision.do == "evaluate":
-            tasks, modules = to_score(self.session.desk, self.state, decision)
-            self._progress["of"] = len(tasks) * len(modules)
+            tasks, nodes = to_score(self.session.desk, self.state, decision)
+            self._progress["of"] = len(tasks) * len(nodes)
             self.busy = dict(self._progress)
         self.session.do(decision)
 
@@ -186,7 +173,7 @@ class MergeStepper(anywidget.AnyWidget):
         try:
             self._work(label, job)
         except (ValueError, FGOError, OSError) as error:
-            self._tell(error)
+            self._report(error)
 
     def _work(self, label: str, job: Callable[[], object]) -> None:
         """Do one job at a time, reporting progress; the page shows the state after it, whatever happens."""
@@ -213,21 +200,22 @@ class MergeStepper(anywidget.AnyWidget):
     def _count(self, place, paid: bool) -> None:
         """Called in a worker's thread after every call."""
         self._progress["done"] += 1
-        if time.monotonic() - self._told > TICK and self.busy:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported > TICK and self.busy:
+            self._reported = time.monotonic()
             self.busy = dict(self._progress)
 
-    def _tell(self, error: Exception) -> None:
-        text = str(error)
+    def _report(self, error: Exception) -> None:
+        text = f"Budget reached: {error}" if isinstance(error, BudgetExceeded) else str(error)
         if isinstance(error, Cancelled):
             text = "Stopped. What was paid is kept: doing the same again goes on from there."
-        elif isinstance(error, BudgetExceeded):
-            text = f"Budget reached: {error}"
         self.note = {"text": showable(text)[:2_000], "error": True}
 
-    def _moved(self, moved: bool) -> bool:
+    # -- what is shown
+
+    def _shown_after(self, change: Callable[[], bool | None]) -> bool | None:
+        changed = change()
         self._show()
-        return moved
+        return changed
 
     def _show(self) -> None:
         self.shown = stepper_view(self.session, self._tokens())
@@ -239,14 +227,9 @@ class MergeStepper(anywidget.AnyWidget):
         at_node = (calls["prompt"] + calls["completion"]).groupby(calls["node"]).sum()
         return self._leaf_tokens | {str(name): int(n) for name, n in at_node.items()}
 
-    def __repr__(self) -> str:
-        state = self.state
-        stands = "done" if state.done else f"{len(state.open)} modules open"
-        return f"MergeStepper on run {self.session.desk.run.id}: {len(self.decisions)} decisions, {stands}"
+    def plain(self) -> str:
+        return static_page(self.shown)
 
-    def _repr_mimebundle_(self, **options):
-        data, metadata = super()._repr_mimebundle_(**options)
-        data["text/html"] = static_page(self.shown)
-        if os.environ.get("FGO_HEADLESS"):
-            del data[WIDGET_MIME]
-        return data, metadata
+    def __repr__(self) -> str:
+        stands = "done" if self.state.done else f"{len(self.state.open)} modules open"
+        return f"MergeStepper on run {self.session.desk.run.id}: {len(self.decisions)} decisions, {stands}"

@@ -15,8 +15,8 @@ from fgo_kit.records import Rule
 from fgo_kit.report import plot_merge_tree
 from fgo_kit.runs.compare import VARIANTS
 from fgo_kit.runs.run import run
-from fgo_kit.widgets.session import run_by_hand
-from fgo_kit.widgets.steps import Decision
+from fgo_kit.widgets.hand import Decision
+from fgo_kit.widgets.replay import desk_for, run_by_hand
 
 ALL = ["base", "all_at_once", "bootstrapping", "fgo", "combee"]
 
@@ -178,7 +178,7 @@ def test_names_are_unique_over_passes(bench, choices):
 def test_the_last_pass_can_be_merged_by_hand(choices):
     bench, log = small_bench(n_train=16, n_test=4), CallLog(None)
     found = run(bench, "simulated:large", n_subsets=4, log=log, workers=1, **choices)
-    by_hand = run_by_hand([Decision("finish")], found, bench, "simulated:large")
+    by_hand = run_by_hand([Decision("finish")], desk_for(found, bench, "simulated:large"))
     assert by_hand.module == found.module and by_hand.scores == found.scores
     assert by_hand.token_figures() == found.token_figures()  # earlier passes stand in its ledger, too
     assert len(by_hand.merges()) == len(found.merges())

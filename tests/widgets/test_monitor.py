@@ -8,10 +8,12 @@ import pytest
 from helpers import Wrapped, small_bench, wait_until
 
 import fgo_kit as fgo
+from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BudgetExceeded, Cancelled, RateLimited
 from fgo_kit.simulate.model import load
-from fgo_kit.widgets.progress import Part, Snapshot, line
+from fgo_kit.widgets.progress import Bar
+from fgo_kit.widgets.status import Snapshot, line
 
 
 @pytest.fixture(scope="module")
@@ -152,17 +154,17 @@ def test_hostile_errors_cannot_steer_a_terminal():
         1,
         None,
         float("nan"),
-        (Part("test", 1, 2),),
+        (Bar("test", 1, 2),),
         (),
         (),
         "Bad: \x1b[2J\n\u202eno\ud800",
     )
-    assert line(shot).isprintable() and line(shot).isascii() and "unpriced USD" in line(shot)
+    assert line(shot, Limits()).isprintable() and line(shot, Limits()).isascii() and "unpriced USD" in line(shot, Limits())
 
 
 def test_it_shows_itself_without_a_kernel(bench, monkeypatch):
     monkeypatch.setenv("FGO_HEADLESS", "1")
     monitor = fgo.start(bench, "simulated", method="base")
     monitor.result(60)
-    assert set(monitor._repr_mimebundle_()) == {"text/plain", "text/html"}
+    assert set(monitor._repr_mimebundle_()[0]) == {"text/plain", "text/html"}
     assert "128" not in monitor._repr_html_() and ">12<" in monitor._repr_html_()  # 12 test tasks

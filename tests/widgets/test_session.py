@@ -18,8 +18,9 @@ from fgo_kit import report
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import Cancelled
 from fgo_kit.records import Rule, to_json
-from fgo_kit.widgets.hand import Decision, start
-from fgo_kit.widgets.session import Session, as_decision, as_dict, desk_for, replay_merges, run_by_hand
+from fgo_kit.widgets.hand import Decision, unmerged
+from fgo_kit.widgets.replay import desk_for, replay_merges, run_by_hand
+from fgo_kit.widgets.session import Session
 from fgo_kit.widgets.static_stepper import static_page
 from fgo_kit.widgets.views import stepper_view
 
@@ -30,7 +31,7 @@ def test_undo_and_redo_have_no_limit(session):
     while session.undo():
         states.append(session.state)
     assert len(states) == 11 and not session.undo()
-    assert session.state == start(session.desk.run)
+    assert session.state == unmerged(session.desk.run)
     for expected in reversed(states[:-1]):
         assert session.redo() and session.state == expected
     assert not session.redo()
@@ -172,7 +173,7 @@ def test_any_list_of_decisions_replays_to_the_same_module(many, seed):
     session = Session(desk_for(run, bench, llm))
     for intent in many:
         decide(session, intent)
-    through_json = json.loads(json.dumps([as_dict(decision) for decision in session.done]))
+    through_json = json.loads(json.dumps([decision.as_dict() for decision in session.done]))
     again = replay_merges(through_json, run, bench, llm)
     assert to_json(again) == to_json(session.module)
     ids = [rule.id for rule in session.module.rules]
@@ -201,13 +202,13 @@ def test_replay_says_which_decision_is_not_possible(source):
         replay_merges([{"do": "merge"}, {"do": "merge"}], *source)
     for wrong in ({"do": "merge", "who": "me"}, {"do": "move", "at": "first"}, {}):
         with pytest.raises(ValueError):
-            as_decision(wrong)
+            Decision.of(wrong)
 
 
 def test_decisions_in_json_say_only_what_was_decided():
     decision = Decision("redo", seed=0, strategy="pool")
-    assert as_dict(decision) == {"do": "redo", "seed": 0, "strategy": "pool"}
-    assert as_decision(as_dict(decision)) == decision
+    assert decision.as_dict() == {"do": "redo", "seed": 0, "strategy": "pool"}
+    assert Decision.of(decision.as_dict()) == decision
 
 
 # -- the result as a run
@@ -220,9 +221,9 @@ def test_the_result_is_a_run_like_any_other(tmp_path):
     session.do(Decision("redo", seed=3))
     session.do(Decision("write", node=session.state.current, text="Answer in capitals."))
     with pytest.raises(ValueError, match="modules are left"):
-        run_by_hand(session.done, run, bench, llm)
+        run_by_hand(session.done, session.desk)
     session.do(Decision("finish"))
-    mine = run_by_hand(session.done, run, bench, llm)
+    mine = run_by_hand(session.done, session.desk)
     assert mine.module == session.module and mine.config["method"] == "by hand"
     assert set(mine.scores) == {task.id for task in bench.test}
     rows = pd.DataFrame([fgo.run(bench, llm, method="base").row(), run.row(), mine.row()])
@@ -233,7 +234,7 @@ def test_the_result_is_a_run_like_any_other(tmp_path):
         assert ledger.loc[phase, "prompt"] == theirs.loc[phase, "prompt"], "its modules cost what they cost"
         assert ledger.loc[phase, "paid_prompt"] == 0
     assert ledger.loc["merge", "calls"] == 2 + 4
-    again = run_by_hand(session.done, run, bench, llm)
+    again = run_by_hand(session.done, session.desk)
     assert again.id == mine.id and again.score == mine.score
     origins = mine.rules().query("origin == 'you'")
     assert set(origins["text"]) == {"Answer in capitals."}

@@ -14,7 +14,7 @@ from by_hand import scripted
 
 import fgo_kit as fgo
 from fgo_kit.calls.limits import Limits
-from fgo_kit.widgets.stepper import WIDGET_MIME
+from fgo_kit.widgets.page import LIVE
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_the_plain_page_stands_in_for_the_widget(stepper, monkeypatch):
     monkeypatch.delenv("FGO_HEADLESS", raising=False)
     stepper.do("merge")
     data = stepper._repr_mimebundle_()[0]
-    assert WIDGET_MIME in data
+    assert LIVE in data
     assert "<table>" in data["text/html"] and "data:image/svg+xml" in data["text/html"]
     monkeypatch.setenv("FGO_HEADLESS", "1")
-    assert WIDGET_MIME not in stepper._repr_mimebundle_()[0]
+    assert LIVE not in stepper._repr_mimebundle_()[0]

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fgo_kit.records import MergeNode, Rule
-from fgo_kit.widgets.hand import start
-from fgo_kit.widgets.session import Session, desk_for
+from fgo_kit.widgets.hand import unmerged
+from fgo_kit.widgets.node_view import fate, word_diff
+from fgo_kit.widgets.replay import desk_for
+from fgo_kit.widgets.session import Session
 from fgo_kit.widgets.static_stepper import static_page, svg
-from fgo_kit.widgets.views import fate, shown, stepper_view, word_diff
+from fgo_kit.widgets.views import shown, stepper_view
 
 
 def test_fates_of_rules():
@@ -38,7 +40,7 @@ def test_word_diff_holds_both_texts(old, new):
 
 def test_hostile_text_is_shown_as_text():
     run, bench, llm = made()
-    leaf, *others = start(run).open
+    leaf, *others = unmerged(run).open
     rules = [Rule(f"x{i}<b>", text * (1_000_000 // len(text) if i == 6 else 1), (text,), origin=text)
              for i, text in enumerate(HOSTILE)]  # fmt: skip
     bad = replace(leaf, module=helpers.module(*rules, preamble="".join(HOSTILE)))

@@ -8,9 +8,12 @@ from by_hand import made, merge_all, scripted
 
 import fgo_kit as fgo
 from fgo_kit.records import MergeNode, Rule
-from fgo_kit.widgets.hand import Decision, State, start, suggestion
-from fgo_kit.widgets.session import Session, desk_for, replay_merges
-from fgo_kit.widgets.steps import apply, can_edit, flips, restored
+from fgo_kit.widgets.gate_steps import flips
+from fgo_kit.widgets.hand import Decision, Merging, suggestion, unmerged
+from fgo_kit.widgets.replay import desk_for, replay_merges
+from fgo_kit.widgets.rule_steps import restored
+from fgo_kit.widgets.session import Session
+from fgo_kit.widgets.steps import apply
 
 
 def texts(module):
@@ -153,7 +156,7 @@ def test_write_drop_and_move(session):
 def test_what_is_merged_already_cannot_change(session):
     session.do(Decision("merge"))
     child = session.state.pending.children[0]
-    assert not can_edit(session.state, child.id) and can_edit(session.state, session.state.pending.id)
+    assert child not in session.state.editable and session.state.pending in session.state.editable
     for _ in range(2):
         with pytest.raises(ValueError, match="merged already"):
             session.do(Decision("drop", node=child.id, rule=child.module.rules[0].id))
@@ -246,7 +249,7 @@ def test_a_run_without_merges_and_foreign_data_are_refused(source):
     run, bench, llm = source
     base = fgo.run(bench, llm, method="base")
     with pytest.raises(ValueError, match="no modules to merge"):
-        start(base)
+        unmerged(base)
     with pytest.raises(ValueError, match="made on other data"):
         desk_for(run, helpers.TinyBench(), llm)
 
@@ -254,5 +257,5 @@ def test_a_run_without_merges_and_foreign_data_are_refused(source):
 def test_the_state_is_only_changed_by_apply(session):
     before = session.state
     after = apply(session.desk, before, Decision("merge"))
-    assert isinstance(after, State) and before.pending is None and before == start(session.desk.run)
+    assert isinstance(after, Merging) and before.pending is None and before == unmerged(session.desk.run)
     assert apply(session.desk, before, Decision("merge")) == after

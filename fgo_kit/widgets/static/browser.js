@@ -1,4 +1,4 @@
-// The face of fgo_kit.widgets.browser. All text goes through textContent; nothing is ever parsed as HTML.
+// The face of fgo_kit.widgets.browser.
 
 const FILTERS = [
   ["run", "run"], ["benchmark", "benchmark"], ["phase", "phase"], ["subset", "subset or merge"], ["epoch", "epoch"],
@@ -7,31 +7,18 @@ const FILTERS = [
 const MARKS = { right: "✓", wrong: "✗", failed: "!" };
 let serial = 0;
 
-function make(tag, options = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(options)) {
-    if (name === "text") node.textContent = value;
-    else if (name === "on") for (const [event, act] of Object.entries(value)) node.addEventListener(event, act);
-    else if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children);
-  return node;
-}
-
-const words = (text, cls) => make("bdi", { class: cls, text });
-
 function badge(line) {
-  const node = make("span", { class: `fgo-badge fgo-${line.outcome}` });
-  node.append(make("span", { "aria-hidden": "true", text: MARKS[line.outcome] }), ` ${line.outcome}`);
-  if (line.change) node.append(make("i", { text: ` (${line.change})` }));
+  const node = h("span", { class: `fgo-badge fgo-${line.outcome}` });
+  node.append(h("span", { "aria-hidden": "true", text: MARKS[line.outcome] }), ` ${line.outcome}`);
+  if (line.change) node.append(h("i", { text: ` (${line.change})` }));
   return node;
 }
 
 // -- filters
 
 function filters(model, ask) {
-  const bar = make("div", { class: "fgo-filters", role: "search", "aria-label": "filter trajectories" });
-  const search = make("input", {
+  const bar = h("div", { class: "fgo-filters", role: "search", "aria-label": "filter trajectories" });
+  const search = h("input", {
     type: "search", class: "fgo-search", placeholder: "words in task, steps, answer or feedback",
     "aria-label": "words to find", autocomplete: "off", spellcheck: "false",
   });
@@ -40,26 +27,26 @@ function filters(model, ask) {
     clearTimeout(timer);
     timer = setTimeout(() => ask({ text: search.value }), 50);
   });
-  bar.append(make("label", { class: "fgo-field fgo-wide" }, make("span", { text: "find" }), search));
+  bar.append(h("label", { class: "fgo-field fgo-wide" }, h("span", { text: "find" }), search));
   const facets = model.get("facets");
   const selects = {};
   for (const [name, label] of FILTERS) {
     if (!facets[name]) continue;
-    const select = make("select", { class: `fgo-filter-${name}` }, make("option", { value: "", text: "all" }));
+    const select = h("select", { class: `fgo-filter-${name}` }, h("option", { value: "", text: "all" }));
     let group = select, last = "";
     for (const [heading, value, text] of facets[name]) {
       if (heading !== last) {
-        group = heading ? make("optgroup", { label: heading }) : select;
+        group = heading ? h("optgroup", { label: heading }) : select;
         if (heading) select.append(group);
         last = heading;
       }
-      group.append(make("option", { value, text }));
+      group.append(h("option", { value, text }));
     }
     select.addEventListener("change", () => ask({ [name]: select.value }));
     selects[name] = select;
-    bar.append(make("label", { class: "fgo-field" }, make("span", { text: label }), select));
+    bar.append(h("label", { class: "fgo-field" }, h("span", { text: label }), select));
   }
-  const clear = make("button", { type: "button", class: "fgo-clear", text: "clear", title: "show all trajectories" });
+  const clear = h("button", { type: "button", class: "fgo-clear", text: "clear", title: "show all trajectories" });
   clear.addEventListener("click", () => ask(null));
   bar.append(clear);
   const show = () => {
@@ -79,28 +66,28 @@ function list(model, ask, open) {
   const columns = ["task", "where", "outcome", "answer", "expected", "cited"];
   if (model.get("sizes").runs > 1) columns.splice(1, 0, "run");
   const heads = {};
-  const head = make("tr");
+  const head = h("tr");
   for (const name of columns) {
-    const arrow = make("span", { class: "fgo-arrow", "aria-hidden": "true" });
-    const button = make("button", { type: "button", class: "fgo-sort" }, name, arrow);
+    const arrow = h("span", { class: "fgo-arrow", "aria-hidden": "true" });
+    const button = h("button", { type: "button", class: "fgo-sort" }, name, arrow);
     button.addEventListener("click", () => {
       const query = model.get("query");
       if (query.sort !== name) ask({ sort: name, down: false });
       else if (!query.down) ask({ down: true });
       else ask({ sort: "", down: false });
     });
-    heads[name] = make("th", { scope: "col" }, button);
+    heads[name] = h("th", { scope: "col" }, button);
     head.append(heads[name]);
   }
-  const body = make("tbody");
-  const table = make("table", { "aria-label": "trajectories" }, make("thead", {}, head), body);
-  const scroll = make("div", { class: "fgo-scroll" }, table);
-  const status = make("span", { class: "fgo-status", role: "status", "aria-live": "polite" });
+  const body = h("tbody");
+  const table = h("table", { "aria-label": "trajectories" }, h("thead", {}, head), body);
+  const scroll = h("div", { class: "fgo-scroll" }, table);
+  const status = h("span", { class: "fgo-status", role: "status", "aria-live": "polite" });
   const turn = (by) => ask({ page: model.get("page").page + by }, true);
-  const back = make("button", { type: "button", text: "‹ back", "aria-label": "page before", on: { click: () => turn(-1) } });
-  const next = make("button", { type: "button", text: "next ›", "aria-label": "page after", on: { click: () => turn(1) } });
-  const where = make("span", { class: "fgo-page" });
-  const pager = make("div", { class: "fgo-pager" }, status, back, where, next);
+  const back = h("button", { type: "button", text: "‹ back", "aria-label": "page before", onclick: () => turn(-1) });
+  const next = h("button", { type: "button", text: "next ›", "aria-label": "page after", onclick: () => turn(1) });
+  const where = h("span", { class: "fgo-page" });
+  const pager = h("div", { class: "fgo-pager" }, status, back, where, next);
 
   body.addEventListener("keydown", (event) => {
     const rows = [...body.querySelectorAll("button")];
@@ -120,18 +107,18 @@ function list(model, ask, open) {
     const page = model.get("page"), query = model.get("query");
     const inside = body.contains(document.activeElement);
     const rows = page.rows.map((line) => {
-      const opener = make("button", { type: "button", class: "fgo-open", "data-i": line.i }, words(line.task));
-      const row = make("tr", { "data-i": line.i, on: { click: () => open(line.i) } });
+      const opener = h("button", { type: "button", class: "fgo-open", "data-i": line.i }, bdi(line.task));
+      const row = h("tr", { "data-i": line.i, onclick: () => open(line.i) });
       for (const name of columns) {
-        const cell = name === "task" ? opener : name === "outcome" ? badge(line) : words(line[name]);
-        row.append(make("td", { class: `fgo-${name}`, title: name === "outcome" || name === "where" ? null : line[name] }, cell));
+        const cell = name === "task" ? opener : name === "outcome" ? badge(line) : bdi(line[name]);
+        row.append(h("td", { class: `fgo-${name}`, title: name === "outcome" || name === "where" ? null : line[name] }, cell));
       }
       return row;
     });
     body.replaceChildren(...rows);
     if (!rows.length) {
-      const none = make("td", { colspan: columns.length, class: "fgo-none", text: "no trajectory fits these filters" });
-      body.append(make("tr", {}, none));
+      const none = h("td", { colspan: columns.length, class: "fgo-none", text: "no trajectory fits these filters" });
+      body.append(h("tr", {}, none));
     }
     for (const name of columns) {
       const way = query.sort === name ? (query.down ? "descending" : "ascending") : "none";
@@ -161,73 +148,72 @@ function list(model, ask, open) {
 // -- an open trajectory
 
 function folded(summary, open, ...content) {
-  return make("details", { open }, make("summary", {}, ...summary), ...content);
+  return h("details", { open }, h("summary", {}, ...summary), ...content);
 }
 
 function panel(detail, title) {
-  const said = (label, text) => make("div", {}, make("dt", { text: label }), make("dd", {}, words(text)));
-  const facts = make("dl", { class: "fgo-facts" }, said("answer", detail.answer), said("expected", detail.expected));
+  const said = (label, text) => h("div", {}, h("dt", { text: label }), h("dd", {}, bdi(text)));
+  const facts = h("dl", { class: "fgo-facts" }, said("answer", detail.answer), said("expected", detail.expected));
   if (detail.outcome === "failed") facts.append(said("status", detail.status));
   else facts.append(said("score", detail.score));
   for (const [key, value] of detail.meta) facts.append(said(key, value));
   const steps = detail.steps.map((step, n) => folded(
-    [make("b", { text: `step ${n + 1} ` }), words(step.brief)], detail.steps.length === 1,
-    make("div", { class: "fgo-label", text: "saw" }), make("pre", { dir: "auto", text: step.saw }),
-    make("div", { class: "fgo-label", text: "wrote" }), make("pre", { dir: "auto", text: step.did }),
+    [h("b", { text: `step ${n + 1} ` }), bdi(step.brief)], detail.steps.length === 1,
+    h("div", { class: "fgo-label", text: "saw" }), h("pre", { dir: "auto", text: step.saw }),
+    h("div", { class: "fgo-label", text: "wrote" }), h("pre", { dir: "auto", text: step.did }),
   ));
   const cited = detail.rules.filter((rule) => rule.cited).length;
-  const rules = make("ul", { class: "fgo-rules" }, ...detail.rules.map((rule) => {
-    const item = make("li", { class: rule.cited ? "fgo-cited" : "" }, make("code", { text: rule.id }), " ", words(rule.text));
-    if (rule.cited) item.append(make("b", { text: " cited" }));
+  const rules = h("ul", { class: "fgo-rules" }, ...detail.rules.map((rule) => {
+    const item = h("li", { class: rule.cited ? "fgo-cited" : "" }, h("code", { text: rule.id }), " ", bdi(rule.text));
+    if (rule.cited) item.append(h("b", { text: " cited" }));
     return item;
   }));
-  const note = make("p", { class: "fgo-note", text: detail.rules_note });
-  const section = make("section", { class: "fgo-panel", "aria-label": `${title}: ${detail.task}, ${detail.where}` },
-    make("div", { class: "fgo-title", text: title }),
-    make("h4", {}, words(detail.task), " ", badge(detail)),
-    make("p", { class: "fgo-note" }, words(`${detail.run} · ${detail.where}`)), facts);
-  if (detail.feedback) section.append(make("div", { class: "fgo-label", text: "feedback" }), make("blockquote", { dir: "auto", text: detail.feedback }));
+  const note = h("p", { class: "fgo-note", text: detail.rules_note });
+  const section = h("section", { class: "fgo-panel", "aria-label": `${title}: ${detail.task}, ${detail.where}` },
+    h("div", { class: "fgo-title", text: title }),
+    h("h4", {}, bdi(detail.task), " ", badge(detail)),
+    h("p", { class: "fgo-note" }, bdi(`${detail.run} · ${detail.where}`)), facts);
+  if (detail.feedback) section.append(h("div", { class: "fgo-label", text: "feedback" }), h("blockquote", { dir: "auto", text: detail.feedback }));
   section.append(
-    folded([make("b", { text: `${detail.rules.length} rule${detail.rules.length === 1 ? "" : "s"} in force, ${cited} cited` })], detail.rules.length < 13 && cited > 0, note, rules),
+    folded([h("b", { text: `${detail.rules.length} rule${detail.rules.length === 1 ? "" : "s"} in force, ${cited} cited` })], detail.rules.length < 13 && cited > 0, note, rules),
     ...steps);
   return section;
 }
 
 function opened(model, open) {
-  const root = make("div", { class: "fgo-details", tabindex: "-1" });
+  const root = h("div", { class: "fgo-details", tabindex: "-1" });
   const show = () => {
     const details = model.get("details");
     if (!details.length) return root.replaceChildren();
     const [main, beside] = details;
-    const pick = make("select", { class: "fgo-beside", "aria-label": "set another trajectory of this task beside it" },
-      make("option", { value: "", text: main.others.length ? "nothing" : "there is no other" }),
-      ...main.others.map((line) => make("option", { value: line.i, text: `${line.run} · ${line.where} · ${line.outcome}` })));
+    const pick = h("select", { class: "fgo-beside", "aria-label": "set another trajectory of this task beside it" },
+      h("option", { value: "", text: main.others.length ? "nothing" : "there is no other" }),
+      ...main.others.map((line) => h("option", { value: line.i, text: `${line.run} · ${line.where} · ${line.outcome}` })));
     pick.value = beside ? String(beside.i) : "";
     pick.disabled = !main.others.length;
     pick.addEventListener("change", () => open(main.i, pick.value === "" ? null : Number(pick.value)));
-    const field = make("label", { class: "fgo-field" }, make("span", { text: "beside it" }), pick);
-    const close = make("button", { type: "button", class: "fgo-close", text: "close", title: "close (Escape)", on: { click: () => open(null) } });
+    const field = h("label", { class: "fgo-field" }, h("span", { text: "beside it" }), pick);
+    const close = h("button", { type: "button", class: "fgo-close", text: "close", title: "close (Escape)", onclick: () => open(null) });
     const cut = details.reduce((sum, detail) => sum + detail.cut, 0);
-    const bar = make("div", { class: "fgo-pager" }, field);
+    const bar = h("div", { class: "fgo-pager" }, field);
     if (cut) {
-      const more = make("button", { type: "button", class: "fgo-more", text: "show more" });
+      const more = h("button", { type: "button", class: "fgo-more", text: "show more" });
       more.addEventListener("click", () => { model.set("limit", model.get("limit") * 10); model.save_changes(); });
-      bar.append(make("span", { class: "fgo-status", text: `${cut.toLocaleString("en")} characters are not shown` }), more);
+      bar.append(h("span", { class: "fgo-status", text: `${cut.toLocaleString("en")} characters are not shown` }), more);
     }
     bar.append(close);
     const panels = beside
       ? [main, beside].sort((a, b) => a.i - b.i).map((detail, n) => panel(detail, n ? "after" : "before"))
       : [panel(main, "trajectory")];
-    root.replaceChildren(bar, make("div", { class: `fgo-panels fgo-${panels.length}` }, ...panels));
+    root.replaceChildren(bar, h("div", { class: `fgo-panels fgo-${panels.length}` }, ...panels));
   };
   return [root, show];
 }
 
 function render({ model, el }) {
   const id = `fgo-browser-${++serial}`;
-  const root = make("div", { class: "fgo-browser", id, role: "region", "aria-label": "trajectory browser" });
-  // Jupyter matches its keys (x cuts the cell) from the focused element on, so that one must carry the mark
-  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
+  const root = h("div", { class: "fgo-browser", id, role: "region", "aria-label": "trajectory browser" });
+  keepKeys(root);
   const ask = (change, keepPage) => {
     const query = change === null ? {} : { ...model.get("query"), ...change };
     if (!keepPage) query.page = 0;
@@ -250,16 +236,11 @@ function render({ model, el }) {
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && model.get("chosen").length) { open(null); event.stopPropagation(); }
   });
-  model.on("change:query", showFilters);
-  model.on("change:page", showList);
-  model.on("change:chosen", mark);
-  model.on("change:details", showDetails);
   showFilters(); showList(); showDetails();
   el.append(root);
-  return () => {
-    model.off("change:query", showFilters); model.off("change:page", showList);
-    model.off("change:chosen", mark); model.off("change:details", showDetails);
-  };
+  return listen(model, {
+    "change:query": showFilters, "change:page": showList, "change:chosen": mark, "change:details": showDetails,
+  });
 }
 
 export default { render };

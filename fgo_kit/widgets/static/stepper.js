@@ -1,28 +1,8 @@
 // The face of the merge stepper: draws what Python put into `shown` and sends back what was clicked.
-// Text reaches the page as text nodes alone, never as markup.
-
-const SVG = "http://www.w3.org/2000/svg";
-const COLUMN = 74, LEVEL = 62, BOX = [62, 38];
-
-function set(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (value === false || value === null || value === undefined) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : String(value));
-  }
-  for (const child of children.flat(Infinity)) {
-    if (child === null || child === undefined || child === false) continue;
-    element.append(child instanceof Node ? child : document.createTextNode(String(child)));
-  }
-  return element;
-}
-const h = (tag, attributes, ...children) => set(document.createElement(tag), attributes, children);
-const s = (tag, attributes, ...children) => set(document.createElementNS(SVG, tag), attributes, children);
-const text = (value, cls) => h("bdi", { class: cls, dir: "auto" }, value);
 
 function render({ model, el }) {
-  // Lab's one-letter commands stay out: "b" on a button would insert a cell.
-  const root = h("div", { class: "fgo-stepper", "data-lm-suppress-shortcuts": "true" });
+  const root = h("div", { class: "fgo-stepper" });
+  keepKeys(root);
   const live = h("div", { class: "fgo-note", role: "status", "aria-live": "polite" });
   const progress = h("div", { class: "fgo-progress" });
   const body = h("div", { class: "fgo-body" });
@@ -45,15 +25,13 @@ function render({ model, el }) {
   // -- the tree
 
   function tree(view) {
-    const { nodes, edges, columns, levels } = view.tree;
-    const at = Object.fromEntries(nodes.map((n) => [n.id, [COLUMN * (n.x + 0.5), LEVEL * (levels - n.y - 0.5)]]));
-    const lines = edges.map(([a, b]) => {
-      const planned = nodes.some((n) => n.id === a && n.kind === "planned");
-      const [from, to] = [at[a][1] + BOX[1] / 2, at[b][1] - BOX[1] / 2];  // not through the boxes' words
-      return s("line", { x1: at[a][0], y1: from, x2: at[b][0], y2: to, class: planned ? "planned" : "" });
-    });
-    const boxes = nodes.map((node) => treeNode(view, node, at[node.id]));
-    const width = COLUMN * columns, height = LEVEL * levels;
+    const { nodes, edges, box, width, height } = view.tree;
+    const at = Object.fromEntries(nodes.map((node) => [node.id, node]));
+    const lines = edges.map(([top, below]) => s("line", {
+      x1: at[top].x, y1: at[top].y + box[1] / 2, x2: at[below].x, y2: at[below].y - box[1] / 2,  // not through the words
+      class: at[top].kind === "planned" ? "planned" : "",
+    }));
+    const boxes = nodes.map((node) => treeNode(view, node, box));
     return h("div", { class: "fgo-tree-box" },
       s("svg", {
         class: "fgo-tree", viewBox: `0 0 ${width} ${height}`, role: "group",
@@ -62,7 +40,8 @@ function render({ model, el }) {
       }, lines, boxes));
   }
 
-  function treeNode(view, node, [x, y]) {
+  function treeNode(view, node, [width, height]) {
+    const { x, y } = node;
     const real = node.kind !== "planned";
     const classes = ["fgo-node", node.kind, node.selected && "selected", node.next && "next", node.chosen && "chosen"];
     const rules = `${node.rules} rule${node.rules === 1 ? "" : "s"}`;
@@ -80,7 +59,7 @@ function render({ model, el }) {
       },
     },
       s("title", {}, `${node.label}: ${node.kind}, ${words}`),
-      s("rect", { x: x - BOX[0] / 2, y: y - BOX[1] / 2, width: BOX[0], height: BOX[1], rx: 7 }),
+      s("rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 7 }),
       s("text", { x, y: real ? y - 3 : y + 4, "text-anchor": "middle" }, node.label.slice(0, 10) + (node.yours ? " ✎" : "")),
       real && s("text", { x, y: y + 11, "text-anchor": "middle", class: "small" }, node.score || rules));
   }
@@ -120,7 +99,7 @@ function render({ model, el }) {
     const kept = view.saved ? `saved ${view.saved}` : view.total ? "opened as saved" : "each decision is saved at once";
     const saved = view.path ? kept : "not saved (save=False)";
     return h("div", { class: "fgo-status" },
-      text(view.title), view.simulated && h("span", { class: "fgo-chip" }, "simulated LLM"),
+      bdi(view.title), view.simulated && h("span", { class: "fgo-chip" }, "simulated LLM"),
       h("span", {}, view.done ? "one module left: done" : `${view.open} modules open`),
       h("span", {}, `${view.locked} locked`), h("span", {}, `${view.tokens.toLocaleString("en")} tokens`),
       h("span", { class: "fgo-saved", title: view.path }, saved));
@@ -199,7 +178,7 @@ function render({ model, el }) {
   }
 
   function editor(value, label, save) {
-    const area = h("textarea", { class: "fgo-input", "data-key": "input", rows: 3, "aria-label": label, maxlength: 1000 });
+    const area = h("textarea", { class: "fgo-input", "data-key": "input", rows: 3, "aria-label": label, maxlength: model.get("shown").longest });
     area.value = value;
     const close = () => { ui.editing = ""; ui.writing = false; };
     const done = () => { close(); save(area.value); };
@@ -214,7 +193,7 @@ function render({ model, el }) {
   }
 
   function gate(found) {
-    if (!found) return h("span", { class: "fgo-hint" }, "not evaluated");
+    if (!found || !found.n) return h("span", { class: "fgo-hint" }, found ? "no call was answered" : "not evaluated");
     const bar = h("span", { class: "fgo-gate-bar", "aria-hidden": "true" }, h("i", {}), h("b", {}));
     bar.children[0].style.cssText = `left:${found.lo}%;width:${found.hi - found.lo}%`;
     bar.children[1].style.cssText = `left:${found.value}%`;
@@ -228,9 +207,8 @@ function render({ model, el }) {
     seed.value = ui.seed;
     seed.addEventListener("input", () => { ui.seed = seed.value; });
     seed.addEventListener("keydown", (event) => event.stopPropagation());
-    const names = { "": "same strategy", edits: "edits", rewrite: "rewrite", pool: "pool (no LLM)" };
     const strategy = h("select", { class: "fgo-strategy", "aria-label": "Strategy", "data-key": "strategy", onchange: (e) => { ui.strategy = e.target.value; } },
-      Object.entries(names).map(([value, label]) => h("option", { value, selected: ui.strategy === value }, label)));
+      Object.entries(view.strategies).map(([value, label]) => h("option", { value, selected: ui.strategy === value }, label)));
     const redo = () => {
       const decision = { do: "redo", strategy: ui.strategy };
       if (ui.seed !== "") decision.seed = Number.parseInt(ui.seed, 10);
@@ -252,7 +230,7 @@ function render({ model, el }) {
     k.addEventListener("input", () => { ui.k = k.value; });
     k.addEventListener("keydown", (event) => event.stopPropagation());
     const { against, gained, lost } = view.node.flips;
-    const flipped = (tasks, label, cls) => h("div", { class: cls }, `${label}: ${tasks.n} `, text(tasks.ids.join(", "), "fgo-tasks"));
+    const flipped = (tasks, label, cls) => h("div", { class: cls }, `${label}: ${tasks.n} `, bdi(tasks.ids.join(", "), "fgo-tasks"));
     return h("div", { class: "fgo-evaluation" },
       button("Evaluate", "fgo-evaluate",
         () => act({ do: "evaluate", node: view.node.id, k: Number.parseInt(k.value, 10) || 0 }),
@@ -272,7 +250,7 @@ function render({ model, el }) {
       h("h4", {}, node.pending ? `candidate ${node.label}` : `module ${node.label}`),
       node.components.map((part) => [
         node.components.length > 1 && h("h5", {}, part.name),
-        h("p", { class: "fgo-preamble" }, text(part.preamble)), rules(part.rules, true)]),
+        h("p", { class: "fgo-preamble" }, bdi(part.preamble)), rules(part.rules, true)]),
       ui.writing ? editor("", "Your rule", (value) => act({ do: "write", node: node.id, text: value }))
         : button("Write a rule", "fgo-write", () => { ui.writing = true; ui.editing = ""; ui.focus = "input"; draw(); }, { disabled: !node.editable }));
     return h("div", { class: "fgo-panel", role: "region", "aria-label": `Node ${node.label}` },
@@ -284,7 +262,7 @@ function render({ model, el }) {
   }
 
   function history(view) {
-    const items = view.history.map((line, index) => h("li", { class: index + view.skipped < view.cursor ? "" : "undone" }, text(line)));
+    const items = view.history.map((line, index) => h("li", { class: index + view.skipped < view.cursor ? "" : "undone" }, bdi(line)));
     return h("section", { class: "fgo-history", "aria-label": "Decisions" }, h("h4", {}, `Decisions (${view.cursor} of ${view.total})`),
       h("ol", { start: view.skipped + 1, tabindex: 0 }, items));
   }
@@ -324,14 +302,12 @@ function render({ model, el }) {
 
   function tell() {
     const { text: words, error } = model.get("note") || {};
-    live.replaceChildren(...(words ? [text(words, error ? "fgo-error" : "fgo-ok")] : []));
+    live.replaceChildren(...(words ? [bdi(words, error ? "fgo-error" : "fgo-ok")] : []));
   }
 
-  const events = { "change:shown": draw, "change:busy": work, "change:note": tell };
-  for (const [name, handler] of Object.entries(events)) model.on(name, handler);
   draw();
   tell();
-  return () => { for (const [name, handler] of Object.entries(events)) model.off(name, handler); };
+  return listen(model, { "change:shown": draw, "change:busy": work, "change:note": tell });
 }
 
 export default { render };
