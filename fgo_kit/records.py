@@ -55,8 +55,9 @@ class Step:
 class Trajectory:
     """The record of one rollout.
 
-    cited: ids of the rules the agent says it used (only ids that were shown to it). score: NaN when `status` is not
-    "ok"; a failed call is never a wrong answer. info: what the environment tells of the play, e.g. task type, steps,
+    cited: ids of the rules the agent says it used (only ids that were shown to it). status: "ok", or how it ended
+    without an answer: "empty", "cut", "refused" or "failed", with the reason. score: NaN unless the status is "ok"; a
+    failure is never a wrong answer. info: what the environment tells of the play, e.g. task type, steps,
     invalid actions. final: what came of the last action. form: how it is shown to evaluator and optimiser: as one
     "answer", as "turns", or as turns with "tools". private: of a private task, never shown. comment: what the scorer
     says about it, for the optimiser.
@@ -68,6 +69,7 @@ class Trajectory:
     score: float = float("nan")
     cited: tuple[str, ...] = ()
     status: str = "ok"
+    reason: str = ""
     info: dict[str, str] = field(default_factory=dict)
     final: str = ""
     form: str = "answer"
@@ -79,7 +81,7 @@ class Trajectory:
         return self.status == "ok"
 
     def __repr__(self) -> str:
-        said = f"score {self.score:g}" if self.ok else brief(self.status)
+        said = f"score {self.score:g}" if self.ok else brief(f"{self.status}: {self.reason}")
         answer = brief(concealed(self).answer)
         return f"Trajectory of {brief(self.task_id)}: answer {answer!r}, {said}, {len(self.steps)} steps"
 
@@ -89,7 +91,7 @@ class Trajectory:
             folded(f"step {number}: {_bdi(brief(step.action))}", pre(step.observation) + pre(step.action))
             for number, step in enumerate(shown.steps, 1)
         )
-        said = f"score {self.score:g}" if self.ok else _bdi(brief(self.status))
+        said = f"score {self.score:g}" if self.ok else _bdi(brief(f"{self.status}: {self.reason}"))
         info = "".join(f"; {_bdi(name)}: {_bdi(value)}" for name, value in self.info.items())
         cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
         answer = f"answer <code>{_bdi(shown.answer)}</code>"
@@ -334,8 +336,8 @@ def rules_html(rules: tuple[Rule, ...]) -> str:
         f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='{_WRAPPED}'>{_bdi(rule.text)}</td>"
         f"<td title='{escape(', '.join(rule.support[:200]))}'>{_count(len(rule.support))}</td>"
         f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
-        for rule in rules
-    )
+        for rule in rules for single in [len(rule.support) == 1]
+    )  # fmt: skip
     head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
     return f"<table>{head}{lines}</table>" if rules else "<p>no rules</p>"
 

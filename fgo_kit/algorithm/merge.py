@@ -19,7 +19,7 @@ from itertools import count
 import numpy as np
 
 from ..calls.log import Place
-from ..calls.protocol import BadRequest, ContextOverflow
+from ..calls.protocol import ContextOverflow
 from ..records import MergeNode, Module
 from . import prompts
 from .audit import audit
@@ -127,7 +127,8 @@ def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
 
     try:
         return ask_checked(ctx, messages, place, adopt, MERGED_SCHEMA if settings.edits else None)
-    except (BadRequest, ContextOverflow):
+    except ContextOverflow as error:
+        ctx.meter.outcome(place, "failed", error)
         return None
 
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..calls.log import Place
-from ..calls.protocol import BadRequest, ContextOverflow
+from ..calls.protocol import CallFailed, ContextOverflow
 from ..records import Feedback, Module, Task, Trajectory
 from . import prompts
+from .answers import ending, why
 from .context import Context, Judged
 from .edits import PROPOSAL_SCHEMA, Proposal, apply_edits, parse, unlocked
 from .rewrite import rewritten
@@ -24,6 +25,8 @@ from .trimming import trimmed
 Answer = TypeVar("Answer")
 REJECTED_LIMIT = 20
 """Most rejected rules that an optimiser prompt shows."""
+CLIPS = (None, 32_000, 16_000, 8_000, 4_000, 2_000, 1_000, 500)
+"""Characters that each text of a single trajectory may have, tried in turn until a prompt fits."""
 
 
 def optimize(ctx: Context, module: Module, tasks: Sequence[Task], subset: str) -> Module:
@@ -54,49 +57,78 @@ def evaluate(
 
     def judge(pair: tuple[Task, Trajectory]) -> Feedback | None:
         task, trajectory = pair
-        where = replace(place, phase="evaluate", task=task.id)
         feedback = None
         if trajectory.ok:
-            try:
-                told = ctx.meter.ask(prompts.evaluate(task, trajectory), where).text.strip()
-            except (BadRequest, ContextOverflow) as error:  # the trajectory still teaches, without comment
-                told = f"(no feedback: {type(error).__name__})"
-            feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{told}".strip())
+            text = _reviewed(ctx, task, trajectory, replace(place, phase="evaluate", task=task.id))
+            feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{text}".strip())
         ctx.record.append(Judged(replace(place, task=task.id), trajectory, feedback))
         return feedback
 
     return ctx.meter.map(judge, list(zip(tasks, trajectories, strict=True)))
 
 
+def _reviewed(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> str:
+    """The evaluator's words; where there are none the trajectory still teaches, without comment."""
+    messages = _clipped_to_fit(ctx, lambda limit: prompts.evaluate(task, trajectory, limit))
+    try:
+        reply = ctx.meter.ask(messages, place)
+    except CallFailed as error:
+        ctx.meter.outcome(place, "failed", error)
+        return f"(no feedback: {type(error).__name__})"
+    status = ending(reply)
+    ctx.meter.outcome(place, status, "" if status == "answered" else why(reply, status))
+    return reply.text.strip() if status == "answered" else f"(no feedback: {status})"
+
+
 def propose(
     ctx: Context, module: Module, judged: list[tuple[Task, Trajectory, Feedback]], place: Place
 ) -> Module:
-    """Ask the optimiser for edits and apply them. Whole trajectories are dropped while the prompt overflows."""
-    settings = ctx.settings
-    shown = list(judged)
-
+    """Ask the optimiser for edits and apply them. Whole trajectories are dropped while the prompt overflows, and of
+    the last one head and tail are shown."""
+    settings, shown = ctx.settings, list(judged)
     rejected = sorted(set(ctx.rejected))[:REJECTED_LIMIT] if settings.controls.remember else []
 
-    def render(n: int) -> list[dict[str, str]]:
-        return prompts.propose(module, shown[:n], counts=settings.counts, edits=settings.edits, rejected=rejected)
+    def render(n: int, limit: int | None = None) -> list[dict[str, str]]:
+        options = {"counts": settings.counts, "edits": settings.edits, "rejected": rejected, "limit": limit}
+        return prompts.propose(module, shown[:n], **options)
 
-    if shown and _overflows(ctx, render(len(shown))):
+    if not shown:
+        return module
+    if _overflows(ctx, render(len(shown))):
         sizes = range(2, len(shown))  # one trajectory is asked about in any case
         fitting = 1 + bisect_left(sizes, True, key=lambda n: _overflows(ctx, render(n)))
         while len(shown) > fitting:
             _drop_last(ctx, shown, place)
-    while shown:
+    while len(shown) > 1:
         try:
             return _proposed(ctx, module, render(len(shown)), shown, place)
         except ContextOverflow:  # the provider counts otherwise than we do: an eighth fewer, and again
             for _ in range(max(1, len(shown) // 8)):
                 _drop_last(ctx, shown, place)
-    if judged:
-        raise ContextOverflow(
-            f"the optimiser prompt for {place} does not fit the {ctx.meter.llm.context_window} token window even "
-            "with one trajectory; use a model with a larger window or shorter task texts"
-        )
+    return _proposed_of_one(ctx, module, lambda limit: render(1, limit), shown, place)
+
+
+def _proposed_of_one(
+    ctx: Context, module: Module, render: Callable[[int | None], list[dict[str, str]]], shown: list, place: Place
+) -> Module:
+    """What is proposed from one trajectory, clipped as far as it must be; the same module where nothing fits."""
+    for limit in CLIPS:
+        messages = render(limit)
+        if limit != CLIPS[-1] and _overflows(ctx, messages):
+            continue
+        try:
+            return _proposed(ctx, module, messages, shown, place)
+        except ContextOverflow as error:
+            failure = error
+    ctx.meter.outcome(place, "failed", failure)
     return module
+
+
+def _clipped_to_fit(
+    ctx: Context, render: Callable[[int | None], list[dict[str, str]]]
+) -> list[dict[str, str]]:
+    """The prompt with its texts clipped as little as it needs to fit."""
+    return next((m for limit in CLIPS[:-1] if not _overflows(ctx, m := render(limit))), render(CLIPS[-1]))
 
 
 def _overflows(ctx: Context, messages: list[dict[str, str]]) -> bool:
@@ -126,23 +158,36 @@ def _proposed(
 
 
 def ask_checked(
-    ctx: Context,
-    messages: list[dict[str, str]],
-    place: Place,
-    adopt: Callable[[str], Answer],
-    schema: dict | None,
+    ctx: Context, messages: list[dict[str, str]], place: Place, adopt: Callable[[str], Answer], schema: dict | None
 ) -> Answer | None:
-    """`adopt(answer)`, with one repair round if that raises ValueError; None when both answers were unusable."""
-    reply = ctx.meter.ask(messages, place, response_schema=schema)
-    try:
-        return adopt(reply.text)
-    except ValueError as error:
-        again = prompts.repair(messages, reply.text, _first_lines(error))
-    try:
-        reply = ctx.meter.ask(again, replace(place, phase="repair", task=place.phase), response_schema=schema)
-        return adopt(reply.text)
-    except (ValueError, ContextOverflow, BadRequest):
-        return None
+    """`adopt(answer)`, with one repair round if that raises ValueError.
+
+    None where no answer could be used, which is counted with its reason: refused, empty, failed, or unusable after
+    the repair. Raises ContextOverflow of the first question, which the asker can make shorter.
+    """
+    problem, status = "", "unusable"
+    for asked in (place, replace(place, phase="repair", task=place.phase)):
+        try:
+            reply = ctx.meter.ask(messages, asked, response_schema=schema)
+        except CallFailed as error:
+            if isinstance(error, ContextOverflow) and not problem:
+                raise
+            ctx.meter.outcome(place, "failed", error)
+            return None
+        ended = ending(reply, whole=True)  # what was cut is read as far as it can be
+        if ended == "refused":
+            ctx.meter.outcome(place, ended, why(reply, ended))
+            return None
+        try:
+            adopted = adopt(reply.text)
+        except ValueError as error:
+            problem, status = _first_lines(error), "empty" if ended == "empty" else "unusable"
+            messages = prompts.repair(messages, reply.text, problem)
+        else:
+            ctx.meter.outcome(place, "answered")
+            return adopted
+    ctx.meter.outcome(place, status, problem)
+    return None
 
 
 def _first_lines(error: ValueError) -> str:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from string import Template
 
 from ..calls import toolcalls
-from ..records import Feedback, Module, Rule, Task, Trajectory, digest
+from ..records import Feedback, Module, Rule, Step, Task, Trajectory, digest
 
 NO_RULES = "(no rules yet)"
 TAGS = (
@@ -27,6 +28,7 @@ _ANSWER = re.compile(r"^[^\w\n]*ANSWER[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.
 _RULES = re.compile(r"^[^\w\n]*RULES[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
 _THOUGHT = re.compile(r"^[^\w\n]*THOUGHT[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
 _RESULT = re.compile(r"<result>\n?(.*?)\n?</result>", re.DOTALL)
+_SECTION = re.compile(r"(<[a-z_]+(?: [^>\n]*)?>)\n(.*)\n(</[a-z_]+>)", re.DOTALL)
 _MARKUP = "*` \t\r\n"  # models like to set their answer in bold or as code
 FEEDBACK_LIMIT = 1_200
 """Longest feedback, in characters, that an optimiser prompt carries."""
@@ -203,8 +205,13 @@ def _unwrapped(observation: str) -> str:
     return result[1] if result else quote(observation)
 
 
-def trajectory_text(task: Task, trajectory: Trajectory, feedback: Feedback | None) -> str:
-    """One trajectory as evaluator and optimiser are shown it."""
+def trajectory_text(
+    task: Task, trajectory: Trajectory, feedback: Feedback | None, limit: int | None = None
+) -> str:
+    """One trajectory as evaluator and optimiser are shown it; limit: most characters of each of its texts."""
+    if limit is not None:
+        steps = tuple(Step(clipped(s.observation, limit), clipped(s.action, limit)) for s in trajectory.steps)
+        trajectory = replace(trajectory, steps=steps, final=clipped(trajectory.final, limit))
     first = section("observation", trajectory.steps[0].observation) if trajectory.steps else ""
     if trajectory.form == "answer":
         played = "\n".join(section("action", quote(step.action)) for step in trajectory.steps)
@@ -218,9 +225,24 @@ def trajectory_text(task: Task, trajectory: Trajectory, feedback: Feedback | Non
     return section("trajectory", "\n".join(parts), task=task.id, score=f"{trajectory.score:g}")
 
 
-def evaluate(task: Task, trajectory: Trajectory) -> list[dict[str, str]]:
-    """The evaluator sees one trajectory with its score and the expected answer."""
-    return _chat(_EVALUATE[trajectory.form], trajectory_text(task, trajectory, None))
+def clipped(text: str, limit: int) -> str:
+    """Head and tail of a long text, with a mark between; a section keeps its tags.
+
+    >>> clipped("<document>\\nabcdefghij\\n</document>", 4)
+    '<document>\\nab\\n[6 characters are left out here]\\nij\\n</document>'
+    """
+    whole = _SECTION.fullmatch(text)
+    inner = whole[2] if whole else text
+    if len(inner) <= limit:
+        return text
+    head, tail = inner[: limit - limit // 2], inner[len(inner) - limit // 2 :]
+    kept = f"{head}\n[{len(inner) - limit} characters are left out here]\n{tail}"
+    return f"{whole[1]}\n{kept}\n{whole[3]}" if whole else kept
+
+
+def evaluate(task: Task, trajectory: Trajectory, limit: int | None = None) -> list[dict[str, str]]:
+    """The evaluator sees one trajectory with its score and the expected answer; limit as in `trajectory_text`."""
+    return _chat(_EVALUATE[trajectory.form], trajectory_text(task, trajectory, None, limit))
 
 
 def propose(
@@ -230,13 +252,14 @@ def propose(
     counts: bool = False,
     edits: bool = True,
     rejected: Sequence[str] = (),
+    limit: int | None = None,
 ) -> list[dict[str, str]]:
     """The optimiser sees the module, rules that were rejected before, and a subset's trajectories with feedback."""
     shown = section("module", _rules_text(module, counts))
     if rejected:
         lines = "\n".join(f"- {quote(text)}" for text in rejected)
         shown += "\n" + section("rejected", f"Tried before, and refused because the agent fared worse:\n{lines}")
-    trajectories = section("trajectories", "\n".join(trajectory_text(*line) for line in judged))
+    trajectories = section("trajectories", "\n".join(trajectory_text(*line, limit) for line in judged))
     return _chat("propose" if edits else "propose_rewrite", f"{shown}\n{trajectories}", _parts(module, edits))
 
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from ..calls import toolcalls
 from ..calls.log import Place
-from ..calls.protocol import BadRequest, ContextOverflow
+from ..calls.protocol import CallFailed, Reply
 from ..records import Module, Step, Task, Trajectory
 from . import prompts
+from .answers import NoAnswer, ending, has_whole_answer, why
 from .benchmark import Environment, EnvironmentFailed
 from .context import Context, Judged
 
@@ -20,21 +21,27 @@ MAX_TURNS = 50
 
 
 def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajectory:
-    """One trajectory. A call that fails for good, or a task that cannot be played, gives a status, never a
-    wrong answer."""
+    """One trajectory. A call that fails for good, an answer that is none, or a task that cannot be played gives a
+    status and no score: it is neither right nor wrong."""
     steps: list[Step] = []
-    blank = Trajectory(task.id, (), "", form=ctx.bench.form, private=task.private)
+    trajectory = Trajectory(task.id, (), "", form=ctx.bench.form, private=task.private)
+    place, reason = replace(place, task=task.id), ""
     try:
         with closing(ctx.bench.start(task)) as environment:
-            played = _play(ctx, module, environment, steps, replace(place, task=task.id))
-    except (BadRequest, ContextOverflow, EnvironmentFailed) as error:
-        return replace(blank, steps=tuple(steps), status=f"{type(error).__name__}: {error}")
-    trajectory = replace(blank, steps=tuple(steps), final=environment.final, **played)
-    return ctx.bench.scored(task, trajectory)
+            played = _play(ctx, module, environment, steps, place)
+        trajectory = replace(trajectory, final=environment.final, **played)
+    except NoAnswer as error:
+        trajectory, reason = replace(trajectory, status=error.status, reason=str(error)), str(error)
+    except (CallFailed, EnvironmentFailed) as error:
+        trajectory, reason = replace(trajectory, status="failed", reason=f"{type(error).__name__}: {error}"), error
+    trajectory = replace(trajectory, steps=tuple(steps))
+    last = replace(place, turn=max(0, len(steps) - trajectory.ok))
+    ctx.meter.outcome(last, "answered" if trajectory.ok else trajectory.status, reason)
+    return ctx.bench.scored(task, trajectory) if trajectory.ok else trajectory
 
 
 def _play(ctx: Context, module: Module, environment: Environment, steps: list[Step], place: Place) -> dict:
-    """Turn after turn until the episode is over; `steps` grows. Returns answer, cited and info."""
+    """Turn after turn until the episode is over; `steps` grows. Returns answer, cited and info; raises NoAnswer."""
     tools, known = ctx.bench.tools, {rule.id for rule in module.rules}
     system = prompts.act(module, ctx.settings.cites, tools)
     chat: list[dict[str, str]] = []
@@ -45,14 +52,26 @@ def _play(ctx: Context, module: Module, environment: Environment, steps: list[St
         messages = [system, *prompts.shortened(chat, left_out)]
         reply = ctx.meter.ask(messages, replace(place, turn=len(steps)), tools=_native(ctx))
         text = toolcalls.reply_text(reply)
+        _check_answered(reply, text, bool(tools))
         answer, used = prompts.parse_action(text)
         cited += [rule_id for rule_id in used if rule_id in known]
         steps.append(Step(observation, text))
-        chat.append({"role": "assistant", "content": text if text.strip() else "(empty)"})
+        chat.append({"role": "assistant", "content": text})
         observation, done = environment.step(text if tools else answer)
     info = dict(environment.info) | ({"turns left out": str(left_out)} if left_out else {})
     answer = answer if environment.answer is None else environment.answer
     return {"answer": answer, "cited": tuple(dict.fromkeys(cited)), "info": info}
+
+
+def _check_answered(reply: Reply, text: str, tools: bool) -> None:
+    """Raise NoAnswer for a turn that is empty, cut before its answer, refused, or answers with nothing at all."""
+    turn = toolcalls.read_turn(text) if tools else None
+    status = ending(reply, whole=has_whole_answer(text) or bool(turn and turn.tool and not turn.problem))
+    given = prompts.parse_action(text)[0] if turn is None else turn.answer
+    if status == "answered" and given == "":
+        status = "empty"
+    if status != "answered":
+        raise NoAnswer(status, why(reply, status))
 
 
 def _native(ctx: Context) -> tuple[dict, ...]:

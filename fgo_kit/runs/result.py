@@ -58,6 +58,13 @@ class Run:
         return self._interval.value
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """What the score would be if all test tasks without an answer were wrong, and if all were right."""
+        scores = np.array(list(self.scores.values()))
+        return (float(np.nan_to_num(scores).mean()), float(np.nan_to_num(scores, nan=1.0).mean())) if len(scores) else (
+            float("nan"), float("nan"))  # fmt: skip
+
+    @property
     def ci(self) -> tuple[float, float]:
         """95 % interval of the score over tasks: Wilson for right-or-wrong scores, bootstrap otherwise."""
         return self._interval.lo, self._interval.hi
@@ -79,6 +86,15 @@ class Run:
         >>> run.tokens().query("phase == 'merge'")[["calls", "prompt"]]                      # doctest: +SKIP
         """
         return self.log.tokens(self.id)
+
+    def failures(self) -> pd.DataFrame:
+        """What did not end in a usable answer, one row each, in the order of their places.
+
+        run_id, place, phase, subset, epoch, node, task: where. status: empty, cut, refused, failed, or unusable (an
+        answer of optimiser or merger, after its repair). reason: in the provider's words. lasting: False where
+        running the same again asks anew.
+        """
+        return self.log.failures(self.id)
 
     def calls(self) -> pd.DataFrame:
         """One row a call, in order of start.
@@ -163,10 +179,12 @@ class Run:
 
     def row(self) -> dict:
         """The run as one row of `compare`."""
-        tokens, (lo, hi) = self.tokens(), self.ci
+        tokens, (lo, hi), (least, most) = self.tokens(), self.ci, self.bounds
+        statuses = self.failures()["status"]
         return {
             "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
-            "score": self.score, "lo": lo, "hi": hi, **self.token_figures(),
+            "score": self.score, "lo": lo, "hi": hi, "score_min": least, "score_max": most, **self.token_figures(),
+            "failed": int((statuses != "unusable").sum()), "unusable": int((statuses == "unusable").sum()),
             "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
             "calls": int(tokens["calls"].sum()), "dropped": len(self.state.dropped),
             "rules": len(self.module.rules), "usd": float(tokens["paid_usd"].sum(min_count=1)),
@@ -179,8 +197,15 @@ class Run:
         return showable(
             f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
             f"seed {self.config['seed']}: test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}], "
-            f"{len(self.module.rules)} rules"
+            f"{len(self.module.rules)} rules{self._without_answer()}"
         )
+
+    def _without_answer(self) -> str:
+        counts = self.failures()["status"].value_counts()
+        named = ", ".join(f"{count} {status}" for status, count in counts.items())
+        least, most = (100 * bound for bound in self.bounds)
+        unknown = f"; the score is between {least:.1f} and {most:.1f} % if they count" if most > least else ""
+        return f"; without a usable answer: {named} (see failures()){unknown}" if named else ""
 
     def _repr_html_(self) -> str:
         shown = self.tokens()[["phase", "calls", "paid_calls", "prompt", "completion", "usd"]]

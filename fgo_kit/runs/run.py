@@ -77,12 +77,14 @@ def run(
             if on_start:
                 on_start(meter)
             state = _execute(Context(bench, meter, settings, on_division=on_division))
+            meter.judge()
         except BaseException as error:
             opened.finish(run_id, type(error).__name__)
             raise
         seconds = time.perf_counter() - start
         kept = {} if opened.path is None else {"state": to_json(state), "seconds": seconds}
-        opened.finish(run_id, "ok", kept)
+        done = bool(opened.failures(run_id)["lasting"].all())  # else the same command asks again for what failed
+        opened.finish(run_id, "ok" if done else "incomplete", kept)
         return Run(run_id, config, state, opened, seconds)
 
 

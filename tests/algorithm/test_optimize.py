@@ -215,12 +215,23 @@ def test_a_provider_that_counts_otherwise_gets_an_eighth_fewer():
     assert len(ctx.meter.llm.asked) == 6
 
 
-def test_one_trajectory_that_does_not_fit_is_an_error_that_says_what_to_do():
+def test_of_one_trajectory_that_does_not_fit_head_and_tail_are_shown():
+    long = tuple(replace(t, text=f"begin {'word ' * 4_000} end") for t in tasks(1))
+    llm = ScriptedLLM(lambda messages: '{"edits": [{"op": "add", "text": "rule", "support": ["t0"]}]}', context_window=3_000)
+    steps = (Step(f"<document>\n{long[0].text}\n</document>", "ANSWER: x"),)
+    line = (long[0], Trajectory("t0", steps, "x", 0.0), Feedback("t0", 0.0, "wrong"))
+    changed = propose(context(llm), module(R1), [line], Place("propose", subset="s1"))
+    [messages] = llm.asked
+    assert "characters are left out here]" in messages[1]["content"] and "begin word" in messages[1]["content"]
+    assert "word  end\n</document>" in messages[1]["content"] and len(changed.rules) == 2
+    assert llm.count(messages) + llm.max_completion <= 3_000
+
+
+def test_one_trajectory_that_never_fits_is_no_edit_and_counted():
     llm = ScriptedLLM(lambda messages: ContextOverflow("too long"), context_window=900)
-    with pytest.raises(
-        ContextOverflow, match="900 token window even with one trajectory; use a model with a larger"
-    ):
-        propose(context(llm), module(R1), judged(2), Place("propose", subset="s1"))
+    ctx = context(llm)
+    assert propose(ctx, module(R1), judged(2), Place("propose", subset="s1")) == module(R1)
+    assert ctx.meter.log.failures()[["phase", "status", "reason"]].values.tolist() == [["propose", "failed", "too long"]]
 
 
 # -- rewriting
@@ -270,7 +281,7 @@ def test_a_refused_task_is_a_status_and_no_wrong_answer():
 
     ctx = context(ScriptedLLM(reply), bench)
     found = rollouts(ctx, module(), bench.train, Place("rollout", subset="s1", epoch=1))
-    assert [t.status for t in found] == ["ok", "BadRequest: content policy", "ok"]
+    assert [(t.status, t.reason) for t in found] == [("ok", ""), ("failed", "BadRequest: content policy"), ("ok", "")]
     assert [t.score for t in found][::2] == [0.0, 0.0] and found[1].score != found[1].score
     feedback = evaluate(ctx, bench.train, found, Place("rollout", subset="s1", epoch=1))
     assert [f is None for f in feedback] == [False, True, False]

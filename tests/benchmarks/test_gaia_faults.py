@@ -44,7 +44,7 @@ def test_a_failed_rollout_of_a_private_task_shows_nothing_of_it(official, show):
 
     bench = gaia.load(official, show=show)
     trajectory = played(bench, answer)
-    assert trajectory.status == "BadRequest: refused" and len(trajectory.steps) == 1
+    assert trajectory.status == "failed" and trajectory.reason == "BadRequest: refused" and len(trajectory.steps) == 1
     question = bench.test[0].text.partition("\n")[0]
     assert (question in trajectory._repr_html_()) is show
     assert show or question not in repr(trajectory)
@@ -72,7 +72,7 @@ def test_a_sandbox_that_cannot_start_is_a_status_and_no_wrong_answer(official, m
     monkeypatch.setattr(sandbox, "_tried", lambda: {"namespaces": ""})
     monkeypatch.setattr(sandbox.subprocess, "Popen", refusing)
     trajectory = played(gaia.load(official), lambda messages: RUN if len(messages) < 3 else "FINAL ANSWER: 1")
-    assert trajectory.status.startswith("EnvironmentFailed: run_python: the sandbox failed: BlockingIOError")
+    assert trajectory.reason.startswith("EnvironmentFailed: run_python: the sandbox failed: BlockingIOError")
     assert trajectory.private
 
 

@@ -81,7 +81,7 @@ def test_refusals_and_errors_of_the_provider_lose_nothing(bench, alone, provider
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 def test_truncated_and_malformed_answers_are_survived(bench, alone, provider):
     with serving(load("small"), p_truncated=0.15, p_malformed=0.10, seed=4) as server:
-        found = run(bench, client(provider, server), log=CallLog(None), workers=8, **CHOICES)
+        found = run(bench, client(provider, server), log=CallLog(None), max_failures=1, **CHOICES)
         ledger = server.ledger()
         assert paid(found) == served(server)
     assert min(ledger["faults"]["truncated"], ledger["faults"]["malformed"]) > 2

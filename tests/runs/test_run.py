@@ -17,7 +17,7 @@ from helpers import Wrapped, job_of, module, small_bench
 from fgo_kit.algorithm.context import Judged
 from fgo_kit.algorithm.registry import DIVISIONS, division
 from fgo_kit.calls.log import CallLog, Place, Response, asked
-from fgo_kit.calls.protocol import BadRequest, BudgetExceeded
+from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, TooManyFailures, Unreachable
 from fgo_kit.records import MergeNode, Task, Trajectory, to_json
 from fgo_kit.runs.result import Run, State
 from fgo_kit.runs.run import run
@@ -305,17 +305,75 @@ def test_a_refused_task_is_a_status_and_not_a_wrong_answer(bench):
     assert math.isnan(found.scores[bench.test[0].id])
     rest = [score for task, score in whole.scores.items() if task != bench.test[0].id]
     assert found.score == sum(rest) / len(rest)
-    assert found.trajectory(bench.test[0].id).status == "BadRequest: content policy"
+    assert found.trajectory(bench.test[0].id).reason == "BadRequest: content policy"
     assert found.calls().query("status != 'ok'")["status"].tolist() == ["BadRequest"]
     again = json.loads(to_json(found.state))  # NaN survives the log
     assert sum(math.isnan(j["trajectory"]["score"]) for j in again["record"]) == 1
 
 
-def test_a_run_without_any_score_has_none(bench):
-    found = run(bench, refusing(*bench.test), method="base")
-    assert math.isnan(found.score) and all(map(math.isnan, found.ci))
-    assert "nan" in repr(found)
-    assert found.row()["status"] == "ok"  # the run ended; its tasks did not
+def test_a_run_without_any_score_is_stopped_and_says_why(bench):
+    with pytest.raises(TooManyFailures, match="10 of 10 answers in phase 'test' .*content policy.*What to do"):
+        run(bench, refusing(*bench.test), method="base")
+    few = replace(bench, test=bench.test[:3])
+    with pytest.raises(TooManyFailures, match="3 of 3 answers in phase 'test'"):
+        run(few, refusing(*few.test), method="base")
+
+
+@pytest.mark.parametrize("text, finish, status", [
+    ("", "stop", "empty"), (" \n", "stop", "empty"), ("THOUGHT: so\nANSWER:", "stop", "empty"), ("ANSWER: 4", "length", "cut"),
+    ("", "length", "cut"), ("I cannot help with that.", "refusal", "refused"),
+])  # fmt: skip
+def test_an_answer_that_is_none_is_neither_right_nor_wrong(bench, text, finish, status):
+    silent = {task.id for task in bench.test[:2]}
+
+    def after(messages, reply):
+        asked = any(bench.start(task).observe() in messages[1]["content"] for task in bench.test[:2])
+        return replace(reply, text=text, finish=finish) if job_of(messages) == "act" and asked else reply
+
+    found = run(bench, Wrapped(load("small"), after=after), method="base", max_failures=1)
+    assert {task for task, score in found.scores.items() if math.isnan(score)} == silent
+    assert found.failures()[["task", "status"]].values.tolist() == [[task, status] for task in sorted(silent)]
+    row, (least, most) = found.row(), found.bounds
+    assert (row["failed"], row["unusable"], row["score_min"], row["score_max"]) == (2, 0, least, most)
+    assert least < found.score < most and f"2 {status}" in repr(found)
+    assert found.trajectory(sorted(silent)[0]).status == status and found.trajectory(sorted(silent)[0]).reason
+
+
+def test_a_whole_answer_before_the_cut_counts(bench):
+    def after(messages, reply):
+        return replace(reply, text=f"{reply.text}\nAnd that is bec", finish="length") if job_of(messages) == "act" else reply
+
+    found = run(bench, Wrapped(load("small"), after=after), method="base")
+    assert found.scores == run(bench, "simulated", method="base").scores and found.failures().empty
+
+
+def test_answers_of_the_optimiser_that_cannot_be_used_are_counted(bench):
+    def after(messages, reply):
+        return replace(reply, text="I would rather not say.") if job_of(messages) == "propose" else reply
+
+    choices = {"method": "all_at_once", "epochs": 1}
+    found = run(bench, Wrapped(load("small"), after=after), max_failures=1, **choices)
+    assert found.failures()[["phase", "status"]].values.tolist() == [["propose", "unusable"]]
+    assert found.row()["unusable"] == 1 and "1 unusable" in repr(found) and not found.module.rules
+    with pytest.raises(TooManyFailures, match="1 of 1 answers in phase 'propose'.*keeps to the form"):
+        run(bench, Wrapped(load("small"), after=after), **choices)
+
+
+def test_what_failed_is_asked_again_by_the_same_command(bench, tmp_path):
+    lost, path = bench.start(bench.test[3]).observe(), tmp_path / "log.sqlite"
+    down = [True]
+
+    def before(messages):
+        if down[0] and job_of(messages) == "act" and lost in messages[1]["content"]:
+            raise Unreachable("connection reset")
+
+    first = run(bench, Wrapped(load("small"), before=before), method="base", log=path, patience=0.2)
+    assert math.isnan(first.scores[bench.test[3].id]) and not first.failures()["lasting"].any()
+    down[0] = False
+    llm = Wrapped(load("small"), before=before)
+    again = run(bench, llm, method="base", log=path)
+    assert again.id == first.id and len(llm.asked) == 1 and again.failures().empty
+    assert again.scores == run(bench, "simulated", method="base").scores
 
 
 def made(scores, **state):
