@@ -81,9 +81,11 @@ class Trajectory:
         return self.status == "ok"
 
     def __repr__(self) -> str:
-        said = f"score {self.score:g}" if self.ok else brief(f"{self.status}: {self.reason}")
         answer = brief(concealed(self).answer)
-        return f"Trajectory of {brief(self.task_id)}: answer {answer!r}, {said}, {len(self.steps)} steps"
+        return f"Trajectory of {brief(self.task_id)}: answer {answer!r}, {self._ending()}, {len(self.steps)} steps"
+
+    def _ending(self) -> str:
+        return f"score {self.score:g}" if self.ok else brief(f"{self.status}: {self.reason}")
 
     def _repr_html_(self) -> str:
         shown = concealed(self)
@@ -91,11 +93,10 @@ class Trajectory:
             folded(f"step {number}: {_bdi(brief(step.action))}", pre(step.observation) + pre(step.action))
             for number, step in enumerate(shown.steps, 1)
         )
-        said = f"score {self.score:g}" if self.ok else _bdi(brief(f"{self.status}: {self.reason}"))
         info = "".join(f"; {_bdi(name)}: {_bdi(value)}" for name, value in self.info.items())
         cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
         answer = f"answer <code>{_bdi(shown.answer)}</code>"
-        return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {said}{cited}{info}</p>{steps}"
+        return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {_bdi(self._ending())}{cited}{info}</p>{steps}"
 
 
 def concealed(trajectory: Trajectory) -> Trajectory:
@@ -143,6 +144,9 @@ class Component:
     preamble: str
     rules: tuple[Rule, ...] = ()
 
+    def __str__(self) -> str:
+        return "\n".join([self.preamble, *(f"[{rule.id}] {rule.text}" for rule in self.rules)]).strip()
+
 
 @dataclass(frozen=True)
 class Module:
@@ -162,17 +166,10 @@ class Module:
 
     def with_rules(self, rules: dict[str, tuple[Rule, ...]]) -> Module:
         """The same components with other rules, by component name; a name left out keeps its own."""
-        return Module(
-            tuple(replace(part, rules=tuple(rules.get(part.name, part.rules))) for part in self.components)
-        )
+        return Module(tuple(replace(part, rules=tuple(rules.get(part.name, part.rules))) for part in self.components))
 
     def without_tasks(self, task_ids: Iterable[str]) -> Module:
-        """The module without what rests on these training tasks alone, and without their ids in any support.
-
-        >>> kept = Rule("r1", "Say None.", ("t1", "t2"))
-        >>> Module((Component("c", "", (kept, Rule("r2", "Say Oslo.", ("t2",)))),)).without_tasks(["t2"]).rules
-        (Rule(id='r1', text='Say None.', support=('t1',), parents=(), origin='seed', right=0, wrong=0),)
-        """
+        """The module without what rests on these training tasks alone, and without their ids in any support."""
         gone = set(task_ids)
         kept = {
             part.name: tuple(
@@ -188,22 +185,15 @@ class Module:
         return self.with_rules({c.name: tuple(change(rule) for rule in c.rules) for c in self.components})
 
     def __str__(self) -> str:
-        return "\n\n".join(_component_text(part) for part in self.components)
+        return "\n\n".join(map(str, self.components))
 
     def __repr__(self) -> str:
         rules = (f"  [{rule.id}] {brief(rule.text)} (support {len(rule.support)})" for rule in self.rules)
         return showable("\n".join((f"Module of {len(self.rules)} rules", *rules)))
 
     def _repr_html_(self) -> str:
-        preambles = "".join(
-            f"<p><b>{_bdi(part.name)}</b>: {_bdi(part.preamble)}</p>" for part in self.components
-        )
-        return preambles + rules_html(self.rules)
-
-
-def _component_text(part: Component) -> str:
-    rules = "\n".join(f"[{rule.id}] {rule.text}" for rule in part.rules)
-    return f"{part.preamble}\n{rules}".strip()
+        parts = (f"<p><b>{_bdi(part.name)}</b>: {_bdi(part.preamble)}</p>" for part in self.components)
+        return "".join(parts) + rules_html(self.rules)
 
 
 @dataclass(frozen=True)
@@ -297,11 +287,7 @@ def storable(text: str) -> str:
     >>> storable("a\\ud800b")
     'a?b'
     """
-    try:
-        text.encode()
-        return text
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "replace").decode()
 
 
 def showable(text: str) -> str:
@@ -334,16 +320,12 @@ def rules_html(rules: tuple[Rule, ...]) -> str:
     """A table of rules, the ids of their support on hover."""
     lines = "".join(
         f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='{_WRAPPED}'>{_bdi(rule.text)}</td>"
-        f"<td title='{escape(', '.join(rule.support[:200]))}'>{_count(len(rule.support))}</td>"
+        f"<td title='{escape(', '.join(rule.support[:200]))}'>{len(rule.support)}{' task only' * (len(rule.support) == 1)}</td>"
         f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
         for rule in rules for single in [len(rule.support) == 1]
     )  # fmt: skip
     head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
     return f"<table>{head}{lines}</table>" if rules else "<p>no rules</p>"
-
-
-def _count(support: int) -> str:
-    return f"{support} task only" if support == 1 else f"{support}"
 
 
 def _some(parts: list[str], most: int = 12) -> str:

@@ -96,9 +96,10 @@ def test_locked_rules_outlive_edits_rewrites_and_merges():
         return "ANSWER: x"
 
     for choices in ({"method": "fgo", "n_subsets": 2}, {"method": "bootstrapping", "n_subsets": 2}):
-        run = fgo.run(bench, ScriptedLLM(reply), divide="random", epochs=1, controls={"locked": ["house"]}, **choices)
+        choices |= {"divide": "random", "epochs": 1, "max_failures": 1}
+        run = fgo.run(bench, ScriptedLLM(reply), controls={"locked": ["house"]}, **choices)
         assert run.module.rule("house").text == "Be brief."
-        free = fgo.run(bench, ScriptedLLM(reply), divide="random", epochs=1, **choices)
+        free = fgo.run(bench, ScriptedLLM(reply), **choices)
         assert "house" not in ids(free.module)
 
 
