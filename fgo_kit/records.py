@@ -320,9 +320,9 @@ def rules_html(rules: tuple[Rule, ...]) -> str:
     """A table of rules, the ids of their support on hover."""
     lines = "".join(
         f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='{_WRAPPED}'>{_bdi(rule.text)}</td>"
-        f"<td title='{escape(', '.join(rule.support[:200]))}'>{len(rule.support)}{' task only' * (len(rule.support) == 1)}</td>"
+        f"<td title='{escape(', '.join(rule.support[:200]))}'>{support}</td>"
         f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
-        for rule in rules for single in [len(rule.support) == 1]
+        for rule in rules for support in ["1 task only" if len(rule.support) == 1 else len(rule.support)]
     )  # fmt: skip
     head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
     return f"<table>{head}{lines}</table>" if rules else "<p>no rules</p>"
