@@ -24,7 +24,7 @@ from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import NOT_SHOWN, Task
 from fgo_kit.sandbox import run as sandbox
 from fgo_kit.widgets.browser import static_page
-from fgo_kit.widgets.table import Table
+from fgo_kit.widgets.catalogue import Catalogue
 
 
 @pytest.fixture(scope="module")
@@ -446,7 +446,7 @@ def test_questions_and_answers_of_gaia_stay_out_of_what_is_shown(official, tmp_p
         shown[show] = "\n".join([
             repr(bench), repr(bench.train), repr(bench.train[0]), str(bench.test[0]), repr(trajectory), trajectory._repr_html_(),
             frame.to_csv(), frame.to_html(), repr(run), run._repr_html_(), run.rules().to_csv(), run.merges().to_csv(),
-            static_page(Table([run])), json.dumps([Table([run]).detail(n) for n in range(3)]),
+            static_page(Catalogue([run])), json.dumps([Catalogue([run]).detail(n) for n in range(3)]),
         ])  # fmt: skip
     assert not [secret for secret in secrets if secret in shown[False]] and NOT_SHOWN in shown[False]
     assert [secret for secret in secrets if secret in shown[True]]

@@ -16,7 +16,7 @@ DECIDING = [
     "benchmarks/logisticsqa/ubl.py", "simulate/limits.py", "simulate/logisticsqa/language.py",
 ]  # fmt: skip
 OTHER = [
-    "__init__.py", "reproduce.py", "report/figures.py", "experiments/costs.py", "widgets/table.py", "sandbox/walls.py",
+    "__init__.py", "reproduce.py", "report/figures.py", "experiments/costs.py", "widgets/catalogue.py", "sandbox/walls.py",
     "benchmarks/gaia/score.py", "simulate/gaia/solver.py", "simulate/alfworld/player.py", "calls/openai_chat.py",
     "calls/anthropic_messages.py",
 ]  # fmt: skip

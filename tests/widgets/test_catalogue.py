@@ -11,7 +11,8 @@ from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
 from fgo_kit.runs.result import Run, State
 from fgo_kit.runs.run import run
-from fgo_kit.widgets.table import PAGE, Query, Table
+from fgo_kit.widgets.catalogue import PAGE, Catalogue
+from fgo_kit.widgets.entries import Filters
 
 HOSTILE = "<script>alert(1)</script>\u202e\x00\x1b[31m\ud800 javascript:alert(1)"
 
@@ -39,7 +40,7 @@ def made(record, rules=(), tasks=(), method="fgo", tree=None, **config):
 
 
 @pytest.fixture()
-def table():
+def catalogue():
     tasks = [
         Task("t1", "", "a", {"kind": "note"}),
         Task("t2", "", "b", {"kind": "form"}),
@@ -52,61 +53,61 @@ def table():
         judged("rollout", "t2", 1.0, "s2", 1, answer="b"),
         judged("rollout", "t2", 0.0, "s2", 2, answer="z"),
     ]
-    return Table([made(record, [Rule("r1", "say a", ("t2",))], tasks)])
+    return Catalogue([made(record, [Rule("r1", "say a", ("t2",))], tasks)])
 
 
-def ids(table, **choices):
-    lines = (table.line(number) for number in table.find(Query(**choices)))
+def ids(catalogue, **choices):
+    lines = (catalogue.line(number) for number in catalogue.find(Filters(**choices)))
     return [(line["task"], line["where"].split(" ")[-1]) for line in lines]
 
 
-def test_rows_are_in_the_order_of_a_run_whatever_the_record(table):
-    assert ids(table) == [("t1", "1"), ("t1", "2"), ("t2", "1"), ("t2", "2"), ("t10", "test")]
+def test_rows_are_in_the_order_of_a_run_whatever_the_record(catalogue):
+    assert ids(catalogue) == [("t1", "1"), ("t1", "2"), ("t2", "1"), ("t2", "2"), ("t10", "test")]
 
 
-def test_each_filter_finds_what_it_names_and_they_add_up(table):
-    assert ids(table, outcome="wrong") == [("t1", "1"), ("t2", "2")]
-    assert ids(table, outcome="failed") == ids(table, phase="test") == [("t10", "test")]
-    assert ids(table, subset="s2", epoch="1") == [("t2", "1")]
-    assert ids(table, type="kind: form", outcome="right") == [("t2", "1")]
-    assert ids(table, text="footer LOOK") == [("t1", "1")]
-    assert ids(table, text="footer absent") == []
+def test_each_filter_finds_what_it_names_and_they_add_up(catalogue):
+    assert ids(catalogue, outcome="wrong") == [("t1", "1"), ("t2", "2")]
+    assert ids(catalogue, outcome="failed") == ids(catalogue, phase="test") == [("t10", "test")]
+    assert ids(catalogue, subset="s2", epoch="1") == [("t2", "1")]
+    assert ids(catalogue, type="kind: form", outcome="right") == [("t2", "1")]
+    assert ids(catalogue, text="footer LOOK") == [("t1", "1")]
+    assert ids(catalogue, text="footer absent") == []
 
 
-def test_a_rule_finds_what_cites_it_and_the_tasks_that_support_it(table):
-    assert ids(table, rule="0:r1") == [("t1", "2"), ("t2", "1"), ("t2", "2")]
-    assert ids(table, rule="0:r9") == ids(table, rule="7:r1") == ids(table, rule="")[:0]
+def test_a_rule_finds_what_cites_it_and_the_tasks_that_support_it(catalogue):
+    assert ids(catalogue, rule="0:r1") == [("t1", "2"), ("t2", "1"), ("t2", "2")]
+    assert ids(catalogue, rule="0:r9") == ids(catalogue, rule="7:r1") == ids(catalogue, rule="")[:0]
 
 
-def test_gained_and_lost_are_against_the_first_trajectory_of_the_task(table):
-    assert ids(table, change="gained") == [("t1", "2")]
-    assert ids(table, change="lost") == [("t2", "2")]
-    assert table.same_task(1) == [0, 1] and table.line(1)["first"] == 0
+def test_gained_and_lost_are_against_the_first_trajectory_of_the_task(catalogue):
+    assert ids(catalogue, change="gained") == [("t1", "2")]
+    assert ids(catalogue, change="lost") == [("t2", "2")]
+    assert catalogue.same_task(1) == [0, 1] and catalogue.line(1)["first"] == 0
 
 
-def test_ids_sort_by_their_numbers_and_down_turns_the_order(table):
-    assert [task for task, _ in ids(table, sort="task")] == ["t1", "t1", "t2", "t2", "t10"]
-    assert [task for task, _ in ids(table, sort="task", down=True)][0] == "t10"
+def test_ids_sort_by_their_numbers_and_down_turns_the_order(catalogue):
+    assert [task for task, _ in ids(catalogue, sort="task")] == ["t1", "t1", "t2", "t2", "t10"]
+    assert [task for task, _ in ids(catalogue, sort="task", down=True)][0] == "t10"
 
 
 def test_a_base_run_is_the_before_of_a_test_task():
     base = made([judged("test", "t1", 0.0)], method="base")
     fgo = made([judged("test", "t1", 1.0), judged("test", "t2", 0.0)])
-    both = Table([base, fgo])
+    both = Catalogue([base, fgo])
     assert both.labels == ["base", "fgo"] and both.line(1)["change"] == "gained"
     assert both.detail(1)["others"][0]["run"] == "base"
-    assert Table([fgo, made([], seed=3)]).labels == ["fgo, seed 0", "fgo, seed 3"]
+    assert Catalogue([fgo, made([], seed=3)]).labels == ["fgo, seed 0", "fgo, seed 3"]
 
 
 def test_tasks_of_other_benchmarks_are_others_though_they_share_an_id():
-    both = Table([made([judged("test", "t1", 0.0)]), made([judged("test", "t1", 1.0)], benchmark="other")])
+    both = Catalogue([made([judged("test", "t1", 0.0)]), made([judged("test", "t1", 1.0)], benchmark="other")])
     assert both.line(1)["change"] == "" and both.same_task(1) == [1]
     assert ids(both, benchmark="other") == [("t1", "test")]
 
 
 def test_pages_hold_every_row_once_and_a_page_too_far_is_the_last():
-    big = Table([made([judged("test", f"t{i}", 1.0) for i in range(PAGE + 1)])])
-    first, last = big.page(Query()), big.page(Query(page=99))
+    big = Catalogue([made([judged("test", f"t{i}", 1.0) for i in range(PAGE + 1)])])
+    first, last = big.page(Filters()), big.page(Filters(page=99))
     assert (first["total"], first["pages"], len(first["rows"])) == (PAGE + 1, 2, PAGE)
     assert last["page"] == 1 and [line["task"] for line in last["rows"]] == [f"t{PAGE}"]
 
@@ -117,14 +118,14 @@ def test_pages_hold_every_row_once_and_a_page_too_far_is_the_last():
 )
 def test_a_query_that_is_none_is_refused(choices):
     with pytest.raises(ValueError, match="query|sort"):
-        Query.of(choices)
+        Filters.of(choices)
 
 
-def test_facets_offer_only_what_can_be_told_apart(table):
-    assert [value for _, value, _ in table.facets["subset"]] == ["s1", "s2"]
-    assert [label for *_, label in table.facets["outcome"]] == ["right (2)", "wrong (2)", "failed (1)"]
-    assert ["kind", "kind: form", "form (2)"] in table.facets["type"]
-    assert "benchmark" not in table.facets and "run" not in table.facets
+def test_facets_offer_only_what_can_be_told_apart(catalogue):
+    assert [value for _, value, _ in catalogue.facets["subset"]] == ["s1", "s2"]
+    assert [label for *_, label in catalogue.facets["outcome"]] == ["right (2)", "wrong (2)", "failed (1)"]
+    assert ["kind", "kind: form", "form (2)"] in catalogue.facets["type"]
+    assert "benchmark" not in catalogue.facets and "run" not in catalogue.facets
 
 
 def test_everything_sent_to_the_page_is_json_that_any_reader_takes():
@@ -139,17 +140,17 @@ def test_everything_sent_to_the_page_is_json_that_any_reader_takes():
         [task, other],
         method=HOSTILE,
     )
-    hostile = Table([one])
-    sent = json.dumps([hostile.facets, hostile.page(Query()), hostile.detail(0)], ensure_ascii=False)
+    hostile = Catalogue([one])
+    sent = json.dumps([hostile.facets, hostile.page(Filters()), hostile.detail(0)], ensure_ascii=False)
     sent.encode("utf-8")
     assert not any(ord(mark) < 32 for mark in sent) and "\\u0000" not in sent and "\\u001b" not in sent
     for name, options in hostile.facets.items():  # what is offered finds what it says
         for _, value, _ in options:
-            assert hostile.find(Query.of({name: value})), (name, value)
+            assert hostile.find(Filters.of({name: value})), (name, value)
 
 
 def test_long_texts_are_cut_and_the_cut_is_counted():
-    long = Table([made([judged("test", "t1", 1.0, steps=(Step("x" * 1_000_000, "y" * 50),))])])
+    long = Catalogue([made([judged("test", "t1", 1.0, steps=(Step("x" * 1_000_000, "y" * 50),))])])
     shown = long.detail(0, limit=1000)
     assert (
         len(shown["steps"][0]["saw"]) == 1000
@@ -157,21 +158,21 @@ def test_long_texts_are_cut_and_the_cut_is_counted():
         and shown["cut"] == 999_000
     )
     assert long.detail(0, limit=10**7)["cut"] == 0
-    assert len(json.dumps(long.page(Query()))) < 1000
+    assert len(json.dumps(long.page(Filters()))) < 1000
 
 
 def test_the_rules_in_force_are_those_of_the_prompt():
     found = run(small_bench(), "simulated", counts=True)
-    shown = Table([found])
-    for number in shown.find(Query(phase="test"))[:3]:
+    shown = Catalogue([found])
+    for number in shown.find(Filters(phase="test"))[:3]:
         rules, note = shown.rules_in_force(number)
         assert rules == [(rule.id, rule.text) for rule in found.module.rules] and "prompt" in note
-    first = shown.find(Query(phase="rollout", epoch="1"))[0]
+    first = shown.find(Filters(phase="rollout", epoch="1"))[0]
     assert shown.rules_in_force(first) == ([], "as the agent's prompt had them")
 
 
 def test_without_a_log_the_rules_are_guessed_for_the_test_alone_and_said_to_be():
-    alone = Table(
+    alone = Catalogue(
         [made([judged("test", "t1", 1.0), judged("audit", "t1", 1.0, node="m1")], [Rule("r1", "say a")])]
     )
     assert alone.rules_in_force(1)[0] == [("r1", "say a")] and "not in the log" in alone.rules_in_force(1)[1]
