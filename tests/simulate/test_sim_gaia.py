@@ -11,7 +11,7 @@ import fgo_kit as fgo
 from fgo_kit.calls.toolcalls import read_turn
 from fgo_kit.simulate.gaia import compute, language
 from fgo_kit.simulate.gaia.cells import date, number
-from fgo_kit.simulate.gaia.language import PLAIN, Rule, parse_rule, render
+from fgo_kit.simulate.gaia.language import PLAIN, Practice, parse_rule, render
 from fgo_kit.simulate.gaia.tables import read
 from fgo_kit.simulate.registry import competences
 
@@ -134,7 +134,7 @@ def test_no_text_breaks_the_reader(text, question):
 
 @given(st.sampled_from(sorted(PLAIN)), st.lists(st.sampled_from(["void", "on hold", "x1"]), max_size=2, unique=True), st.booleans())
 def test_rules_survive_being_written_down(kind, marks, unless):
-    rule = Rule(kind, tuple(sorted(marks)) if kind == "skip" else (), unless)
+    rule = Practice(kind, tuple(sorted(marks)) if kind == "skip" else (), unless)
     assert parse_rule(render(rule)) == rule
     others = [competence for name, competence in competences().items() if name != "gaia"]
     assert [competence.parse_rule(render(rule)) for competence in others] == [None] * len(others)
@@ -165,7 +165,7 @@ def test_rules_survive_being_written_down(kind, marks, unless):
     ("Never do arithmetic in your head", "precise", (), False),
 ])  # fmt: skip
 def test_typed_rules_are_understood(text, kind, marks, unless):
-    assert parse_rule(text) == Rule(kind, marks, unless)
+    assert parse_rule(text) == Practice(kind, marks, unless)
 
 
 @pytest.mark.parametrize("text", ["Be polite.", "Heat objects with the microwave.", "If no other rule applies, answer None."])
@@ -175,8 +175,8 @@ def test_other_sentences_are_no_rules(text):
 
 def test_feedback_names_rules_only_word_for_word():
     said = f"Wrong: the right answer is 5. Under these rules it would have been right. {PLAIN['once']} {PLAIN['round']}"
-    assert language.told(said) == (Rule("once"), Rule("round"))
-    assert language.told("Wrong: it should remove duplicates.") == ()
+    assert language.quoted_rules(said) == (Practice("once"), Practice("round"))
+    assert language.quoted_rules("Wrong: it should remove duplicates.") == ()
 
 
 # -- the agent

@@ -20,11 +20,11 @@ from .language import PLAIN, parse_rule
 from .learning import BLAME, DOUBT, KNOWN_MARKS, MARKS, example, improve, unite
 from .reviewing import MOST_MARKS, MOST_TRIES, judge
 from .rows import DEAD
-from .solver import FEW_FILES, HABITS, LAST_TURN, MANY, act
+from .solver import FEW_FILES, LAST_TURN, MANY, UNAIDED, act
 from .units import UNITS
 
 KNOWLEDGE = (
-    vars(HABITS), sorted(DEAD), UNITS, SYNONYMS, TREATMENTS, PLAIN,
+    vars(UNAIDED), sorted(DEAD), UNITS, SYNONYMS, TREATMENTS, PLAIN,
     (BLAME, DOUBT, FEW_FILES, KNOWN_MARKS, LAST_TURN, MANY, MARKS, MOST_MARKS, MOST_TRIES),
 )  # fmt: skip
 COMPETENCE = Competence("question", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)

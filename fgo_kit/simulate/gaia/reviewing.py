@@ -7,19 +7,20 @@ treatment more, then two, then three, until the expected answer comes out. Few r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, islice
 
 from ...calls.protocol import BadRequest
 from ..competence import Call, scored_right
 from .compute import answer, same
 from .frames import TREATMENTS
-from .language import Rule, render
+from .language import PLAIN, practices_of, render
 from .question import understand
 from .reading import Case, expected_of, read_trajectory
 from .rows import marks_in
+from .world import Treatments, base
 
 FORMS = frozenset({"form", "round", "order"})
 MOST_TRIES = 400
@@ -36,7 +37,7 @@ class Review:
     doubts: treatments that change the answer, where none makes it right; hints, used: ways of reading on that there
     were and that were not used, and those that were."""
 
-    alternatives: tuple[frozenset[str], ...] = ()
+    alternatives: tuple[Treatments, ...] = ()
     breaks: frozenset[str] = frozenset()
     heeded: frozenset[str] = frozenset()
     doubts: frozenset[str] = frozenset()
@@ -44,65 +45,76 @@ class Review:
     used: tuple[str, ...] = ()
 
 
+class _Trials:
+    """The question of a case computed again, each way once."""
+
+    def __init__(self, case: Case, expected: str):
+        self.question, self.sources, self.expected = case.question, case.sources(), expected
+        self.tried: dict[Treatments, bool] = {}
+
+    def answer(self, on: Treatments) -> str | None:
+        return answer(self.question, self.sources, FORMS | on)
+
+    def right(self, on: Treatments) -> bool:
+        if on not in self.tried:
+            given = self.answer(on)
+            self.tried[on] = given is not None and same(given, self.expected)
+        return self.tried[on]
+
+    def alike(self, sets: Iterable[Treatments]) -> list[Treatments]:
+        """Those of the sets that give the right answer, as long as there are tries left."""
+        found: dict[Treatments, None] = {}
+        for on in sets:
+            if len(self.tried) >= MOST_TRIES:
+                break
+            if self.right(on):
+                found[on] = None
+        return list(islice(found, 8))
+
+    def smallest(self, alive: list[str], others: list[str]) -> list[Treatments]:
+        """The smallest sets of treatments that give the right answer; pairs may hold one that does nothing alone."""
+        sizes = (
+            (frozenset([name]) for name in alive),
+            (frozenset([name, other]) for name in alive for other in others if name != other),
+            map(frozenset, combinations(alive, 3)),
+            map(frozenset, combinations(alive, 4)),
+        )
+        return next(filter(None, map(self.alike, sizes)), [])
+
+
 @lru_cache(maxsize=8_192)
 def review(case: Case, expected: str) -> Review:
     """Compute the case again, in the ways that lead to the expected answer."""
-    question, sources = understand(case.question), case.sources()
-    hints, used = _unused(case), _used(case)
-    given = case.answer or ""
-    if question.op == "run":
-        ran = any(event.tool == "run_python" and same(_last(event.output), expected) for event in case.events)
-        tried = any(event.tool == "run_python" for event in case.events)
-        explained = (frozenset({"run"}),) if ran else ()
-        return Review(explained, used=("run",)) if tried else Review(explained, hints=("run",))
-    form = _form(given, expected)
-    if form:
+    hints, used, given = _unused(case), _used(case), case.answer or ""
+    if understand(case.question).op == "run":
+        outputs = [event.output.strip().splitlines()[-1:] for event in case.used("run_python")]
+        explained = any(same(*line, expected) for line in outputs if line)
+        ways = {"used": ("run",)} if outputs else {"hints": ("run",)}
+        return Review((frozenset({"run"}),) if explained else (), **ways)
+    if form := _form(given, expected):
         return Review((frozenset({form}),), hints=hints, used=used)
-    tried: dict[frozenset, bool] = {}
-
-    def right(on: frozenset) -> bool:
-        if on not in tried:
-            found = answer(case.question, sources, FORMS | on)
-            tried[on] = found is not None and same(found, expected)
-        return tried[on]
-
-    plain = answer(case.question, sources, FORMS)
-    others = [name for name in TREATMENTS if name not in FORMS] + [
-        f"skip={mark}" for mark in marks_in(sources)[:MOST_MARKS]
-    ]
-    alive = [name for name in others if answer(case.question, sources, FORMS | {name}) != plain]
-    found = [frozenset()] if right(frozenset()) else _smallest(alive, others, right, tried)
-    if found == [frozenset()] and given and not same(given, expected):
-        meant = any(same(given, answer(case.question, sources, FORMS | {name}) or "") for name in alive)
-        tools = any(event.tool in ("calculator", "run_python") for event in case.events)
-        found = [frozenset({"precise"})] if _nearly(given, expected) and not meant and not tools else found
-    if not found:
+    trials = _Trials(case, expected)
+    marks = [f"skip={mark}" for mark in marks_in(trials.sources)[:MOST_MARKS]]
+    others = [name for name in TREATMENTS if name not in FORMS] + marks
+    nothing = frozenset()
+    alive = [name for name in others if trials.answer(frozenset({name})) != trials.answer(nothing)]
+    sets = [nothing] if trials.right(nothing) else trials.smallest(alive, others)
+    if not sets:
         whole = all(event.whole for event in case.events)
-        return Review(doubts=frozenset(alive) if whole else frozenset(), hints=hints, used=used)
-    base = found[0] - {"precise"}
-    breaks = frozenset(name for name in alive if name not in base and not right(base | {name})
-                       and not any(name in one for one in found))  # fmt: skip
-    heeded = frozenset(name for name in breaks if right(base | {name, f"{name.partition('=')[0]}?"}))
-    return Review(tuple(one for one in found if one), breaks, heeded, frozenset(), hints, used)
+        return Review(doubts=frozenset(alive) if whole else nothing, hints=hints, used=used)
+    breaks = {name for name in alive if not trials.right(sets[0] | {name}) and not any(name in on for on in sets)}
+    heeded = {name for name in breaks if trials.right(sets[0] | {name, f"{name.partition('=')[0]}?"})}
+    if sets == [nothing] and _nearly(given, expected) and not case.used("calculator", "run_python"):
+        meant = any(same(given, trials.answer(frozenset({name})) or "") for name in alive)
+        sets = sets if meant else [frozenset({"precise"})]
+    return Review(tuple(filter(None, sets)), frozenset(breaks), frozenset(heeded), nothing, hints, used)
 
 
-def _smallest(alive: list[str], others: list[str], right: Callable, tried: dict) -> list[frozenset]:
-    """The smallest sets of treatments that give the right answer; pairs may hold one that does nothing alone."""
-    for sets in (
-        (frozenset([name]) for name in alive),
-        (frozenset([a, b]) for a in alive for b in others if a != b),
-        (frozenset(three) for three in combinations(alive, 3)),
-        (frozenset(four) for four in combinations(alive, 4)),
-    ):
-        found = []
-        for one in sets:
-            if len(tried) >= MOST_TRIES:
-                break
-            if right(one) and one not in found:
-                found.append(one)
-        if found:
-            return found[:8]
-    return []
+def _number(text: str) -> float | None:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
 
 
 def _form(given: str, expected: str) -> str:
@@ -112,64 +124,44 @@ def _form(given: str, expected: str) -> str:
     numbers = re.findall(r"-?\d[\d,]*(?:\.\d+)?", given)
     if len(numbers) == 1 and same(numbers[0].replace(",", ""), expected):
         return "form"
-    try:
-        value, wanted = float(numbers[0].replace(",", "")), float(expected)
-        places = len(expected.partition(".")[2])
-        if abs(value - wanted) <= 0.5001 * 10**-places and len(given) > len(expected):
+    right = _number(expected)
+    if numbers and right is not None and len(given) > len(expected):
+        half = 0.5001 * 10 ** -len(expected.partition(".")[2])
+        if abs(_number(numbers[0]) - right) <= half:
             return "round"
-    except (IndexError, ValueError):
-        pass
-    names = [sorted(part.strip().casefold() for part in re.split(r",|;| and ", text)) for text in (given, expected)]
-    if names[0] == names[1]:
-        return "order" if "," in given and ";" not in given else "form"
-    return ""
+    parts = [re.split(r",|;| and ", text.casefold()) for text in (given, expected)]
+    names, wanted = (sorted(map(str.strip, names)) for names in parts)
+    return "" if names != wanted else "order" if "," in given and ";" not in given else "form"
 
 
 def _nearly(given: str, expected: str) -> bool:
-    try:
-        a, b = float(given.replace(",", "")), float(expected)
-    except ValueError:
-        return False
-    return abs(a - b) <= 0.15 * max(abs(b), 1.0)
-
-
-def _last(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    """Whether a wrong figure is so near that it may have been added up wrong."""
+    figure, right = _number(given), _number(expected)
+    near = figure is not None and right is not None and abs(figure - right) <= 0.15 * max(abs(right), 1.0)
+    return near and not same(given, expected)
 
 
 def _unused(case: Case) -> tuple[str, ...]:
     """Kinds of rules that would have had more read."""
-    read, found = case.read(), []
-    unread = [name for name in case.listed() if name not in read and not name.endswith((".py", ".png", ".jpg"))]
-    if any(_NOTES.search(name.rsplit("/", 1)[-1]) for name in unread):
-        found.append("notes")
+    unread = [name for name in case.listed() if name not in case.read() and not name.endswith((".py", ".png", ".jpg"))]
     pages = [name for name in unread if "/pages/" in name]
-    if pages:
-        found.append("pages")
+    notes = any(_NOTES.search(base(name)) for name in unread)
     ends = {event.name: event.page for event in case.events if "[cut: " in event.output[-80:]}
-    later = {event.name: max(event.page, 1) for event in case.events}
-    if len(unread) > len(pages) + bool(found) or any(later.get(name, 1) <= page for name, page in ends.items()):
-        found.append("all")
-    return tuple(found)
+    last = {event.name: max(event.page, 1) for event in case.events}
+    others = len(unread) > len(pages) + (notes or bool(pages))
+    ways = {"notes": notes, "pages": pages, "all": others or any(last[name] <= page for name, page in ends.items())}
+    return tuple(kind for kind, there in ways.items() if there)
 
 
 def _used(case: Case) -> tuple[str, ...]:
     """Kinds of rules that say to read as was read here."""
-    read, found, hints = case.read(), [], _unused(case)
-    names = [name for name in case.listed() if not name.endswith((".zip", ".py"))]
-    if "notes" not in hints and any(_NOTES.search(name.rsplit("/", 1)[-1]) for name in read):
-        found.append("notes")
-    if sum(event.tool == "open_page" for event in case.events) > 2:
-        found.append("pages")
-    if "all" not in hints and (len(names) > 2 or any(event.page > 1 for event in case.events)):
-        found.append("all")
-    return tuple(found)
-
-
-def rules_of(treatments: frozenset[str]) -> list[Rule]:
-    """The rules that switch treatments on."""
-    return [Rule("skip", (name[5:],)) if name.startswith("skip=") else Rule(name) for name in sorted(treatments)]
+    hints, names = _unused(case), [name for name in case.listed() if not name.endswith((".zip", ".py"))]
+    ways = {
+        "notes": "notes" not in hints and any(_NOTES.search(base(name)) for name in case.read()),
+        "pages": len(case.used("open_page")) > 2,
+        "all": "all" not in hints and (len(names) > 2 or any(event.page > 1 for event in case.events)),
+    }
+    return tuple(kind for kind, there in ways.items() if there)
 
 
 def judge(call: Call) -> str:
@@ -185,10 +177,7 @@ def judge(call: Call) -> str:
     seen = review(case, expected)
     if seen.alternatives:
         chosen = seen.alternatives[int(call.draw("which") * len(seen.alternatives))]
-        return " ".join([verdict, "Under these rules it would have been right.", *map(render, rules_of(chosen))])
+        return " ".join([verdict, "Under these rules it would have been right.", *map(render, practices_of(chosen))])
     if seen.hints:
-        return " ".join([verdict, "More should have been read.", *(render(Rule(kind)) for kind in seen.hints)])
+        return " ".join([verdict, "More should have been read.", *map(PLAIN.get, seen.hints)])
     return f"{verdict} What was read does not tell why."
-
-
-__all__ = ["FORMS", "Review", "judge", "review", "rules_of"]

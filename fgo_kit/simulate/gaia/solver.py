@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ...calls.protocol import BadRequest
 from ..competence import Call
 from . import compute
 from .frames import TREATMENTS
-from .language import Rule, parse_rule
+from .language import Practice, parse_rule
 from .question import understand
 from .reading import read_chat
 from .rows import DEAD
+from .world import base
 
 
 @dataclass(frozen=True)
-class Habits:
+class Unaided:
     """How often a solver without rules does what is right, drawn once a task; and the rates of its mistakes."""
 
     skip: float = 0.15
@@ -53,7 +56,7 @@ class Habits:
     second_file: float = 0.9  # reads a second file of data
 
 
-HABITS = Habits()
+UNAIDED = Unaided()
 MANY = 6
 """So many figures are not added up in the head without slips."""
 LAST_TURN = 17
@@ -64,6 +67,7 @@ _NOTES = re.compile(
     r"(?:note|read ?me|legend|rule|protocol|correct|change|errat|info|instruction)[^/]*$|\.(?:md|txt)$", re.I
 )
 _NOTED = re.compile(r"note|read ?me|correct|change|errat", re.I)
+_PAGES = re.compile(r"(?:^|/)pages/")
 _CUES = {
     "once": re.compile(r"\b(?:twice|repeats?|repeated|duplicat\w*|sent again)\b", re.I),
     "missing": re.compile(r"\b(?:empty|blank|missing|not measured|no figure|nothing is written)\b", re.I),
@@ -92,8 +96,16 @@ def act(call: Call, rules: Sequence[tuple[str, str]]) -> tuple[str, str, tuple[s
     return thought, line, tuple(dict.fromkeys(solver.used))
 
 
+Move = tuple[str, str]
+"""(thought, call of a tool or final answer)."""
+
+
 def _call(tool: str, **arguments: object) -> str:
     return "TOOL: " + json.dumps({"tool": tool, "arguments": arguments}, ensure_ascii=False)
+
+
+def _read(name: str, thought: str) -> Move:
+    return thought, _call("read_file", name=name)
 
 
 class _Solver:
@@ -106,168 +118,146 @@ class _Solver:
         self.case, self.question = case, understand(case.question)
         self.lasting, self.cite, obey = call.lasting, "RULES:" in call.system, call.obeyed(len(rules))
         self.used: list[str] = []
-        self.rules: dict[str, list[tuple[str, Rule]]] = {}
+        self.practices: dict[str, list[tuple[str, Practice]]] = defaultdict(list)
         for rule_id, text in rules:
-            rule = parse_rule(text)
-            if rule is not None and (obey >= 1 or self.lasting("obey", rule_id) < obey):
-                self.rules.setdefault(rule.kind, []).append((rule_id, rule))
+            practice = parse_rule(text)
+            if practice is not None and (obey >= 1 or self.lasting("obey", rule_id) < obey):
+                self.practices[practice.kind].append((rule_id, practice))
+
+    def by_itself(self, rate: str, *what: object) -> bool:
+        """Whether it does what is right without a rule."""
+        return self.lasting(*what) < getattr(UNAIDED, rate)
 
     def does(self, kind: str, *what: object) -> bool:
         """Whether it does what is right: by itself, or by a rule, which is then among those used."""
-        if self.lasting("habit", kind, *what) < getattr(HABITS, kind):
+        if self.by_itself(kind, "habit", kind, *what):
             return True
-        if kind in self.rules:
-            self.used.append(self.rules[kind][0][0])
-        return kind in self.rules
+        self.used += [rule_id for rule_id, _ in self.practices.get(kind, ())[:1]]
+        return kind in self.practices
 
-    def move(self) -> tuple[str, str]:
-        if self.question.op == "run" and any(name.endswith((".py", ".zip")) for name in self.case.files):
+    def move(self) -> Move:
+        case = self.case
+        if self.question.op == "run" and any(name.endswith((".py", ".zip")) for name in case.files):
             return self._program()
-        step = self._reading() if len(self.case.events) < LAST_TURN else None
-        if step is not None:
-            return step
-        return self._answer()
+        return (self._next_file() if len(case.events) < LAST_TURN else None) or self._answer()
 
     # -- reading
 
-    def _reading(self) -> tuple[str, str] | None:
+    def _next_file(self) -> Move | None:
         """The next file or page to read, or None where it has seen enough."""
         case, read = self.case, self.case.read()
-        for name in case.files:
-            if name.endswith(".zip") and name not in read:
-                return "I look at what is in the archive.", _call("read_file", name=name)
+        if archive := self._unopened_archive():
+            return archive
         names = [name for name in case.listed() if not name.endswith((".zip", ".py", ".png", ".jpg", ".jpeg", ".gif"))]
-        pages = [name for name in names if re.search(r"(?:^|/)pages/", name)]
-        if pages:
-            return self._browsing(pages)
+        if any(_PAGES.search(name) for name in names):
+            return self._next_page([base(name) for name in names if _PAGES.search(name)])
         if not names and not case.events:
-            return "There are no files, so I search.", _call("search", query=self._keywords())
+            return "There are no files, so I search.", self._search()
         notes = [name for name in names if _NOTES.search(name) and len(names) > 1]
         data = sorted((name for name in names if name not in notes), key=self._promise)
-        few = self._few(len(data))
-        wanted = data if len(data) <= few or self.does("all", "files") else data[:few]
-        wanted = [name for name in names if name in wanted or (name in notes and self.does("notes", name))] or names[:1]
+        few = 1 if len(data) < 2 or not self.by_itself("second_file", "second file") else FEW_FILES
+        data = data if len(data) <= few or self.does("all", "files") else data[:few]
+        wanted = [name for name in names if name in data or (name in notes and self.does("notes", name))] or names[:1]
         for name in wanted:
             if name not in read:
-                return f"I read {name.rsplit('/', 1)[-1]}.", _call("read_file", name=name)
+                return _read(name, f"I read {base(name)}.")
             last = [event for event in case.events if event.name == name][-1]
             if not last.whole and not last.failed and last.page < 8 and self.does("all", "pages", name):
                 return "The text goes on.", _call("read_file", name=name, page=last.page + 1)
         return None
 
-    def _keywords(self) -> str:
-        return " ".join(sorted(self.question.words))[:200] or self.case.question[:200]
+    def _unopened_archive(self) -> Move | None:
+        archives = (name for name in self.case.files if name.endswith(".zip") and name not in self.case.read())
+        return next((_read(name, "I look at what is in the archive.") for name in archives), None)
 
-    def _few(self, known: int) -> int:
-        return 1 if known < 2 or self.lasting("second file") >= HABITS.second_file else FEW_FILES
+    def _search(self) -> str:
+        return _call("search", query=" ".join(sorted(self.question.words))[:200] or self.case.question[:200])
 
     def _promise(self, name: str) -> int:
         """Files whose names the question speaks of come first."""
-        parts = re.split(r"[\W_]+", name.rsplit("/", 1)[-1].casefold())
+        parts = re.split(r"[\W_]+", base(name).casefold())
         return -sum(len(part) > 2 and part in self.case.question.casefold() for part in parts)
 
-    def _browsing(self, pages: list[str]) -> tuple[str, str] | None:
+    def _next_page(self, pages: list[str]) -> Move | None:
         """Search, open what is found, and follow the names that a page adds to those of the question."""
-        case = self.case
-        searches = [event for event in case.events if event.tool == "search"]
-        opened = [event.name for event in case.events if event.tool == "open_page"]
+        case, opened = self.case, [event.name for event in self.case.used("open_page")]
         most = 8 if self.does("pages") else 1 + (len(self.question.text) % 2)
+        searches = case.used("search")
         if not searches:
-            return "I search the pages.", _call("search", query=self._keywords())
-        found = [line.split(" | ")[0] for event in searches for line in event.output.splitlines() if " | " in line]
+            return "I search the pages.", self._search()
         steps, linked = compute.next_page(case.question, case.sources())
         if linked and len(opened) < most:
-            return f"The page refers to {linked}.", _call("open_page", name=linked.rsplit("/", 1)[-1])
-        for name in dict.fromkeys(found):
-            if name not in opened and len(opened) < (1 if steps > 1 else most):
-                return f"I open {name}.", _call("open_page", name=name)
-        for name in (page.rsplit("/", 1)[-1] for page in pages):
-            if name not in opened and _NOTED.search(name) and self.does("notes", name):
-                return f"I open {name}.", _call("open_page", name=name)
-        return None
+            return f"The page refers to {linked}.", _call("open_page", name=base(linked))
+        lines = (line for event in searches for line in event.output.splitlines() if " | " in line)
+        found = [line.split(" | ")[0] for line in lines] if len(opened) < (1 if steps > 1 else most) else []
+        noted = (name for name in pages if _NOTED.search(name) and name not in opened and self.does("notes", name))
+        further = next(chain((name for name in found if name not in opened), noted), None)
+        return further and (f"I open {further}.", _call("open_page", name=further))
 
     # -- programs
 
-    def _program(self) -> tuple[str, str]:
+    def _program(self) -> Move:
         case = self.case
-        ran = [event for event in case.events if event.tool == "run_python"]
-        if ran:
-            output = ran[-1].output.strip().splitlines()
-            said = output[-1] if output and not ran[-1].failed else "unknown"
-            return "This is what it prints.", f"FINAL ANSWER: {said.strip()}"
-        zipped = [name for name in case.files if name.endswith(".zip")]
-        if zipped and zipped[0] not in case.read():
-            return "I look at what is in the archive.", _call("read_file", name=zipped[0])
-        named = self.question.code.rsplit("/", 1)[-1]
-        programs = [name for name in case.listed() if name.endswith(".py")]
-        name = next((one for one in programs if one.rsplit("/", 1)[-1] == named), programs[0] if programs else named)
+        if ran := case.used("run_python"):
+            printed = [] if ran[-1].failed else ran[-1].output.strip().splitlines()
+            return "This is what it prints.", f"FINAL ANSWER: {printed[-1].strip() if printed else 'unknown'}"
+        if archive := self._unopened_archive():
+            return archive
+        programs = [name for name in case.listed() if name.endswith(".py")] or [self.question.code]
+        name = next((name for name in programs if base(name) == base(self.question.code)), programs[0])
         if self.does("run"):
-            return "I run the program.", _call("run_python", code=_RUN.format(name=name.rsplit("/", 1)[-1]))
+            return "I run the program.", _call("run_python", code=_RUN.format(name=base(name)))
         if name not in case.read():
-            return "I read the program.", _call("read_file", name=name)
-        figures = re.findall(r"\d+", " ".join(text for file, text in case.sources() if file == name)) or ["0"]
-        return (
-            "By its comments I take it to be this.",
-            f"FINAL ANSWER: {figures[int(self.lasting('guess') * len(figures))]}",
-        )
+            return _read(name, "I read the program.")
+        figures = re.findall(r"\d+", dict(case.sources()).get(name, "")) or ["0"]
+        guess = figures[int(self.lasting("guess") * len(figures))]
+        return "By its comments I take it to be this.", f"FINAL ANSWER: {guess}"
 
     # -- computing
 
-    def _treatments(self, sources: tuple) -> frozenset[str]:
+    def _treatments(self, lines: Sequence[str]) -> frozenset[str]:
         """What it does to the data: what rules say, what notes ask for and are heeded, what it does by itself."""
-        lines = compute.lines_of(sources)
         on: set[str] = set()
         for kind in TREATMENTS:
-            found = self.rules.get(kind, ())
-            for _, rule in found:
-                on |= rule.treatments
-            if found:
-                if self.lasting("yields", kind) < HABITS.yields:
-                    on.add(f"{kind}?")
-                continue
-            cue = _CUES.get(kind)
-            cued = (
-                cue is not None
-                and any(cue.search(line) for line in lines)
-                and self.lasting("heeds", kind) < HABITS.heeds
-            )
-            if cued or self.lasting("habit", kind) < getattr(HABITS, kind):
+            if kind in self.practices:
+                on.update(*(practice.treatments for _, practice in self.practices[kind]))
+                yields = self.by_itself("yields", "yields", kind)
+            elif self._heeds(kind, lines) or self.by_itself(kind, "habit", kind):
                 on.add(kind)
-                if self.lasting("judges", kind) < HABITS.judges:
-                    on.add(f"{kind}?")
+                yields = self.by_itself("judges", "judges", kind)
+            else:
+                continue
+            on |= {f"{kind}?"} if yields else set()
         return frozenset(on)
 
-    def _answer(self) -> tuple[str, str]:
+    def _heeds(self, kind: str, lines: Sequence[str]) -> bool:
+        """Whether a note asks for a treatment, and is heeded without a rule."""
+        return kind in _CUES and any(map(_CUES[kind].search, lines)) and self.by_itself("heeds", "heeds", kind)
+
+    def _answer(self) -> Move:
         sources = self.case.sources()
-        on = self._treatments(sources)
-        found, figures = compute.computed(self.case.question, sources, on)
-        if found is None:
+        on = self._treatments(compute.lines_of(sources))
+        answer, figures = compute.computed(self.case.question, sources, on)
+        if answer is None:
             return "I cannot find it in what I read.", "FINAL ANSWER: unknown"
-        calculated = any(event.tool == "calculator" for event in self.case.events)
-        if len(figures) >= MANY and not calculated:
-            sum_of = " + ".join(f"{figure:g}" for figure in figures)
-            if len(sum_of) < 900 and self.does("precise"):
-                return f"I add up {len(figures)} figures.", _call("calculator", expression=sum_of)
-            if self.lasting("slips") < HABITS.slips:
-                found = self._slipped(found)
+        if len(figures) >= MANY and not self.case.used("calculator"):
+            added = " + ".join(f"{figure:g}" for figure in figures)
+            if len(added) < 900 and self.does("precise"):
+                return f"I add up {len(figures)} figures.", _call("calculator", expression=added)
+            if self.by_itself("slips", "slips"):
+                answer = self._slipped(answer)
         if self.cite:
-            self._cite(sources, on, found)
-        return f"I take {len(figures)} figures into account.", f"FINAL ANSWER: {found}"
+            self._cite(sources, on, answer)
+        return f"I take {len(figures)} figures into account.", f"FINAL ANSWER: {answer}"
 
-    def _slipped(self, found: str) -> str:
+    def _slipped(self, answer: str) -> str:
         """A sum in the head: one digit is off."""
-        number = re.search(r"\d+", found)
-        if not number:
-            return found
         off = (1, 10, -1, -10)[int(self.lasting("slip") * 4)]
-        return found.replace(number[0], str(max(0, int(number[0]) + off)), 1)
+        return re.sub(r"\d+", lambda digits: str(max(0, int(digits[0]) + off)), answer, count=1)
 
-    def _cite(self, sources: tuple, on: frozenset[str], found: str) -> None:
-        """The rules without which the answer would be another."""
-        for kind, listed in self.rules.items():
-            for rule_id, rule in listed:
-                if kind in TREATMENTS and compute.answer(self.case.question, sources, on - rule.treatments) != found:
-                    self.used.append(rule_id)
-
-
-__all__ = ["HABITS", "Habits", "act"]
+    def _cite(self, sources: compute.Sources, on: frozenset[str], given: str) -> None:
+        """Adds the rules without which the answer would be another to those used."""
+        for rule_id, practice in (rule for rules in self.practices.values() for rule in rules):
+            without = on - practice.treatments
+            if practice.kind in TREATMENTS and compute.answer(self.case.question, sources, without) != given:
+                self.used.append(rule_id)
