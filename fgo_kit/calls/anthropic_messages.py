@@ -1,4 +1,4 @@
-"""LLMs behind Anthropic's messages."""
+"""LLMs behind Anthropic's messages, its own and those of compatible servers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from .optional import SCHEMA, SYSTEM, TOOLS, Part, without_system
 from .prices import is_local
-from .protocol import ContextOverflow, Message, Reply, ToolCall, Usage
-from .remote import Remote, as_object, clean
+from .protocol import Message, Reply, ToolCall, Unreachable, Usage
+from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces
 from .toolcalls import Called, paired
-
-FINISH = {
-    "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls", "refusal": "refusal",
-}  # fmt: skip
+from .usage import Reported, tokens
 
 
 class AnthropicMessages(Remote):
@@ -23,56 +21,69 @@ class AnthropicMessages(Remote):
     prices = "anthropic"
     key_variable = "ANTHROPIC_API_KEY"
     url_variable = "ANTHROPIC_BASE_URL"
+    optional = (SYSTEM, SCHEMA, TOOLS)
+    home = "https://api.anthropic.com"
 
     def _connect(self, api_key: str, base_url: str | None, timeout: float):
         import anthropic
 
-        return anthropic.Anthropic(
-            api_key=api_key, base_url=base_url or "https://api.anthropic.com", max_retries=0,
+        client = anthropic.Anthropic(
+            api_key=api_key, base_url=base_url or self.home, max_retries=0,
             timeout=anthropic.Timeout(timeout, connect=10),
         )  # fmt: skip
+        return client.messages.with_streaming_response.create
 
-    def _send(self, messages, tools, schema, sample) -> Reply:
+    def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:
+        asked = {SYSTEM: any(m["role"] == "system" for m in messages), SCHEMA: schema, TOOLS: tools}
+        return frozenset(part for part, present in asked.items() if present)
+
+    def _request(
+        self, messages: list[Message], tools: Sequence[dict], schema: dict | None, sample: int, without: frozenset[Part]
+    ) -> dict[str, Any]:
         import anthropic
 
-        options: dict[str, Any] = {}
+        request: dict[str, Any] = {"model": self.model, "max_tokens": self.max_completion}
+        messages = without_system(messages) if SYSTEM in without else messages
         system = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
         if system:
-            options["system"] = system
-        if tools:
-            options["tools"] = [
-                {"name": t["name"], "description": t["description"], "input_schema": t["parameters"]}
-                for t in tools
+            request["system"] = system
+        chat: list[Any] = [m for m in messages if m["role"] != "system"]
+        if tools and TOOLS not in without:
+            request["tools"] = [
+                {"name": t["name"], "description": t["description"], "input_schema": t["parameters"]} for t in tools
             ]
-        if schema:
+            chat = dialogue(chat)
+        if schema and SCHEMA not in without:
             plain = anthropic.transform_schema(schema)
-            options["output_config"] = {"format": {"type": "json_schema", "schema": plain}}
+            request["output_config"] = {"format": {"type": "json_schema", "schema": plain}}
         if is_local(self.params.get("base_url", "")):
-            options["extra_headers"] = {"x-sample": str(sample)}  # our loopback server's stand-in for a seed
-        chat = [m for m in messages if m["role"] != "system"]
-        chat = dialogue(chat) if tools else chat
-        answer = self._client.messages.create(
-            model=self.model, max_tokens=self.max_completion, messages=chat, **options
-        )
-        usage = self._usage(answer.usage)
-        if answer.stop_reason == "model_context_window_exceeded":
-            tokens = f"{usage.prompt} + {usage.completion} tokens"
-            error = ContextOverflow(f"{self.name}: prompt and answer exceed the context window ({tokens})")
-            error.usage = usage
-            raise error
-        text = clean("".join(block.text for block in answer.content if block.type == "text"))
-        calls = tuple(
-            ToolCall(block.id, block.name, clean(json.dumps(block.input)))
-            for block in answer.content
-            if block.type == "tool_use"
-        )
-        return Reply(text, usage, FINISH.get(answer.stop_reason, "stop"), calls)
+            request["extra_headers"] = {"x-sample": str(sample)}  # our loopback server's stand-in for a seed
+        return {**request, "messages": chat}
 
-    def _usage(self, usage) -> Usage:
-        read = usage.cache_read_input_tokens or 0
-        prompt = int(usage.input_tokens) + read + (usage.cache_creation_input_tokens or 0)
-        thought = usage.output_tokens_details.thinking_tokens if usage.output_tokens_details else 0
-        return Usage(prompt, int(usage.output_tokens), read, thought or 0)
+    def _read(self, body: dict[str, Any]) -> tuple[Reply, Reported]:
+        content = body.get("content")
+        if not isinstance(content, (str, list)):
+            raise Unreachable(f"{self.name}: the answer holds no content: {json.dumps(body)[:200]}")
+        thought, text = pieces(content)
+        blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+        calls = tuple(
+            ToolCall(clean(block.get("id")) or f"call_{number}", block["name"], arguments_text(block.get("input")))
+            for number, block in enumerate(blocks)
+            if block.get("type") == "tool_use" and clean(block.get("name"))
+        )
+        reason = str(body.get("stop_reason"))
+        reply = Reply(text, Usage(0, 0), FINISH.get(reason, "stop"), calls, thought, clean(body.get("model")))
+        return reply, _reported(body.get("usage"))
+
+
+def _reported(usage: Any) -> Reported:
+    usage = usage if isinstance(usage, dict) else {}
+    details = usage.get("output_tokens_details")
+    read, written = (tokens(usage.get(f"cache_{what}_input_tokens")) or 0 for what in ("read", "creation"))
+    fresh = tokens(usage.get("input_tokens"))
+    thought = tokens(details.get("thinking_tokens")) if isinstance(details, dict) else 0
+    prompt = None if fresh is None else fresh + read + written
+    return Reported(prompt, tokens(usage.get("output_tokens")), None, read, thought or 0, written)
 
 
 def dialogue(messages: Sequence[Message]) -> list[dict[str, Any]]:

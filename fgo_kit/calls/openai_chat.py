@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .protocol import Message, Reply, ToolCall, Usage
-from .remote import Remote, as_object, clean
+from .failures import answered_failure
+from .optional import LIMIT, SCHEMA, SEED, SYSTEM, TEMPERATURE, TOOLS, Part, without_system
+from .protocol import Message, Reply, ToolCall, Unreachable, Usage
+from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces
 from .toolcalls import Called, paired
-
-FINISH = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "content_filter": "refusal"}
+from .usage import Reported, tokens
 
 
 class OpenAIChat(Remote):
@@ -22,45 +23,83 @@ class OpenAIChat(Remote):
     prices = "openai"
     key_variable = "OPENAI_API_KEY"
     url_variable = "OPENAI_BASE_URL"
+    optional = (LIMIT, SEED, TEMPERATURE, SYSTEM, SCHEMA, TOOLS)
+    home = "https://api.openai.com/v1"
 
     def _connect(self, api_key: str, base_url: str | None, timeout: float):
         import openai
 
-        return openai.OpenAI(
-            api_key=api_key, base_url=base_url or "https://api.openai.com/v1", max_retries=0,
-            timeout=openai.Timeout(timeout, connect=10),
-        )  # fmt: skip
-
-    def _send(self, messages, tools, schema, sample) -> Reply:
-        # OpenAI's newer models refuse max_tokens, local servers know nothing else
-        limit = "max_tokens" if "base_url" in self.params else "max_completion_tokens"
-        options: dict[str, Any] = {limit: self.max_completion, "seed": sample}
-        if "temperature" in self.params:
-            options["temperature"] = self.params["temperature"]
-        if tools:
-            options["tools"] = [{"type": "function", "function": dict(tool)} for tool in tools]
-        chat = dialogue(messages) if tools else list(messages)
-        if schema:
-            named = {"name": _schema_name(schema), "schema": schema, "strict": _is_strict(schema)}
-            options["response_format"] = {"type": "json_schema", "json_schema": named}
-        answer = self._client.chat.completions.create(model=self.model, messages=chat, **options)
-        choice = answer.choices[0]
-        calls = tuple(
-            ToolCall(call.id, call.function.name, clean(call.function.arguments))
-            for call in choice.message.tool_calls or ()
+        client = openai.OpenAI(
+            api_key=api_key, base_url=base_url or self.home, max_retries=0, timeout=openai.Timeout(timeout, connect=10)
         )
-        text = clean(choice.message.content or getattr(choice.message, "refusal", None) or "")
-        usage = self._usage(answer.usage) if answer.usage else self._estimated(messages, text)
-        return Reply(text, usage, FINISH.get(choice.finish_reason, "stop"), calls)
+        return client.chat.completions.with_streaming_response.create
 
-    def _usage(self, usage) -> Usage:
-        prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-        cached = (prompt.cached_tokens or 0) if prompt else 0
-        reasoning = (completion.reasoning_tokens or 0) if completion else 0
-        return Usage(int(usage.prompt_tokens), int(usage.completion_tokens), cached, reasoning)
+    def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:
+        asked = {
+            LIMIT: True, SEED: True, TEMPERATURE: "temperature" in self.params, SCHEMA: schema, TOOLS: tools,
+            SYSTEM: any(message["role"] == "system" for message in messages),
+        }  # fmt: skip
+        return frozenset(part for part, present in asked.items() if present)
 
-    def _estimated(self, messages, text: str) -> Usage:
-        return Usage(self.count(messages), self._count(text), counter=self.counter)
+    def _request(
+        self, messages: list[Message], tools: Sequence[dict], schema: dict | None, sample: int, without: frozenset[Part]
+    ) -> dict[str, Any]:
+        # OpenAI's newer models refuse max_tokens, most other servers know nothing else
+        limits = ["max_completion_tokens", "max_tokens"]
+        request: dict[str, Any] = {limits[("base_url" in self.params) != (LIMIT in without)]: self.max_completion}
+        if SEED not in without:
+            request["seed"] = sample
+        if "temperature" in self.params and TEMPERATURE not in without:
+            request["temperature"] = self.params["temperature"]
+        chat: list[Any] = without_system(messages) if SYSTEM in without else messages
+        if tools and TOOLS not in without:
+            request["tools"] = [{"type": "function", "function": dict(tool)} for tool in tools]
+            chat = dialogue(chat)
+        if schema and SCHEMA not in without:
+            named = {"name": _schema_name(schema), "schema": schema, "strict": _is_strict(schema)}
+            request["response_format"] = {"type": "json_schema", "json_schema": named}
+        return {"model": self.model, "messages": chat, **request}
+
+    def _read(self, body: dict[str, Any]) -> tuple[Reply, Reported]:
+        choices = body.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+        message = choice.get("message")
+        if choice.get("error") and (error := answered_failure(self.name, {"error": choice["error"]})):
+            raise error
+        if not isinstance(message, dict):
+            raise Unreachable(f"{self.name}: the answer holds no message: {json.dumps(body)[:200]}")
+        thought, text = pieces(message.get("content"))
+        fields = (message.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
+        thought = thought or next((clean(field) for field in fields if clean(field)), "")
+        finish = FINISH.get(str(choice.get("finish_reason")).lower(), "stop")
+        if not text and clean(message.get("refusal")):
+            text, finish = clean(message["refusal"]), "refusal"
+        reply = Reply(text, Usage(0, 0), finish, _calls(message), thought, clean(body.get("model")))
+        return reply, _reported(body.get("usage"))
+
+
+def _calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
+    listed = message.get("tool_calls")
+    functions = [(call.get("id"), call.get("function")) for call in listed or () if isinstance(call, dict)]
+    functions = functions or [(None, message.get("function_call"))]  # the older form
+    return tuple(
+        ToolCall(clean(name) or f"call_{number}", clean(function["name"]), arguments_text(function.get("arguments")))
+        for number, (name, function) in enumerate(functions)
+        if isinstance(function, dict) and clean(function.get("name"))
+    )
+
+
+def _reported(usage: Any) -> Reported:
+    usage = usage if isinstance(usage, dict) else {}
+    prompt, completion = (
+        usage.get(name) if isinstance(usage.get(name), dict) else {}
+        for name in ("prompt_tokens_details", "completion_tokens_details")
+    )
+    return Reported(
+        tokens(usage.get("prompt_tokens")), tokens(usage.get("completion_tokens")), tokens(usage.get("total_tokens")),
+        tokens(prompt.get("cached_tokens")) or 0, tokens(completion.get("reasoning_tokens")) or 0,
+        tokens(prompt.get("cache_write_tokens")) or 0,
+    )  # fmt: skip
 
 
 def dialogue(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -100,11 +100,13 @@ class CallFailed(FGOError):
 
     usage: set when the call was billed all the same. maybe_billed: nobody here can know whether it was. waiting_helps:
     whether it is worth trying again later; retry_after: the seconds that the provider asked to wait before, if it did.
+    status: of the response that refused it, 0 without one.
     """
 
     usage: Usage | None = None
     maybe_billed = False
     waiting_helps = False
+    status = 0
 
     def __init__(self, message: str, retry_after: float | None = None):
         super().__init__(message)

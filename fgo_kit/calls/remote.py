@@ -1,34 +1,51 @@
-"""What the LLMs behind the official SDKs have in common: their options, their key, their errors.
+"""What the LLMs behind the official SDKs have in common: their options, their key, their errors, their usage.
 
-The SDKs retry nothing here: backoff happens once, in the meter. What they raise becomes the typed errors
-of the protocol, with the API key taken out.
+The SDKs retry nothing here: backoff happens once, in the meter. What they raise becomes the typed errors of the
+protocol, with the API key taken out. They carry a body as it is; what it says is read here.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
+import time
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from .entries import redact
-from .failures import translated
+from .failures import read_body, translated
+from .optional import Part, Wishes
 from .prices import is_local, known_window
-from .protocol import AuthError, BadRequest, FGOError, Message, Reply
+from .protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Unreachable, Usage
+from .reply_text import thought_apart
 from .tokens import count_messages, encoding_for
+from .usage import Estimate, Reported, read_less, settled
 
 CONTEXT_WINDOW = 128_000  # tokens, for models whose window nobody here knows
 MAX_COMPLETION = 4096
-TIMEOUT = 120.0  # seconds without an answer; 10 to connect
+TIMEOUT = 120.0  # seconds of silence; 10 to connect
+DEADLINE = 5  # times that, for the whole of an answer
+LONGEST_BODY = 64 * 2**20  # bytes
+NEAR = 0.9
+"""A request that fills so much of the window and is refused for no known reason is an overflow."""
+FINISH = {
+    "length": "length", "max_tokens": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
+    "tool_use": "tool_calls", "content_filter": "refusal", "refusal": "refusal", "safety": "refusal",
+    "model_context_window_exceeded": "overflow",
+}  # fmt: skip
+"""How an answer ended, by the provider's word for it; after any other it is whole, "stop"."""
 
 
 class Remote(ABC):
     """An LLM behind an SDK. Beside what a `Provider` says of itself its class names two environment variables.
 
-    key_variable: where the API key is. url_variable: where the base URL of a compatible server may be.
+    key_variable: where the API key is. url_variable: where the base URL of a compatible server may be. optional: what
+    its requests can do without.
     """
 
     spec = ""
@@ -39,6 +56,7 @@ class Remote(ABC):
     simulated = False
     key_variable = ""
     url_variable = ""
+    optional: tuple[Part, ...] = ()
 
     @classmethod
     def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> Remote:
@@ -66,8 +84,10 @@ class Remote(ABC):
         self.context_window = context_window or known_window(self.prices, model) or CONTEXT_WINDOW
         self.counter, self._count = encoding_for(model)
         self._key = api_key
-        self._schemas = True  # until the server refuses structured output
-        self._client = self._connect(api_key, base_url, timeout)
+        self._deadline = DEADLINE * timeout
+        self._wishes = Wishes(self.optional)
+        self._told = False  # that the server reads less than it is sent
+        self._create = self._connect(api_key, base_url, timeout)
 
     def __repr__(self) -> str:
         return f"load_llm({self.name!r}, {', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
@@ -82,36 +102,87 @@ class Remote(ABC):
         self, messages: Sequence[Message], *, tools: Sequence[dict] = (), response_schema: dict | None = None,
         sample: int = 0,
     ) -> Reply:  # fmt: skip
-        """One answer. A server that refuses structured output is asked without, from then on."""
-        schema = response_schema if self._schemas else None
+        """One answer. What was optional and is refused is left out, or named otherwise, from then on."""
+        request = partial(self._request, list(messages), tools, response_schema, sample)
         try:
-            return self._guarded(partial(self._send, messages, tools, schema, sample))
-        except BadRequest as error:
-            if schema is None or not re.search(r"response_format|output_config|json_schema", str(error)):
-                raise
-        self._schemas = False
-        return self._guarded(partial(self._send, messages, tools, None, sample))
-
-    def _guarded(self, send) -> Reply:
-        try:
-            return send()
-        except FGOError:
+            present = self._present(messages, tools, response_schema)
+            body = self._wishes.settle(self.name, present, lambda without: self._body(request(without)))
+        except (BadRequest, Overloaded) as error:
+            if error.status in (400, 413, 422, 500) and self._is_near(messages):
+                raise ContextOverflow(f"{error} (the prompt fills its {self.context_window} token window)") from None
             raise
+        reply, reported = self._read(body)
+        reply = thought_apart(reply)
+        known = self._known(messages, json.dumps([*tools, response_schema]) if tools or response_schema else "", reply)
+        usage = settled(reported, known)
+        self._tell(usage, known)
+        if reply.finish == "overflow":
+            sizes = f"{usage.prompt} + {usage.completion} tokens"
+            error = ContextOverflow(f"{self.name}: prompt and answer exceed the context window ({sizes})")
+            error.usage = usage
+            raise error
+        return replace(reply, usage=usage)
+
+    def _body(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The body of the answer to one request; raises the typed errors, without the key."""
+        try:
+            with self._create(**request) as response:
+                data = self._whole(response.iter_bytes())
+                return read_body(self.name, response.headers.get("content-type", ""), data)
+        except CallFailed as error:
+            failure = error
         except Exception as error:
             failure = translated(error, self.name)
-            failure.args = (self._scrub(str(failure)),)
+        failure.args = (self._scrub(str(failure)),)
         raise failure  # out here the SDK's own error, which holds the request, is not chained to it
+
+    def _whole(self, chunks: Iterable[bytes]) -> bytes:
+        end, data = time.monotonic() + self._deadline, bytearray()
+        for chunk in chunks:
+            data += chunk
+            if time.monotonic() > end:
+                raise Unreachable(f"{self.name}: Timeout: no whole answer within {self._deadline:g} s")
+            if len(data) > LONGEST_BODY:
+                raise BadRequest(f"{self.name}: the answer is longer than {LONGEST_BODY} bytes")
+        return bytes(data)
+
+    def _is_near(self, messages: Sequence[Message]) -> bool:
+        return self.count(messages) + self.max_completion > NEAR * self.context_window
+
+    def _known(self, messages: Sequence[Message], extra: str, reply: Reply) -> Estimate:
+        answer = reply.text + "".join(call.name + call.arguments for call in reply.tool_calls)
+        sizes = (self._count(text) for text in (extra, answer, reply.thought))
+        return Estimate(self.context_window, self.count(messages), *sizes, self.counter)
+
+    def _tell(self, usage: Usage, known: Estimate) -> None:
+        if read_less(usage, known) and not self._told:
+            self._told = True
+            warnings.warn(
+                f"{self.name}: the server counted {usage.prompt} tokens of a prompt of about {known.prompt}: it reads "
+                "less than it is sent. Give it a longer context, or tell the toolkit its true one by context_window=",
+                stacklevel=4,
+            )
 
     def _scrub(self, text: str) -> str:
         return redact(text.replace(self._key, "[redacted]") if len(self._key) > 4 else text)
 
     @abstractmethod
-    def _connect(self, api_key: str, base_url: str | None, timeout: float):
-        """The SDK's client."""
+    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
+        """The SDK's function that sends a request and streams its response."""
 
     @abstractmethod
-    def _send(self, messages, tools, schema, sample) -> Reply:
-        """One request, without retries; raises the SDK's errors."""
+    def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:
+        """The optional parts of a request."""
+
+    @abstractmethod
+    def _request(
+        self, messages: list[Message], tools: Sequence[dict], schema: dict | None, sample: int, without: frozenset[Part]
+    ) -> dict[str, Any]:
+        """The arguments of the SDK's function, without some optional parts."""
+
+    @abstractmethod
+    def _read(self, body: dict[str, Any]) -> tuple[Reply, Reported]:
+        """The answer in a body, its usage apart; Unreachable for one without an answer."""
 
 
 def _key_for(base_url: str | None, variable: str) -> str:
@@ -129,9 +200,47 @@ def _without_password(base_url: str | None) -> str | None:
     return base_url
 
 
-def clean(text: str) -> str:
-    """Lone surrogates, which JSON may hold and no file can, become question marks."""
-    return text.encode("utf-8", "replace").decode()
+def clean(text: Any) -> str:
+    """Text as a file can hold it: lone surrogates, which JSON may have, become question marks, other values blank."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else ""
+
+
+def pieces(content: Any) -> tuple[str, str]:
+    """(thought, text) of a content: one string, or a list of chunks that each say what they are.
+
+    >>> pieces([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "4"}])
+    ('hm', '4')
+    """
+    if not isinstance(content, list):
+        return "", clean(content)
+    thoughts, texts = [], []
+    for chunk in content:
+        kind = chunk.get("type", "text") if isinstance(chunk, dict) else "text"
+        if kind in ("thinking", "reasoning", "thought"):
+            thoughts.append(_text_in(chunk))
+        elif kind in ("text", "output_text"):
+            texts.append(_text_in(chunk))
+    return "".join(thoughts), "".join(texts)
+
+
+def _text_in(chunk: Any) -> str:
+    """The text of a chunk, however deep it lies."""
+    if isinstance(chunk, list):
+        return "".join(map(_text_in, chunk))
+    if not isinstance(chunk, dict):
+        return clean(chunk)
+    inner = (chunk[key] for key in ("text", "thinking", "reasoning", "summary", "content") if chunk.get(key))
+    return _text_in(next(inner, ""))
+
+
+def arguments_text(arguments: Any) -> str:
+    """A call's arguments as JSON text; what is null or blank are none.
+
+    >>> arguments_text({"name": "a"}), arguments_text(None), arguments_text("null")
+    ('{"name": "a"}', '{}', '{}')
+    """
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return clean(text) if text.strip() not in ("", "null") else "{}"
 
 
 def as_object(arguments: Any) -> dict:
