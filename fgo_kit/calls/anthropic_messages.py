@@ -31,7 +31,7 @@ class AnthropicMessages(Remote):
             api_key=api_key, base_url=base_url or self.home, max_retries=0,
             timeout=anthropic.Timeout(timeout, connect=10),
         )  # fmt: skip
-        return client.messages.with_streaming_response.create
+        return client.messages.with_raw_response.create
 
     def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:
         asked = {SYSTEM: any(m["role"] == "system" for m in messages), SCHEMA: schema, TOOLS: tools}

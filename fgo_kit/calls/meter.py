@@ -18,6 +18,7 @@ from .limits import DEFAULT, Limits
 from .log import CallLog, LogNotWritten, NotACallLog
 from .outcomes import Outcomes
 from .protocol import LLM, BudgetExceeded, CallFailed, Cancelled, ContextOverflow, Message, Reply, Unreachable, as_reply
+from .reply_text import thought_apart
 from .workers import Pool, within
 
 __all__ = ["Meter", "Place"]
@@ -215,7 +216,8 @@ class Meter:
         began = now()
 
         def call() -> Reply:
-            return self.llm.complete(messages, tools=tools, response_schema=schema, sample=self.sample)
+            reply = self.llm.complete(messages, tools=tools, response_schema=schema, sample=self.sample)
+            return thought_apart(reply)
 
         try:
             reply = call() if self.llm.simulated else within(self.limits.patience, call)

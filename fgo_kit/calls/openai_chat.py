@@ -32,7 +32,7 @@ class OpenAIChat(Remote):
         client = openai.OpenAI(
             api_key=api_key, base_url=base_url or self.home, max_retries=0, timeout=openai.Timeout(timeout, connect=10)
         )
-        return client.chat.completions.with_streaming_response.create
+        return client.chat.completions.with_raw_response.create
 
     def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:
         asked = {

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,7 +20,7 @@ from .entries import redact
 from .failures import read_body, translated
 from .optional import Part, Wishes
 from .prices import is_local, known_window
-from .protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Unreachable, Usage
+from .protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
 from .reply_text import thought_apart
 from .tokens import count_messages, encoding_for
 from .usage import Estimate, Reported, read_less, settled
@@ -29,8 +28,6 @@ from .usage import Estimate, Reported, read_less, settled
 CONTEXT_WINDOW = 128_000  # tokens, for models whose window nobody here knows
 MAX_COMPLETION = 4096
 TIMEOUT = 120.0  # seconds of silence; 10 to connect
-DEADLINE = 5  # times that, for the whole of an answer
-LONGEST_BODY = 64 * 2**20  # bytes
 NEAR = 0.9
 """A request that fills so much of the window and is refused for no known reason is an overflow."""
 FINISH = {
@@ -84,7 +81,6 @@ class Remote(ABC):
         self.context_window = context_window or known_window(self.prices, model) or CONTEXT_WINDOW
         self.counter, self._count = encoding_for(model)
         self._key = api_key
-        self._deadline = DEADLINE * timeout
         self._wishes = Wishes(self.optional)
         self._told = False  # that the server reads less than it is sent
         self._create = self._connect(api_key, base_url, timeout)
@@ -126,25 +122,14 @@ class Remote(ABC):
     def _body(self, request: dict[str, Any]) -> dict[str, Any]:
         """The body of the answer to one request; raises the typed errors, without the key."""
         try:
-            with self._create(**request) as response:
-                data = self._whole(response.iter_bytes())
-                return read_body(self.name, response.headers.get("content-type", ""), data)
+            response = self._create(**request).http_response
+            return read_body(self.name, response.headers.get("content-type", ""), response.content)
         except CallFailed as error:
             failure = error
         except Exception as error:
             failure = translated(error, self.name)
         failure.args = (self._scrub(str(failure)),)
         raise failure  # out here the SDK's own error, which holds the request, is not chained to it
-
-    def _whole(self, chunks: Iterable[bytes]) -> bytes:
-        end, data = time.monotonic() + self._deadline, bytearray()
-        for chunk in chunks:
-            data += chunk
-            if time.monotonic() > end:
-                raise Unreachable(f"{self.name}: Timeout: no whole answer within {self._deadline:g} s")
-            if len(data) > LONGEST_BODY:
-                raise BadRequest(f"{self.name}: the answer is longer than {LONGEST_BODY} bytes")
-        return bytes(data)
 
     def _is_near(self, messages: Sequence[Message]) -> bool:
         return self.count(messages) + self.max_completion > NEAR * self.context_window
@@ -168,7 +153,7 @@ class Remote(ABC):
 
     @abstractmethod
     def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
-        """The SDK's function that sends a request and streams its response."""
+        """The SDK's function that sends a request and gives its raw response."""
 
     @abstractmethod
     def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:

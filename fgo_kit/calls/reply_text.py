@@ -48,6 +48,8 @@ def split_thought(text: str) -> tuple[str, str]:
     >>> split_thought("<think>FINAL ANSWER: 41, or")
     ('FINAL ANSWER: 41, or', '')
     """
+    if not any(sign in text for sign in ("<", "THINK]", "◁", "assistantfinal")):
+        return "", text
     text = without_end_tokens(text)
     if "<|message|>" in text:
         return _by_channel(text)
