@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from ..calls.protocol import FGOError
 from ..records import Module, Task, Trajectory
@@ -46,7 +47,8 @@ class Benchmark:
     and optimiser, as one "answer", as "turns", or as turns with "tools". history_limit: tokens of dialogue, without
     the module, that an agent is shown; beyond it the oldest turns are left out. trajectory_tokens: what a trajectory
     with feedback adds to its task's text in a prompt, None where that has to be measured. shortcuts: baselines that
-    ask no model, `f(task) -> answer`, by the name they have as methods.
+    ask no model, `f(task) -> answer`, by the name they have as methods. agent: plays tasks in place of the built-in
+    loop, by `agent.play(meter, module, task, place)`: a trajectory without a score, or what an `Environment` raises.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Benchmark:
     history_limit: int = 6_000
     trajectory_tokens: int | None = None
     shortcuts: Mapping[str, Callable[[Task], str]] = MappingProxyType({})
+    agent: Any = None
 
     def start(self, task: Task) -> Environment:
         """The task's environment; raises what an `Environment` raises."""

@@ -27,9 +27,13 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
     trajectory = Trajectory(task.id, (), "", form=ctx.bench.form, private=task.private)
     place, reason = replace(place, task=task.id), ""
     try:
-        with closing(ctx.bench.start(task)) as environment:
-            played = _play(ctx, module, environment, steps, place)
-        trajectory = replace(trajectory, final=environment.final, **played)
+        if ctx.bench.agent is not None:
+            trajectory = ctx.bench.agent.play(ctx.meter, module, task, place)
+            steps += trajectory.steps
+        else:
+            with closing(ctx.bench.start(task)) as environment:
+                played = _play(ctx, module, environment, steps, place)
+            trajectory = replace(trajectory, final=environment.final, **played)
     except NoAnswer as error:
         trajectory, reason = replace(trajectory, status=error.status, reason=str(error)), str(error)
     except (CallFailed, EnvironmentFailed) as error:

@@ -6,20 +6,23 @@ import asyncio
 import inspect
 import threading
 from concurrent.futures import wait
-from functools import cache
 from typing import Any
 
 from .clock import TICK
 
+_LOOPS: dict[str, asyncio.AbstractEventLoop] = {}
+_LOCK = threading.Lock()
 
-def settled(value: Any) -> Any:
+
+def settled(value: Any, loop: str = "llms") -> Any:
     """What an awaitable comes to; any other value itself. An interrupt cancels what is awaited.
 
-    All run in one loop in a thread of its own, so that clients which belong to a loop can be used again and again.
+    All of one kind run in one loop in a thread of its own, so that clients which belong to a loop can be used again and
+    again. loop: the kind; one that waits for another, as agents do for LLMs, has to be of its own.
     """
     if not inspect.isawaitable(value):
         return value
-    future = asyncio.run_coroutine_threadsafe(_awaited(value), _loop())
+    future = asyncio.run_coroutine_threadsafe(_awaited(value), _running(loop))
     try:
         while not wait([future], TICK).done:
             pass
@@ -33,8 +36,9 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True, name="fgo loop").start()
-    return loop
+def _running(kind: str) -> asyncio.AbstractEventLoop:
+    with _LOCK:
+        if kind not in _LOOPS:
+            _LOOPS[kind] = asyncio.new_event_loop()
+            threading.Thread(target=_LOOPS[kind].run_forever, daemon=True, name=f"fgo loop of {kind}").start()
+        return _LOOPS[kind]

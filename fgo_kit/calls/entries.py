@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 _SECRET = re.compile(r"(?i)\b(?:sk|key|pk)-[\w-]{6,}|\bbearer\s+\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 
+UNCOUNTED = "unknown"
+"""The counter of an answer whose tokens nobody counted: an agent's own run."""
+
 
 @dataclass(frozen=True)
 class Place:

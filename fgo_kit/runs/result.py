@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..algorithm.context import Cut, Judged
+from ..calls.entries import UNCOUNTED
 from ..calls.log import CallLog, Place
 from ..records import Division, MergeNode, Module, Task, Trajectory, escape, folded, showable
 from ..stats import Interval, mean_interval, wilson
@@ -177,6 +178,11 @@ class Run:
         """
         return critical_path(self.calls(), self.trees, unit)
 
+    @cached_property
+    def agent_runs(self) -> int:
+        """How many runs of the user's own agent asked models by themselves: their tokens are not known."""
+        return int((self.calls()["counter"] == UNCOUNTED).sum())
+
     def row(self) -> dict:
         """The run as one row of `compare`."""
         tokens, (lo, hi), (least, most) = self.tokens(), self.ci, self.bounds
@@ -189,6 +195,7 @@ class Run:
             "calls": int(tokens["calls"].sum()), "dropped": len(self.state.dropped),
             "rules": len(self.module.rules), "usd": float(tokens["paid_usd"].sum(min_count=1)),
             "seconds": self.seconds, "status": "ok", "scores": self.scores,
+            **({"agent_runs": self.agent_runs} if self.agent_runs else {}),
         }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -197,7 +204,7 @@ class Run:
         return showable(
             f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
             f"seed {self.config['seed']}: test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}], "
-            f"{len(self.module.rules)} rules{self._without_answer()}"
+            f"{len(self.module.rules)} rules{self._without_answer()}{self._not_counted()}"
         )
 
     def _without_answer(self) -> str:
@@ -206,6 +213,9 @@ class Run:
         least, most = (100 * bound for bound in self.bounds)
         unknown = f"; the score is between {least:.1f} and {most:.1f} % if they count" if most > least else ""
         return f"; without a usable answer: {named} (see failures()){unknown}" if named else ""
+
+    def _not_counted(self) -> str:
+        return "; tokens of the agent's own calls are not known" if "agent" in self.config and self.agent_runs else ""
 
     def _repr_html_(self) -> str:
         shown = self.tokens()[["phase", "calls", "paid_calls", "prompt", "completion", "usd"]]

@@ -133,6 +133,7 @@ def config_of(bench: Benchmark, llm: LLM, settings: Settings) -> dict:
         "simulated": llm.simulated, **asdict(settings), "prompts": prompts.version(), "code": code_version(bench, llm),
         "own_code": [digest(source_of(s.function)) for s in strategies if not is_ours(s.function)],
         "versions": [strategy.version() for strategy in strategies],
+        **({} if bench.agent is None else {"agent": bench.agent.name}),
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from ...algorithm.prompts import quote, section
 from ...records import Component, Module, Task, Trajectory, digest, to_json
 from ...runs.run import source_of
 from ..splits import checked_seed, testing_set, training_set
+from .agent import Agent, agent_of
 from .scores import Named, Scorer, checked, scorer_of
 from .source import read_rows
 from .tasks import Columns, split_tasks
@@ -41,7 +42,7 @@ class Asking(Environment):
 
 @dataclass(frozen=True)
 class Table(Benchmark):
-    """A benchmark of anyone's own tasks. scorer: see `scores.Scorer`."""
+    """A benchmark of anyone's own tasks. scorer: see `scores.Scorer`; agent: None for the built-in one."""
 
     name: str
     train: tuple[Task, ...]
@@ -49,17 +50,18 @@ class Table(Benchmark):
     test: tuple[Task, ...]
     seed_module: Module
     scorer: Scorer
+    agent: Agent | None = None
 
     def __repr__(self) -> str:
         return f"{self.name}: {len(self.train)} train, {len(self.gate)} gate, {len(self.test)} test tasks"
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all tasks with their splits, and of how they are scored."""
+        """A hash of all tasks with their splits, of how they are scored, and of an agent with its version."""
         splits = [sorted(to_json(task) for task in split) for split in (self.train, self.gate, self.test)]
         named = isinstance(self.scorer, Named)
         scored = self.scorer.name if named else source_of(self.scorer)
-        return digest([*splits, scored])
+        return digest([*splits, scored, *([self.agent.identity] if self.agent else [])])
 
     def start(self, task: Task) -> Asking:
         return Asking(task)
@@ -77,7 +79,9 @@ def from_table(
     instructions: str | Module = INSTRUCTIONS,
     split: str | None = None,
     seed: int = 0,
+    agent: Callable[..., Any] | None = None,
     *,
+    version: str | None = None,
     id: str | None = None,
     n_train: int | None = None,
     n_test: int | None = None,
@@ -96,6 +100,12 @@ def from_table(
     score: "exact", "normalised" (case, punctuation, articles), "number" (the last one), "contains", "f1", or
     a function `(task, trajectory) -> float` from 0 to 1, which may give `(float, feedback)`: the feedback is for the
     optimiser. instructions: the text that is optimised, as a text or a `Module`.
+    agent: a function `(module_text, task)`, async or not, that answers in place of the run's LLM, which then evaluates,
+    proposes and merges alone; one with a third parameter is given that LLM, and calls through it are in the ledger
+    (`llm(text)`, `llm.complete(messages)`, `await llm.acomplete(messages)`). It returns an answer, a list of texts or
+    chat messages (the last one answers), or a `Trajectory`; what it raises is that task's failure. The task's expected
+    answer is hidden from it. version: with one, here or as its attribute, its results are kept in the log and not asked
+    for again; change it when the agent changes.
 
     Raises ValueError with all faults of the table and the numbers of their rows, FileNotFoundError, TypeError.
 
@@ -114,4 +124,5 @@ def from_table(
     train, gate, test = split_tasks(rows, columns, alike, seed, numbers)
     module = instructions if isinstance(instructions, Module) else Module((Component("instructions", instructions),))
     train, test = training_set(train, n_train, seed), testing_set(test, n_test, seed)
-    return Table(name or rows.name, train, gate, test, module, scorer)
+    playing = None if agent is None else agent_of(agent, version)
+    return Table(name or rows.name, train, gate, test, module, scorer, playing)
