@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import pytest
-from helpers import ScriptedLLM, job_of
+from helpers import ScriptedLLM, job_of, take_over_all
 
 import fgo_kit as fgo
 from fgo_kit.calls.protocol import BudgetExceeded, TooManyFailures
@@ -24,7 +24,7 @@ def teaching(messages):
         task = messages[1]["content"].split('task="')[1].split('"')[0]
         return json.dumps({"edits": [{"op": "add", "text": "Multiply.", "support": [task]}]})
     if job == "merge":
-        return json.dumps({"rules": [{"text": "Multiply.", "from": ["s1/e1.1"]}]})
+        return take_over_all(messages)
     return "it did not multiply" if job == "evaluate" else "14"
 
 

@@ -8,7 +8,7 @@ import types
 import fastparquet
 import pandas as pd
 import pytest
-from helpers import ScriptedLLM, job_of
+from helpers import ScriptedLLM, job_of, take_over_all
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks.table import SCORES
@@ -121,9 +121,10 @@ def measured(task, trajectory):
 def answering(messages):
     job = job_of(messages)
     if job == "propose":
-        return json.dumps({"edits": [{"op": "add", "text": "Multiply by seven.", "support": ["row1"]}]})
+        task = messages[1]["content"].split('task="')[1].split('"')[0]
+        return json.dumps({"edits": [{"op": "add", "text": "Multiply by seven.", "support": [task]}]})
     if job == "merge":
-        return json.dumps({"rules": []})
+        return take_over_all(messages)
     return "ANSWER: 7" if job == "act" else "it guessed"
 
 
