@@ -26,13 +26,14 @@ from .runs.estimate import estimate as estimate_run
 from .runs.listing import strategies
 from .runs.result import Run
 from .runs.run import run
-from .runs.traces import optimiser_tokens, read_trajectories
+from .runs.traces import optimiser_tokens, read_traces, read_trajectories
 
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Controls", "Module", "Reply", "Rule", "Run", "Task", "Trajectory", "Usage",
     "compare", "division", "estimate", "gate", "load_benchmark", "load_llm", "merge_tree", "merging", "method",
-    "optimiser_tokens", "pooled", "preset", "read_trajectories", "report", "run", "strategies", "wrap_llm",
+    "optimiser_tokens", "pooled", "preset", "read_traces", "read_trajectories", "report", "run", "strategies",
+    "wrap_llm",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "gaia", "logisticsqa")

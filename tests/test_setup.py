@@ -136,7 +136,7 @@ def third_party_imports():
 
 
 # Engines that a user may add by hand; the code that imports them says what to install.
-OPTIONAL = {"textworld", "alfworld", "fast_downward", "jericho", "mementos", "pyarrow"}
+OPTIONAL = {"textworld", "alfworld", "fast_downward", "jericho", "mementos", "pyarrow", "mlflow", "wandb", "zipfile_zstd"}
 
 
 def test_every_import_is_a_declared_dependency():

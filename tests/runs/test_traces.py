@@ -1,4 +1,4 @@
-"""Rollouts of others: logs are read as they are, and what is in no known format is shown."""
+"""KnowAgent's logs, and what holds for every format: what cannot be read is listed, and unknown kinds name the known."""
 
 import gzip
 import json
@@ -11,7 +11,8 @@ import fgo_kit as fgo
 from fgo_kit.algorithm import prompts
 from fgo_kit.calls.tokens import count_messages
 from fgo_kit.records import Task
-from fgo_kit.runs.traces import optimiser_tokens, read_trajectories
+from fgo_kit.runs.traces import optimiser_tokens, read_traces, read_trajectories, source
+from fgo_kit.runs.traces.formats import OF_FILES, OF_RECORDS
 
 ROOM = "You are in the middle of a room. Looking quickly around you, you see a desk 1, and a shelf 1.\nYour task is to: {}\n"
 WON = {
@@ -63,20 +64,67 @@ def test_what_was_read_can_be_shown_to_evaluator_and_optimiser(tmp_path):
 @pytest.mark.parametrize("bad, says", [
     ("not json", "no JSON"), ("[1]", "no object"), ('{"task": "x"}', "no name and no result and no traj"),
     ({**WON, "result": "yes"}, "result='yes'"), ({**WON, "result": 2}, "result=2"), ({**WON, "traj": "> go"}, "Your task is to"),
-    ({**WON, "name": None}, "must be texts"),
+    ({**WON, "name": None}, "must be texts"), ({**WON, "traj": {"a": 1}}, "must be texts"),
 ])  # fmt: skip
-def test_the_first_offending_record_is_shown(tmp_path, bad, says):
-    path = written(tmp_path, WON, bad, "{}")
+def test_every_record_that_cannot_be_read_is_listed_or_skipped_with_a_warning(tmp_path, bad, says):
+    path = written(tmp_path, WON, bad, LOST, "{}")
     with pytest.raises(ValueError) as error:
-        read_trajectories(path)
+        read_traces(path)
     record = bad if isinstance(bad, str) else json.dumps(bad)
-    assert says in str(error.value) and "line 2" in str(error.value) and record[:40] in str(error.value)
+    text = str(error.value)
+    assert "2 of 4" in text and says in text and "line 2" in text and "line 4" in text and record[:40] in text and "skip=True" in text
+    with pytest.warns(UserWarning, match="2 of 4"):
+        traces = read_traces(path, skip=True)
+    assert [t.task_id for t in traces] == [WON["name"], LOST["name"]]
+    assert [where for where, _ in traces.unread] == ["line 2", "line 4"] and says in traces.unread[0][1]
+    assert "2 not read" in repr(traces)
+
+
+def test_a_file_of_no_known_kind_is_answered_with_all_kinds_and_an_example_of_each(tmp_path):
+    for number, content in enumerate((b"a,b\n1,2\n", b'{"some": "thing"}\n', b"\x89PNG\r\n\x1a\n\x00\xff", b"[]", b"3")):
+        path = tmp_path / f"{number}.log"
+        path.write_bytes(content)
+        with pytest.raises(ValueError) as error:
+            read_traces(path)
+        for kind in (*OF_RECORDS, *OF_FILES):
+            assert kind.name in str(error.value) and kind.example.splitlines()[1] in str(error.value), content
+
+
+def test_ids_of_tasks_tried_again_differ(tmp_path):
+    traces = read_traces(written(tmp_path, WON, LOST, WON, WON))
+    assert [t.task_id for t in traces] == [WON["name"], LOST["name"], f"{WON['name']}#2", f"{WON['name']}#3"]
+    assert list(traces.tasks) == [t.task_id for t in traces]
+
+
+def test_a_packed_log_may_not_unpack_without_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "LEAST", 1_000)
+    path = tmp_path / "bomb.jsonl.gz"
+    path.write_bytes(gzip.compress(b" " * 1_000_000))
+    with pytest.raises(ValueError, match="unpacks to over"):
+        read_traces(path)
+
+
+@pytest.mark.parametrize("turn, thought, action", [
+    ("> think: I need a mug.\nOK.\n> go to desk 1\n", "I need a mug.", "go to desk 1"),
+    ("> Think: I need a mug.\nOK.\n> Action: go to desk 1\n", "I need a mug.", "go to desk 1"),
+    ("> THOUGHT: I need a mug.\n> action: go to desk 1\n", "I need a mug.", "go to desk 1"),
+    ("> ActionPath:\n> go to desk 1\n", "", "go to desk 1"),
+])  # fmt: skip
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_thoughts_are_thoughts_and_actions_are_bare(tmp_path, turn, thought, action, end):
+    text = (ROOM.format("put a mug in desk.") + turn + "The desk 1 is\u2028closed.\n").replace("\n", end)
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"name": "a-1", "result": True, "traj": text}, ensure_ascii=False) + "\n", encoding="utf-8")
+    (trace,) = read_traces(path)
+    (step,) = trace.steps
+    said = f"THOUGHT: {thought}\n" if thought else ""
+    assert step.action == f"{said}ANSWER: {action}" and trace.answer == action and trace.final == "The desk 1 is\u2028closed."
 
 
 def test_files_that_are_no_logs(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent.jsonl"):
         read_trajectories(tmp_path / "absent.jsonl")
-    with pytest.raises(ValueError, match="no records"):
+    with pytest.raises(ValueError, match="holds no records"):
         read_trajectories(written(tmp_path, ""))
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"x" * 1000)[:20])
     with pytest.raises(ValueError, match="cut.gz"):
