@@ -136,7 +136,9 @@ def third_party_imports():
 
 
 # Engines that a user may add by hand; the code that imports them says what to install.
-OPTIONAL = {"textworld", "alfworld", "fast_downward", "jericho", "mementos", "pyarrow", "mlflow", "wandb", "zipfile_zstd"}
+OPTIONAL = {
+    "textworld", "alfworld", "fast_downward", "jericho", "mementos", "pyarrow", "mlflow", "wandb", "zipfile_zstd", "datasets",
+}  # fmt: skip
 
 
 def test_every_import_is_a_declared_dependency():
