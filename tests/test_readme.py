@@ -5,9 +5,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fgo_kit.report import to_markdown
+from fgo_kit.report.summary import TOKENS, cells, numbers
 
 ROOT = Path(__file__).parents[1]
+
+
+def to_markdown(table: pd.DataFrame, across: str = "llm") -> str:
+    """A summary as the README carries it: a row a method, scores of every LLM (or, across="benchmark", of every
+    set), and tokens of the first."""
+    columns, methods = list(dict.fromkeys(table[across])), list(dict.fromkeys(table["method"]))
+    head = ["method", *(f"{name}, %" for name in columns), *TOKENS.values()]
+    lines = [head, ["---"] * len(head)]
+    for method in methods:
+        rows = table[table["method"] == method].set_index(across)
+        of = dict(zip(rows.index, cells(rows), strict=True))
+        scores = [of.get(name, "") for name in columns]
+        tokens = [figure if rows[name].iloc[0] > 0 else "" for name in TOKENS for figure in numbers(rows[name][:1] / 1000)]
+        lines.append([method, *scores, *tokens])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def test_the_paper_table_is_that_of_the_committed_figures():

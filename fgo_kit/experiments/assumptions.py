@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..report.figures import COLOURS, add_legend, draw_rows, looks, new_figure, note_simulated
@@ -232,20 +233,19 @@ def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence
 
 
 def _draw_map(ax: Axes, table: pd.DataFrame, column: str, label: str) -> None:
-    columns, lines = sorted(set(table["x50"])), sorted(set(table[column]))
+    wide = table.pivot(index=column, columns="x50", values=["gain", "verdict"]).sort_index().sort_index(axis=1)
+    words, gains = wide["verdict"], wide["gain"]
     colours = {word: COLOURS[name] for name, word in RESULTS.items()}
-    for row in table.to_dict("records"):
-        x, y = columns.index(row["x50"]), lines.index(row[column])
-        ax.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colours[row["verdict"]], edgecolor="white"))
-        text = "?" if np.isnan(row["gain"]) else f"{100 * row['gain']:+.0f}"
-        ink = "black" if row["verdict"] == "ties" else "white"
+    ax.imshow([[to_rgb(colours[word]) for word in line] for line in words.to_numpy()], origin="lower", aspect="auto")
+    for (y, x), gain in np.ndenumerate(gains.to_numpy(float)):
+        ink = "black" if words.iloc[y, x] == "ties" else "white"
+        text = "?" if np.isnan(gain) else f"{100 * gain:+.0f}"
         ax.text(x, y, text, ha="center", va="center", fontsize=7, color=ink)
-    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(-0.5, len(lines) - 0.5))
-    ax.set_xticks(range(len(columns)), ["no limit" if np.isinf(x) else f"{x / 1000:.3g}k" for x in columns], fontsize=7)
-    ax.set_yticks(range(len(lines)), [f"{y:.3g}" for y in lines], fontsize=7)
+    ticks = ["no limit" if np.isinf(x) else f"{x / 1000:.3g}k" for x in gains.columns]
+    ax.set_xticks(range(len(ticks)), ticks, fontsize=7)
+    ax.set_yticks(range(len(gains)), [f"{y:.3g}" for y in gains.index], fontsize=7)
     ax.set_xlabel("tokens at which half is noticed", fontsize=8)
     ax.set_ylabel(label, fontsize=8)
-    ax.spines[:].set_visible(False)
 
 
 # -- checks

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from ..algorithm.settings import Settings
 from ..report.summary import REFERENCE, cells, score_matrix, summary
-from ..report.verdicts import highest
 from ..runs.compare import VARIANTS
 from ..stats import Interval, over_seeds, paired_difference, paired_t
 from .presets import preset
@@ -144,43 +143,6 @@ def consistency_figures(table: pd.DataFrame) -> pd.DataFrame:
     ], ignore_index=True)  # fmt: skip
 
 
-def size_title(table: pd.DataFrame, method: str = "fgo") -> str:
-    """For every LLM of a `by_size` table, at how many sizes a method has the highest mean, as a figure's title."""
-    counts = []
-    for llm, part in table.groupby("llm", sort=False):
-        tops = [highest(of_size) for _, of_size in part.groupby("n_train")]
-        first = sum(top.startswith(f"{method} and ") or top.partition(" (")[0] == method for top in tops)
-        counts.append(f"{llm}: at {first} of {len(tops)} sizes, clearly at {tops.count(method)}")
-    return f"{method} has the highest mean with {'; '.join(counts)}"
-
-
-def consistency_title(table: pd.DataFrame) -> str:
-    """Which method is most even, and which best at its worst size, for every LLM of a `consistency` table."""
-    return "; ".join(
-        f"{llm}: most even {highest(part, 'spread', least=True)}, best at its worst size {highest(part, 'worst')}"
-        for llm, part in table.groupby("llm", sort=False)
-    )
-
-
-def paper_row(table: pd.DataFrame, simulated: bool, method: str = "fgo") -> pd.DataFrame:
-    """The paper's claim on training-set sizes beside a `consistency` table, a row an LLM, with a verdict.
-
-    Columns: claim, paper, llm, most even, best at its worst size, "spread, points" and "worst size, points" (of the
-    method), verdict.
-    """
-    rows = []
-    for llm, part in table.groupby("llm", sort=False):
-        own = part[part["method"] == method]
-        rows.append({
-            "claim": "gain at all training-set sizes", "paper": "most consistent", "llm": llm,
-            "most even": highest(part, "spread", least=True), "best at its worst size": highest(part, "worst"),
-            f"{method}'s spread, points": cells(own, "spread")[0],
-            f"{method}'s worst size, points": cells(own, "worst", "+")[0],
-            "verdict": "simulated, not evidence" if simulated else "not comparable",
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 # -- prompts
 
 
@@ -237,14 +199,6 @@ def window_table(table: pd.DataFrame, windows: Sequence[int] = WINDOWS) -> pd.Da
     return pd.DataFrame.from_dict(cells, orient="index")
 
 
-def prompt_title(table: pd.DataFrame, methods: Sequence[str] = (REFERENCE, "fgo")) -> str:
-    """How the largest prompts of methods grow from the smallest to the largest size, as a figure's title."""
-    ends = [table["n_train"].min(), table["n_train"].max()]
-    values = table.set_index(["method", "n_train"])["value"]
-    growth = [f"{name} from {values[name, ends[0]]:.1f}k to {values[name, ends[1]]:.1f}k" for name in methods]
-    return f"Largest prompt, {ends[0]} to {ends[1]} tasks: {', '.join(growth)}"
-
-
 def dropped_table(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFrame:
     """Trajectories left out of optimiser prompts, mean a run. Columns: llm, method, n_train, dropped, of.
 
@@ -263,12 +217,3 @@ def dropped_grid(table: pd.DataFrame) -> pd.DataFrame:
     kept = table[table.groupby(["llm", "method"])["dropped"].transform("max") > 0]
     cells = kept.assign(cell=[f"{row.dropped:.1f} of {row.of:.0f}" for row in kept.itertuples()])
     return cells.pivot(index=["llm", "method"], columns="n_train", values="cell").fillna("")
-
-
-def dropped_title(table: pd.DataFrame) -> str:
-    """Who leaves out most trajectories, of a `dropped_table`, as a figure's title."""
-    most = table.loc[table["dropped"].idxmax()]
-    if not most["dropped"] > 0:
-        return "nothing is dropped at any size"
-    return (f"{most['method']} leaves out {most['dropped']:.3g} of {most['of']:.0f} trajectories a run at "
-            f"{most['n_train']} tasks ({most['llm']})")  # fmt: skip

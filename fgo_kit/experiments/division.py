@@ -10,7 +10,7 @@ import pandas as pd
 from ..report.summary import REFERENCE, cells, differences, score_matrix
 from ..report.verdicts import Verdict
 from ..runs.compare import VARIANTS
-from ..stats import RESAMPLES, Interval
+from ..stats import Interval, over_seeds
 from .grids import crossed, one_at_a_time
 from .presets import preset
 from .sets import Grid, elsewhere
@@ -72,26 +72,17 @@ def _mean(rows: pd.DataFrame, label: str) -> float:
 
 
 def rank_correlation(
-    rows: pd.DataFrame, variants: Mapping[str, dict], within: str, column: str = "overlap", fewest: int = 5
+    rows: pd.DataFrame, variants: Mapping[str, dict], within: str, column: str = "overlap"
 ) -> Interval:
-    """Rank correlation of a column with the score over settings that agree in the factor `within`, averaged.
+    """Rank correlation of a column with the score over settings that agree in the factor `within`.
 
-    Of one LLM's rows; cells are means over runs, and the interval resamples seeds. NaN where no group has three
-    settings, or with fewer than `fewest` seeds.
+    Of one LLM's rows: averaged over the values of `within`, then over seeds, with the interval over seeds; groups of
+    fewer than three settings are left out.
     """
-    wide = {name: rows.pivot_table(index="seed", columns="method", values=name) for name in (column, "score")}
-    groups: dict = {}
-    for label, choices in variants.items():
-        if all(label in cells for cells in wide.values()):
-            groups.setdefault(choices.get(within), []).append(label)
-    groups = [group for group in groups.values() if len(group) > 2]
-    seeds, rng = wide["score"].index, np.random.default_rng(0)
-    if not groups or len(seeds) < fewest:
-        return Interval(np.nan, np.nan, np.nan)
-
-    def mean(chosen: Sequence[int]) -> float:
-        a, b = (wide[name].loc[chosen].mean() for name in (column, "score"))
-        return float(np.nanmean([a[group].rank().corr(b[group].rank()) for group in groups]))
-
-    draws = [mean(rng.choice(seeds, len(seeds))) for _ in range(RESAMPLES // 4)]
-    return Interval(mean(seeds), *np.nanpercentile(draws, [2.5, 97.5]).tolist())
+    of_group = rows["method"].map({label: str(choices.get(within)) for label, choices in variants.items()})
+    correlations = [
+        (seed, group["score"].corr(group[column], method="spearman"))
+        for (seed, _), group in rows.groupby(["seed", of_group]) if len(group) > 2
+    ]  # fmt: skip
+    seeds, values = zip(*correlations, strict=True) if correlations else ((), ())
+    return over_seeds(values, seeds)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 
@@ -39,26 +39,19 @@ NOTEBOOKS: dict[str, Callable[[str], dict[str, Grid]]] = {
 """The grids of every notebook that asks a real model, in order. 08 asks the simulated LLM alone."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """Runs of a notebook on one data set that no notebook before it has in its log; times: see `Grid`."""
+def parts(name: str) -> pd.DataFrame:
+    """What all notebooks run with one real model at a preset: a row a notebook, grid and data set.
 
-    notebook: str
-    benchmark: str
-    n_train: int
-    runs: int
-    times: float
-
-
-def parts(name: str) -> Iterator[Part]:
-    """What all notebooks run with one real model at a preset."""
-    asked = set()
+    Columns: notebook, benchmark, n_train, runs (that no notebook before it has in its log), times (see `Grid`).
+    """
+    asked, lines = set(), []
     for notebook, grids in NOTEBOOKS.items():
         for grid in grids(name).values():
             for data in grid.data:
                 runs = _runs(grid, data) - asked
                 asked |= runs
-                yield Part(notebook, SETS[grid.benchmark], data["n_train"], len(runs), grid.times)
+                lines.append((notebook, SETS[grid.benchmark], data["n_train"], len(runs), grid.times))
+    return pd.DataFrame(lines, columns=["notebook", "benchmark", "n_train", "runs", "times"])
 
 
 def _runs(grid: Grid, data: dict) -> set:
@@ -77,21 +70,18 @@ def estimate_notebooks(bench: Benchmark, model: str, name: str = "fast") -> dict
     of tasks. A real model's answers are usually longer, so completion tokens are counted three times. `note` says
     what is left out.
     """
-    chosen, runs = preset(name), list(parts(name))
-    documents = SETS["logisticsqa"]
+    chosen, runs, documents = preset(name), parts(name), SETS["logisticsqa"]
     measured = _committed() | {documents: _measured(bench, chosen.seeds[0])}
-    lines, absent = [], {}
-    for part in runs:
-        if part.benchmark not in measured:
-            absent[part.benchmark] = True
-            continue
+    known = runs[runs["benchmark"].isin(measured)]
+    lines = []
+    for part in known.itertuples():
         size, learning, test = measured[part.benchmark]
         share = 1 if part.benchmark == documents else 1 / chosen.every
         of_run = part.times * part.n_train / size * learning + share * test
         lines.append({"notebook": part.notebook} | dict(part.runs * of_run))
     by_notebook = pd.DataFrame(lines).groupby("notebook", sort=False).sum()
-    left_out = f"; not counted: {', '.join(absent)}" if absent else ""
-    note = f"All notebooks, {sum(part.runs for part in runs)} runs, without real invoices{left_out}; "
+    absent = ", ".join(dict.fromkeys(runs["benchmark"].drop(known.index)))
+    note = f"All notebooks, {runs['runs'].sum()} runs, without real invoices{absent and f'; not counted: {absent}'}; "
     return priced(model, by_notebook.sum()) | {
         "by_notebook": by_notebook.round().astype(int), "note": f"{note}cached calls are not paid again."
     }  # fmt: skip

@@ -156,9 +156,3 @@ def token_changes(rows: pd.DataFrame, method: str = "fgo", reference: str = REFE
             bounds = {"change": ratio.value - 100, "lo": ratio.lo - 100, "hi": ratio.hi - 100}
             table.append({"benchmark": benchmark, "llm": llm, "figure": figure} | bounds)
     return pd.DataFrame(table)
-
-
-def token_title(rows: pd.DataFrame, method: str, reference: str = REFERENCE) -> str:
-    """The changes of one setting's token figures, of one LLM's rows, as a figure's title."""
-    shown = [f"{row.figure} {row.change:+.0f} %" for row in token_changes(rows, method, reference).itertuples()]
-    return f"{method} against {reference}: {', '.join(shown)}"

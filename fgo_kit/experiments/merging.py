@@ -55,14 +55,6 @@ def kept_table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table, columns=["llm", "method", "support", "rules", "share", "lo", "hi", "constants"])
 
 
-def kept_title(table: pd.DataFrame, method: str) -> str:
-    """What a setting of a `kept_table` (one LLM) keeps of rules of one task and of the best supported ones."""
-    part = table[table["method"] == method].set_index("support")
-    kept = [f"{100 * part.loc[name, 'share']:.0f} % of {part.loc[name, 'rules']:.0f} rules with support {name}"
-            for name in ("1", "4+") if name in part.index]  # fmt: skip
-    return f"{method} keeps {', '.join(kept) or 'nothing that is known'}"
-
-
 def gate_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a gated merge of any run: llm, method, seed, constants, kind of gate and what `gate_decisions` found."""
     table = [
@@ -97,14 +89,6 @@ def show_gates(table: pd.DataFrame) -> pd.DataFrame:
     shown = table[["llm", "gate", "candidates", "merges"]].assign(**{"right, %": cells(table, "right")})
     points = {"on gate, points": cells(table, "on_gate", "+"), "on test, points": cells(table, "on_test", "+")}
     return shown.assign(**points)
-
-
-def gate_title(table: pd.DataFrame) -> str:
-    """A `gate_table` as a figure's title: how many refusals of every kind of gate the test split bears out."""
-    refused = table[(table["candidates"] == "refused") & table["right"].notna()]
-    shares = [f"{share} % of the {gate} gate's refusals"
-              for share, gate in zip(cells(refused, "right"), refused["gate"], strict=True)]  # fmt: skip
-    return f"Right by the test split (ties count half): {' and '.join(shares)}" if shares else "No refusal to judge"
 
 
 def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:

@@ -20,13 +20,11 @@ from .summary import (
     show_grid,
     show_groups,
     summary,
-    to_markdown,
 )
 from .verdicts import Verdict, counted, headline, highest, judged, verdict
 
 __all__ = [
     "COLOURS", "Verdict", "by_group", "counted", "differences", "gains", "headline", "highest", "holm_p", "judged",
     "note_simulated", "paper_table", "percent", "plot_curves", "plot_merge_tree", "plot_methods", "plot_points",
-    "power", "save", "score_matrix", "show", "show_differences", "show_grid", "show_groups", "summary",
-    "to_markdown", "verdict",
+    "power", "save", "score_matrix", "show", "show_differences", "show_grid", "show_groups", "summary", "verdict",
 ]  # fmt: skip

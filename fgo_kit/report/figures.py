@@ -166,7 +166,7 @@ def plot_points(
     for ax, name in zip(axes, panels, strict=True):
         part = table[table[panel] == name] if panel else table
         draw_rows(ax, part, rows, (y, within or y), value, look)
-        ax.set_title(str(name) if title else f"{name}\n{best_title(part)}", fontsize=8)
+        ax.set_title(str(name) if title else f"{name}\n{best_title(part, value, y)}", fontsize=8)
         for label, x in (lines or {}).items():
             ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle="--", label=label)
     if within or lines:
@@ -193,9 +193,9 @@ def draw_rows(
     tidy(ax)
 
 
-def best_title(table: pd.DataFrame) -> str:
+def best_title(table: pd.DataFrame, value: str = "score", by: str = "method", where: str = "") -> str:
     """The highest mean of a panel, in lines that fit it."""
-    return fill(f"highest mean: {highest(table)}", 30)
+    return fill(f"highest mean{where}: {highest(table, value, by)}", 30 if not where else 48)
 
 
 def plot_methods(table: pd.DataFrame) -> Figure:
@@ -206,11 +206,10 @@ def plot_methods(table: pd.DataFrame) -> Figure:
         part = table[table["llm"] == llm]
         draw_rows(ax, part, methods, ("method", "method"), "score", looks(methods))
         ax.set_title(f"{llm}\n{best_title(part)}", fontsize=8)
-    calls = table[table["llm"] == llms[0]].dropna(subset=["tokens_call_mean"])
-    for row in calls.itertuples():
-        place = methods.index(row.method)
-        axes[-1].barh(place, row.tokens_call_mean / 1000, color=colour_of(row.method))
-        axes[-1].plot(row.tokens_call_max / 1000, place, "|", color="black", markersize=9)
+    calls = table[table["llm"] == llms[0]].set_index("method").loc[:, ["tokens_call_mean", "tokens_call_max"]] / 1000
+    places = [methods.index(method) for method in calls.index]
+    axes[-1].barh(places, calls["tokens_call_mean"], color=[colour_of(method) for method in calls.index])
+    axes[-1].plot(calls["tokens_call_max"], places, "|", color="black", markersize=9)
     axes[-1].set_title(f"{llms[0]}: prompt tokens of an\noptimiser or merger call (| largest)", fontsize=8)
     axes[-1].set_xlabel("thousand tokens", fontsize=8)
     tidy(axes[-1])
@@ -223,10 +222,10 @@ def plot_curves(
     """Lines with intervals over a column of sizes (log scale), panels one below another.
 
     labels: of the x and the y axis. What is no share starts at 0, or has a log scale where values lie far apart.
-    Variants of a method ("fgo, 2 passes") are dashed.
+    Variants of a method ("fgo, 2 passes") are dashed. Every panel names the highest mean at the largest size.
     """
     panels, sizes = list(dict.fromkeys(table[panel])), sorted(set(table[x]))
-    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 0.9 + 1.55 * len(panels)), sharex=True, squeeze=False,
+    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 0.9 + 1.7 * len(panels)), sharex=True, squeeze=False,
                                 layout="constrained")  # fmt: skip
     look = looks(table[series])
     for ax, name in zip(axes[:, 0], panels, strict=True):
@@ -238,7 +237,8 @@ def plot_curves(
         ax.set_xscale("log", base=2)
         ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
         ax.minorticks_off()
-        ax.set_title(str(name), fontsize=8)
+        last = table[(table[panel] == name) & (table[x] == sizes[-1])]
+        ax.set_title(f"{name}\n{best_title(last, value, series, f' at {sizes[-1]:.3g}')}", fontsize=8)
         if value not in SHARES:
             _from_zero(ax)
         tidy(ax, "y")

@@ -200,21 +200,6 @@ def show_differences(table: pd.DataFrame) -> pd.DataFrame:
     return shown.rename(columns={"difference": "difference, points"})
 
 
-def to_markdown(table: pd.DataFrame, across: str = "llm") -> str:
-    """A summary as the README carries it: a row a method, scores of every LLM (or, across="benchmark", of every
-    set), and tokens of the first."""
-    columns, methods = list(dict.fromkeys(table[across])), list(dict.fromkeys(table["method"]))
-    head = ["method", *(f"{name}, %" for name in columns), *TOKENS.values()]
-    lines = [head, ["---"] * len(head)]
-    for method in methods:
-        rows = table[table["method"] == method].set_index(across)
-        of = dict(zip(rows.index, cells(rows), strict=True))
-        scores = [of.get(name, "") for name in columns]
-        tokens = [f"{rows[name].iloc[0] / 1000:,.1f}" if rows[name].iloc[0] > 0 else "" for name in TOKENS]
-        lines.append([method, *scores, *tokens])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def percent(share: Interval, sign: str = "") -> str:
     """A share with its interval in per cent; says so where there is none, e.g. of values of one seed.
 

@@ -8,7 +8,7 @@ from made_rows import noisy, rows_of
 
 from fgo_kit import stats
 from fgo_kit.experiments import dataset_size
-from fgo_kit.report import plot_curves
+from fgo_kit.report import highest, plot_curves
 
 
 def size_rows(flat=0.6, rising=(0.3, 0.9)):
@@ -25,8 +25,7 @@ def test_consistency_tells_an_even_gain_from_an_uneven_one():
     shown = dataset_size.show_consistency(table.reset_index()).droplevel("llm")
     assert shown["spread less fgo's"]["all_at_once"].startswith("+") and shown["spread less fgo's"]["fgo"] == ""
     worse = dataset_size.consistency(size_rows(flat=0.3, rising=(0.9, 0.9))).reset_index()
-    (row,) = dataset_size.paper_row(worse, simulated=True).to_dict("records")
-    assert row["verdict"] == "simulated, not evidence" and row["best at its worst size"] == "all_at_once"
+    assert highest(worse, "worst") == "all_at_once"
 
 
 @pytest.mark.parametrize("gains", [(0.2, 0.2, 0.2, 0.2), (0.05, 0.15, 0.2, 0.25)])
@@ -66,18 +65,6 @@ def test_intervals_of_consistency_hold_the_measured_figure():
         assert ((table[f"{name}_lo"] <= table[name]) & (table[name] <= table[f"{name}_hi"])).all()
 
 
-def test_titles_of_sizes_follow_the_intervals():
-    table = dataset_size.by_size(size_rows())
-    counted = "fgo has the highest mean with simulated:small: at"
-    assert dataset_size.size_title(table) == f"{counted} 1 of 2 sizes, clearly at 1"
-    alike = dataset_size.by_size(size_rows(rising=(0.55, 0.55)))
-    assert dataset_size.size_title(alike) == f"{counted} 2 of 2 sizes, clearly at 0"
-    even = dataset_size.consistency(size_rows(rising=(0.55, 0.55)))
-    assert dataset_size.consistency_title(even) == (
-        "simulated:small: most even fgo and all_at_once (intervals overlap), best at its worst size fgo (intervals overlap)"
-    )
-
-
 def test_windows_are_extrapolated_only_where_prompts_grow_with_the_set():
     tokens = {("all_at_once", 8): 4_000.0, ("all_at_once", 16): 8_000.0}
     parts = [size_rows().query(f"n_train == {size}").assign(
@@ -89,19 +76,14 @@ def test_windows_are_extrapolated_only_where_prompts_grow_with_the_set():
     assert shown.loc["fgo"].tolist() == [""] * 4
     over = dataset_size.window_table(table, (4_500, 7_000))
     assert over.loc["all_at_once"].tolist() == ["by 16", "by 16"] and over.loc["fgo", "4k window"] == "by 8"
-    assert dataset_size.prompt_title(table) == (
-        "Largest prompt, 8 to 16 tasks: all_at_once from 4.0k to 8.0k, fgo from 5.0k to 5.0k"
-    )
 
 
 def test_what_is_dropped_is_named_beside_all_there_was():
     rows = pd.concat([rows_of({"all": noisy(0.5), "fgo": noisy(0.5)}, size, dropped=dropped) for size, dropped in (
         (8, lambda method, seed: 0), (16, lambda method, seed: 9 * (method == "all")))])  # fmt: skip
     table = dataset_size.dropped_table(rows, {"all": {"epochs": 3}, "fgo": {"passes": 2}})
-    assert dataset_size.dropped_title(table) == "all leaves out 9 of 48 trajectories a run at 16 tasks (simulated:small)"
     assert table["of"].tolist() == [24, 32, 48, 64]  # two epochs by default
     assert dataset_size.dropped_grid(table).to_numpy().tolist() == [["0.0 of 24", "9.0 of 48"]]
-    assert dataset_size.dropped_title(table.assign(dropped=0.0)) == "nothing is dropped at any size"
 
 
 def test_curves_show_sizes_and_windows():
@@ -110,5 +92,6 @@ def test_curves_show_sizes_and_windows():
     dataset_size.draw_windows(figure, (8_000, 32_000))
     (ax,) = figure.axes
     assert [label.get_text() for label in ax.get_xticklabels()] == ["8", "16"]
+    assert ax.get_title().startswith("simulated:small\nhighest mean at 16: ")
     assert {"8k window", "32k window"} == {text.get_text() for text in ax.texts}  # the prompts are of 12k
     plt.close(figure)

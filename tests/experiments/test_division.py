@@ -30,4 +30,6 @@ def test_the_relation_of_overlap_and_score_has_its_sign():
     rows = rows_of({k: noisy(r) for k, r in rates.items()}, overlap=lambda method, seed: 1 - rates[method])
     found = division.rank_correlation(rows, variants, "n_subsets")
     assert found.value == -1 and found.hi < 0
-    assert np.isnan(division.rank_correlation(rows.query("seed == 0"), variants, "n_subsets").value)
+    assert np.isnan(division.rank_correlation(rows.query("seed == 0"), variants, "n_subsets").lo)  # one seed
+    two = grids.crossed(divide=["random", "similar"], n_subsets=[2])
+    assert np.isnan(division.rank_correlation(rows, two, "n_subsets").value)

@@ -109,7 +109,7 @@ def runs_of(name: str, preset: str) -> set:
 def test_runs_are_those_that_the_notebooks_ask_for(preset, monkeypatch, tmp_path):
     monkeypatch.setattr("fgo_kit.report.files.FIGURES", tmp_path)  # a cell may save a figure that needs no result
     monkeypatch.setenv("FGO_LOGISTICSQA", "")
-    counted = pd.DataFrame(part.__dict__ for part in forecast.parts(preset))
+    counted = forecast.parts(preset)
     counted = counted[(counted["benchmark"] == SETS["logisticsqa"]) & (counted["times"] != 1.5)]  # matched: a guess
     expected = counted.groupby("notebook")["runs"].sum().to_dict()
     found, before = {}, set()

@@ -99,18 +99,15 @@ def test_kept_rules_and_gates_by_hand():
     table = merging.kept_table(rows)
     assert table["support"].tolist() == ["1", "4+"] and table["rules"].tolist() == [32, 16]
     assert table["share"].tolist() == [0.25, 1.0]
-    title = merging.kept_title(table, "fgo")
-    assert title == "fgo keeps 25 % of 32 rules with support 1, 100 % of 16 rules with support 4+"
     decisions = pd.DataFrame([
         {"llm": "l", "method": "fgo", "seed": seed, "constants": "c", "kind": "hard", "node": "m1",
          "accepted": False, "gate": -0.1, "test": 0.1 if seed == 0 else -0.1} for seed in SEEDS
     ])  # fmt: skip
     judged = merging.gate_table(decisions)
     assert judged["right"][0] == 7 / 8 and merging.show_gates(judged)["right, %"][0].startswith("87.5 [")
-    assert merging.gate_title(judged).startswith("Right by the test split (ties count half): 87.5 [")
     assert merging.gate_table(decisions.assign(test=0.0))["right"][0] == 0.5
     unknown = merging.gate_table(decisions.assign(test=np.nan))
-    assert merging.show_gates(unknown)["right, %"].tolist() == [""] and merging.gate_title(unknown) == "No refusal to judge"
+    assert merging.show_gates(unknown)["right, %"].tolist() == [""]
     assert merging.gate_table(decisions.assign(accepted=True))["candidates"].tolist() == ["accepted"]
     figure = merging.plot_gates(decisions, "a title")
     assert [ax.get_title() for ax in figure.axes] == ["hard gate"]

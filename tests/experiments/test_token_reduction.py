@@ -144,5 +144,3 @@ def test_changes_of_tokens_have_intervals_over_seeds():
     assert changes["figure"].tolist() == ["mean of a call", "all calls together", "all in"]
     assert changes["change"].tolist() == pytest.approx([100 * 40 / 160 - 100] * 3)  # of the means, not of ratios
     assert ((changes["lo"] < changes["change"]) & (changes["change"] < changes["hi"])).all()
-    title = grids.token_title(rows, "fgo")
-    assert title == "fgo against all_at_once: mean of a call -75 %, all calls together -75 %, all in -75 %"
