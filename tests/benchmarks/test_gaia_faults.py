@@ -165,7 +165,8 @@ def test_rounding_to_millions_of_digits_is_refused_at_once(expression):
     assert (calculate("round(1234.5678, 2)"), calculate("round(1250.5, -2)")) == ("1234.57", "1300")
 
 
-def workbook(path, merged):
+def workbook(path, after="", rows=""):
+    """A workbook with an x in A1, whose sheet holds more rows and parts as they are written."""
     import openpyxl
 
     held = io.BytesIO()
@@ -174,17 +175,37 @@ def workbook(path, merged):
     book.save(held)
     with zipfile.ZipFile(held) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
-            area = f'</sheetData><mergeCells count="1"><mergeCell ref="{merged}"/></mergeCells>'.encode()
-            new.writestr(name, old.read(name).replace(b"</sheetData>", area))
+            new.writestr(name, old.read(name).replace(b"</sheetData>", f"{rows}</sheetData>{after}".encode()))
     return {path.name: path}
 
 
-def test_merged_areas_are_counted_before_a_workbook_is_loaded(tmp_path):
+AREA = "A1:XFD1048576"
+
+
+@pytest.mark.parametrize(
+    ("after", "rows"),
+    [(f'<mergeCells count="1"><mergeCell ref="{AREA}"/></mergeCells>', ""), (f'<hyperlinks><hyperlink ref="{AREA}" location="x"/></hyperlinks>', ""),
+     (f'<conditionalFormatting sqref="{AREA}"><cfRule type="expression" priority="1"/></conditionalFormatting>', ""),
+     ("", f'<row r="2"><c r="A2"><f t="array" ref="{AREA}">1</f><v>1</v></c></row>'), ("", '<row r="90000"><c r="B90000"><v>1</v></c></row>'),
+     ("", "<row/>" * 90_000)],
+)  # fmt: skip
+def test_what_a_small_workbook_says_of_large_areas_costs_nothing(tmp_path, after, rows):
     began = time.perf_counter()
+    assert read_text(workbook(tmp_path / "a.xlsx", after, rows), "a.xlsx").startswith("## sheet Sheet\nx")
+    assert time.perf_counter() - began < 8
+
+
+@pytest.mark.parametrize("rows", ['<row r="1000000"><c r="A1000000"><v>1</v></c></row>', '<row><c r="XFD2"><v>1</v></c></row>' * 50])
+def test_cells_are_counted_with_those_in_between(tmp_path, rows):
     with pytest.raises(FileProblem, match="more than 500,000 cells"):
-        read_text(workbook(tmp_path / "a.xlsx", "A1:Z200000"), "a.xlsx")
-    assert time.perf_counter() - began < 2
-    assert read_text(workbook(tmp_path / "b.xlsx", "A1:B2"), "b.xlsx").startswith("## sheet Sheet\nx")
+        read_text(workbook(tmp_path / "a.xlsx", "", rows), "a.xlsx")
+
+
+def test_text_in_nested_paragraphs_is_read_once(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.docx", "w", zipfile.ZIP_DEFLATED) as archive:
+        inner = f"<t>{'x' * 100_000}</t>"
+        archive.writestr("word/document.xml", f"<d xmlns='w'><p><t>a</t><t>b</t></p>{'<p>' * 200}{inner}{'</p>' * 200}</d>")
+    assert read_text({"a.docx": tmp_path / "a.docx"}, "a.docx") == "ab\n" + "x" * 100_000
 
 
 def test_an_archive_is_not_unpacked_beyond_the_limit(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from lxml import etree
 
@@ -32,6 +33,8 @@ MAX_MEMBERS = 5_000
 MAX_DEPTH = 3
 MAX_PDF_PAGES = 300
 MAX_PDF_SECONDS = 30.0
+MAX_PDF_TEXTS = 300_000
+"""Most pieces of text on a page: reading them takes some ten seconds, in which nothing looks at the clock."""
 MAX_CELLS = 500_000
 TEXT = (
     "txt", "md", "py", "csv", "tsv", "json", "jsonl", "jsonld", "xml", "html", "htm", "log", "yaml", "yml",
@@ -218,35 +221,35 @@ def _xlsx(data: bytes, name: str) -> str:
     import openpyxl
 
     parts = _unpacked(data, name)
-    _check_cells(parts, name)
-    values = formulas = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
+    values = written = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     if any(b"<f" in content for path, content in parts.items() if path.startswith("xl/worksheets/")):
-        formulas = openpyxl.load_workbook(io.BytesIO(data))
-    texts, cells = [], 0
+        written = openpyxl.load_workbook(io.BytesIO(data), read_only=True)
+    texts, room = [], MAX_CELLS
     for sheet in values.worksheets:
-        cells += (sheet.max_row or 0) * (sheet.max_column or 0)
-        if cells > MAX_CELLS:
-            raise FileProblem(f"{name}: more than {MAX_CELLS:,} cells")
-        lines = []
-        for row, written in zip(sheet.iter_rows(), formulas[sheet.title].iter_rows(), strict=True):
-            shown = [_cell(a.value if a.value is not None else b.value) for a, b in zip(row, written, strict=True)]
-            lines.append(_csv_line(shown).rstrip(",") if not any(shown) else _csv_line(shown))
+        rows = _rows(sheet, room, name)
+        if written is not values:
+            formulas = _rows(written[sheet.title], room, name)
+            rows = [list(map(_either, *both)) for both in zip(rows, formulas, strict=True)]
+        room -= sum(map(len, rows))
+        lines = [_csv_line(list(map(_cell, row))) if any(map(_cell, row)) else "" for row in rows]
         texts.append("\n".join((f"## sheet {sheet.title}", *lines)).rstrip())
     return "\n\n".join(texts)
 
 
-def _check_cells(parts: dict[str, bytes], name: str) -> None:
-    """Cells written, and those of merged areas, each of which openpyxl makes an object of, are counted before."""
-    from openpyxl.utils import range_boundaries
+def _either(value: Any, formula: Any) -> Any:
+    return formula if value is None else value
 
-    cells = 0
-    for content in (content for path, content in parts.items() if path.endswith(".xml")):
-        cells += len(re.findall(rb"<(?:\w{1,20}:)?c[\s/>]", content))
-        for area in re.findall(rb"<(?:\w{1,20}:)?mergeCell\s[^<>]{0,200}?ref=[\"']([\w:$]{1,30})", content):
-            left, top, right, bottom = range_boundaries(area.decode())
-            cells += (right - left + 1) * (bottom - top + 1)
-        if cells > MAX_CELLS:
+
+def _rows(sheet, room: int, name: str) -> list[list]:
+    """The values of a sheet, whose own word on its size is not believed; `room` for cells is left."""
+    sheet.reset_dimensions()
+    rows, width = [], 1
+    for cells in sheet.iter_rows(values_only=True):
+        rows.append(list(cells))
+        width = max(width, len(cells))
+        if len(rows) * width > room:
             raise FileProblem(f"{name}: more than {MAX_CELLS:,} cells")
+    return [row + [None] * (width - len(row)) for row in rows]
 
 
 def _pdf(data: bytes, name: str) -> str:
@@ -257,6 +260,10 @@ def _pdf(data: bytes, name: str) -> str:
         raise FileProblem(f"{name}: {len(document.pages)} pages exceed the limit of {MAX_PDF_PAGES}")
     texts, end = [], monotonic() + MAX_PDF_SECONDS
     for number, page in enumerate(document.pages, 1):
+        contents = page.get_contents()
+        drawn = b"" if contents is None else contents.get_data()
+        if drawn.count(b"Tj") + drawn.count(b"TJ") > MAX_PDF_TEXTS:
+            raise FileProblem(f"{name}: page {number} draws more than {MAX_PDF_TEXTS:,} pieces of text")
         texts.append(f"## page {number}\n{page.extract_text().strip()}")
         if monotonic() > end:
             raise FileProblem(f"{name}: reading it takes longer than {MAX_PDF_SECONDS:g} s; page {number} was reached")
@@ -276,7 +283,11 @@ def _office(data: bytes, name: str) -> str:
     for number, content in sorted(texts, key=lambda part: part[0]):
         root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
         lines += [f"## slide {number}"] if number else []
-        lines += ["".join(part.itertext("{*}t")) for part in root.iter("{*}p")]
+        for part in root.iter("{*}p", "{*}t"):
+            if etree.QName(part).localname == "p":
+                lines.append("")
+            elif lines:
+                lines[-1] += part.text or ""
     return "\n".join(line for line in lines if line.strip())
 
 

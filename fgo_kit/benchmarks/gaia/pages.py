@@ -11,6 +11,8 @@ from .files import FileProblem, Files, State, files_of, names_in, read_text, sta
 
 SHOWN_PAGES = 8
 """Most results of a search."""
+MAX_WORDS = 100
+"""Most words of a query that are looked for."""
 MAX_PAGE = 1_000_000
 """Longest HTML page that is read, in characters."""
 _UNSEEN = re.compile(r"<(script|style)\b|<!--", re.IGNORECASE)
@@ -25,7 +27,7 @@ def search(files: Files, query: str) -> str:
     pages = _collection(state_of(files))
     if not pages:
         raise FileProblem("search: this task has no collection of pages; read its files with read_file")
-    words = list(dict.fromkeys(_words(query)))
+    words = list(dict.fromkeys(_words(query)))[:MAX_WORDS]
     counts = {name: Counter(_words(text)) for name, text in pages.items()}
     rare = {word: math.log(1 + len(pages) / (1 + sum(word in own for own in counts.values()))) for word in words}
     points = {name: _points(pages[name], own, rare) for name, own in counts.items()}
