@@ -45,6 +45,18 @@ def test_what_is_expected_comes_to_pass(bench, choices):
         assert abs(part.done - part.expected) <= slack, part
 
 
+@pytest.mark.parametrize("choices", [{}, {"method": "bootstrapping"}, {"passes": 2, "epochs": 1}], ids=str)
+def test_totals_are_known_before_the_first_answer(bench, choices):
+    hold = threading.Event()
+    monitor = fgo.start(bench, Wrapped(load("small"), lambda _: hold.wait(60)), **choices)
+    wait_until(lambda: monitor.snapshot().flying)
+    expected = {bar.name: bar.expected for bar in monitor.snapshot().phases}
+    hold.set()
+    calls = monitor.result(60).calls()
+    done = calls[calls["phase"] != "repair"].groupby("phase").size()
+    assert expected == done.to_dict() and "propose" in expected
+
+
 def test_stop_ends_the_run_soon_keeps_what_was_paid_and_the_run_resumes(bench, tmp_path):
     path, hold = tmp_path / "log.sqlite", threading.Event()
     asked = []
@@ -60,6 +72,7 @@ def test_stop_ends_the_run_soon_keeps_what_was_paid_and_the_run_resumes(bench, t
     assert monitor.stop() and time.monotonic() - began < 20 and monitor.state == "stopped"
     with pytest.raises(Cancelled):
         monitor.result()
+    assert monitor.snapshot().flying == 0 and dict(monitor.shown()["facts"])["under way"] == "0"
     hold.set()
     wait_until(lambda: monitor.llm.flying == 0)
     log = CallLog(path)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import helpers
 import pytest
-from by_hand import scripted
+from by_hand import learner, scripted
 
 import fgo_kit as fgo
 from fgo_kit.calls.limits import Limits
@@ -86,7 +86,7 @@ def test_stop_ends_an_evaluation_and_nothing_is_decided():
     def reply(messages):
         if helpers.job_of(messages) == "act" and entered.is_set():
             slow.wait(5)
-        return helpers.take_over_all(messages) if helpers.job_of(messages) == "merge" else "ANSWER: 1"
+        return learner(messages)
 
     run, bench, llm = scripted(reply)
     stepper = fgo.MergeStepper(run, bench, llm, save=False, limits=Limits(workers=2))
