@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
 import traitlets
 
 from ..algorithm.benchmark import Benchmark
-from ..calls.limits import DEFAULT, Limits
+from ..calls.limits import Limits
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
 from ..records import Module, showable
+from ..runs.choices import split, takes
 from ..runs.places import placed
 from ..runs.result import Run
 from .gate_steps import to_score
@@ -34,9 +36,10 @@ TICK = 0.1
 class MergeStepper(Page):
     """Step through the merges of a run by hand; the picture, buttons and keyboard do what `do` does.
 
-    save: the file that keeps every decision and is opened again when it exists; by default one under
-    data/runs/by_hand that belongs to these modules, False for none. limits: how many calls at a time, and
-    what merging by hand may pay. `decisions`, `module`, `state` and `to_run()` are what came of it.
+    save: the file that keeps every decision and is opened again when it exists; by default one under data/runs/by_hand
+    that belongs to these modules, False for none. limits: the fields of `Limits`; budgets hold for what merging by
+    hand pays. `decisions`, `module`, `state` and `to_run()` are what came of it.
+
     Raises ValueError for a run without merges, other data than the run's, or a file of something else.
     """
 
@@ -46,10 +49,10 @@ class MergeStepper(Page):
     busy = traitlets.Dict().tag(sync=True)
     note = traitlets.Dict().tag(sync=True)
 
+    @takes(Limits)
     def __init__(
-        self, run: Run, bench: Benchmark, llm: LLM | str, *, save: str | os.PathLike | bool | None = None,
-        limits: Limits = DEFAULT,
-    ):  # fmt: skip
+        self, run: Run, bench: Benchmark, llm: LLM | str, *, save: str | os.PathLike | bool | None = None, **limits: Any
+    ):
         super().__init__()
         self._meters: list[Meter] = []
         self._stopped = False
@@ -57,7 +60,8 @@ class MergeStepper(Page):
         self._reported = 0.0
         self._working = threading.Lock()
         self.run: Run | None = None
-        desk = desk_for(run, bench, llm, limits=limits, on_call=self._count, on_meter=self._metered)
+        (chosen,) = split(MergeStepper, limits, Limits)
+        desk = desk_for(run, bench, llm, limits=chosen, on_call=self._count, on_meter=self._metered)
         self.session = Session(desk, default_path(run) if save in (None, True) else save or None)
         calls = run.calls()
         used = (calls["prompt"] + calls["completion"])[calls["node"] == ""]

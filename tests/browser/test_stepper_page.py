@@ -291,9 +291,9 @@ def test_hostile_text_in_the_plain_page_is_text(open_notebook, repo_root):
     assert notebook.problems == []
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, True), (720, False)])
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (1100, False), (720, False)])
 def test_dark_and_narrow(open_notebook, width, dark):
-    name = "dark" if dark else "narrow"
+    name = "dark" if dark else f"{width}"
     cells = [SETUP, STEPPER.format(save=f"{name}.json")]
     notebook = open_notebook(f"{name}.ipynb", cells, width=width, dark=dark)
     notebook.run_all()
@@ -306,6 +306,9 @@ def test_dark_and_narrow(open_notebook, width, dark):
     assert root.evaluate("e => e.scrollWidth <= e.clientWidth + 1"), "nothing sticks out"
     ink, ground = root.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
     assert contrast(ink, ground) > 7
+    if width >= 1100:
+        tops = [box.bounding_box()["y"] for box in root.locator(".fgo-column").all()]
+        assert len(set(tops)) == 1, "the candidate stands next to its children"
 
 
 def contrast(one: str, other: str) -> float:

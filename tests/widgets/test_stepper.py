@@ -13,7 +13,6 @@ import pytest
 from by_hand import learner, scripted
 
 import fgo_kit as fgo
-from fgo_kit.calls.limits import Limits
 from fgo_kit.widgets.page import LIVE
 
 
@@ -89,7 +88,7 @@ def test_stop_ends_an_evaluation_and_nothing_is_decided():
         return learner(messages)
 
     run, bench, llm = scripted(reply)
-    stepper = fgo.MergeStepper(run, bench, llm, save=False, limits=Limits(workers=2))
+    stepper = fgo.MergeStepper(run, bench, llm, save=False, workers=2)
     entered.set()
     stepper._received(stepper, {"action": "do", "decision": {"do": "evaluate", "node": "s1", "k": 4}}, [])
     helpers.wait_until(lambda: stepper.busy.get("of") == 4)
@@ -104,7 +103,7 @@ def test_stop_ends_an_evaluation_and_nothing_is_decided():
 
 
 def test_a_stop_that_comes_before_the_first_call_is_not_lost():
-    stepper = fgo.MergeStepper(*scripted(), save=False, limits=Limits(workers=2))
+    stepper = fgo.MergeStepper(*scripted(), save=False, workers=2)
     desk = stepper.session.desk
     stopped_in_between = lambda meter: (stepper._received(stepper, {"action": "stop"}, []), desk.on_meter(meter))  # noqa: E731
     stepper.session.desk = replace(desk, on_meter=stopped_in_between)
@@ -117,7 +116,7 @@ def test_a_stop_that_comes_before_the_first_call_is_not_lost():
 
 def test_stop_ends_the_export_of_a_run_and_it_can_be_made_again():
     run, bench, llm = scripted()
-    stepper = fgo.MergeStepper(run, bench, llm, save=False, limits=Limits(workers=2))
+    stepper = fgo.MergeStepper(run, bench, llm, save=False, workers=2)
     stepper.do("write", node="s1", text="a rule that makes every test prompt a new one")
     stepper.do("lock", rule="you.1")
     stepper.do("finish")
@@ -141,10 +140,15 @@ def test_stop_ends_the_export_of_a_run_and_it_can_be_made_again():
 
 def test_a_budget_bounds_merging_by_hand(source):
     run, bench, llm = source
-    stepper = fgo.MergeStepper(run, bench, llm, save=False, limits=Limits(budget_calls=3))
+    stepper = fgo.MergeStepper(run, bench, llm, save=False, budget_calls=3)
     stepper.do("merge")  # in the run's log
     send(stepper, action="do", decision={"do": "evaluate", "node": "s1", "k": 8})
     assert "Budget" in stepper.note["text"] and len(stepper.decisions) == 1
+
+
+def test_a_limit_that_does_not_exist_is_refused(source):
+    with pytest.raises(TypeError, match="MergeStepper does not take 'worker'; did you mean 'workers'"):
+        fgo.MergeStepper(*source, save=False, worker=2)
 
 
 def test_the_plain_page_stands_in_for_the_widget(stepper, monkeypatch):

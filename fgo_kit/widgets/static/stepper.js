@@ -258,7 +258,7 @@ function render({ model, el }) {
         h("span", { class: `fgo-chip ${node.pending ? "pending" : ""}` }, node.decision),
         h("span", {}, `${node.tasks.n} training tasks`), h("span", {}, `${node.tokens.toLocaleString("en")} tokens`),
         !node.editable && h("span", { class: "fgo-hint" }, "merged already: rules are fixed")),
-      verdict(view), evaluation(view), h("div", { class: "fgo-columns" }, children, own));
+      verdict(view), evaluation(view), h("div", { class: "fgo-columns" }, children.length > 0 && h("div", { class: "fgo-children" }, children), own));
   }
 
   function history(view) {
