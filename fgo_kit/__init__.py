@@ -23,6 +23,7 @@ from .calls.wrapped import wrap_llm
 from .records import Component, Module, Rule, Task, Trajectory
 from .runs.compare import VARIANTS, compare
 from .runs.estimate import estimate as estimate_run
+from .runs.learn import learn
 from .runs.listing import strategies
 from .runs.result import Run
 from .runs.run import run
@@ -31,7 +32,7 @@ from .runs.traces import optimiser_tokens, read_traces, read_trajectories
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Controls", "Module", "Reply", "Rule", "Run", "Task", "Trajectory", "Usage",
-    "compare", "division", "estimate", "gate", "load_benchmark", "load_llm", "merge_tree", "merging", "method",
+    "compare", "division", "estimate", "gate", "learn", "load_benchmark", "load_llm", "merge_tree", "merging", "method",
     "optimiser_tokens", "pooled", "preset", "read_traces", "read_trajectories", "report", "run", "strategies",
     "wrap_llm",
 ]  # fmt: skip

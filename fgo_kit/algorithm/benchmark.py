@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -49,6 +50,7 @@ class Benchmark:
     with feedback adds to its task's text in a prompt, None where that has to be measured. shortcuts: baselines that
     ask no model, `f(task) -> answer`, by the name they have as methods. agent: plays tasks in place of the built-in
     loop, by `agent.play(meter, module, task, place)`: a trajectory without a score, or what an `Environment` raises.
+    playable: False where only logged trajectories are at hand; a run then has no test score.
     """
 
     name: str
@@ -63,10 +65,16 @@ class Benchmark:
     trajectory_tokens: int | None = None
     shortcuts: Mapping[str, Callable[[Task], str]] = MappingProxyType({})
     agent: Any = None
+    playable: bool = True
 
     def start(self, task: Task) -> Environment:
         """The task's environment; raises what an `Environment` raises."""
         raise NotImplementedError
+
+    def first_observation(self, task: Task) -> str:
+        """What an agent is shown of a task before it acts."""
+        with closing(self.start(task)) as environment:
+            return environment.observe()
 
     def score(self, task: Task, trajectory: Trajectory) -> float | tuple[float, str]:
         """From 0.0 to 1.0, NaN for a rollout that failed; or that and a comment, which the optimiser is shown."""

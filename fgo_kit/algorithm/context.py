@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..calls.log import Place
@@ -35,7 +35,8 @@ class Context:
     """What every stage of one run needs. `record` collects trajectories in whatever order they end.
 
     dropped: trajectories that were left out of optimiser prompts. cuts: rules that controls took out. rejected: texts
-    of rules that a gate refused. pass_number counts the passes from 1; the names of subsets and merge nodes of later
+    of rules that a gate refused. traces: logged trajectories by task id, in place of the first
+    rollouts of the seed module. pass_number counts the passes from 1; the names of subsets and merge nodes of later
     ones bear a `suffix`. on_division: see `run`.
     """
 
@@ -46,6 +47,7 @@ class Context:
     dropped: list[Place] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
+    traces: Mapping[str, Trajectory] = field(default_factory=dict)
     pass_number: int = 1
     on_division: Callable[[Division], None] | None = None
 

@@ -37,7 +37,7 @@ def version() -> str:
         return ""
 
 
-@method(version=version)
+@method(version=version, own_rollouts=True)
 def gepa(ctx: Context) -> Outcome:
     """GEPA, from its own package: reflective mutation of a Pareto front, on the same splits and rollouts."""
     try:

@@ -39,8 +39,8 @@ class Strategy:
     fourth argument, because it pays for rollouts. sets_number: a division that decides itself how many subsets there
     are. asks_llm: whether a merge asks the merger. merges(n_modules, fan_in): how many nodes it makes. trains: what
     a method optimises on, "subsets", "whole" (everything in one prompt), "nothing", or "" where that is not known.
-    merges_modules: whether a method merges what it trained. version(): what else decides its result, e.g. that of a
-    package, "" for nothing.
+    merges_modules: whether a method merges what it trained. own_rollouts: whether one rolls tasks out otherwise than in
+    epochs. version(): what else decides its result, e.g. that of a package, "" for nothing.
     """
 
     function: Callable[..., Any]
@@ -51,6 +51,7 @@ class Strategy:
     merges: Callable[[int, int], int] = one_merge
     trains: str = ""
     merges_modules: bool = False
+    own_rollouts: bool = False
     version: Callable[[], str] = str
 
     def __call__(self, *arguments: Any) -> Any:

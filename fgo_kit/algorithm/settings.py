@@ -81,7 +81,7 @@ class Settings:
                     "a merge that does without"
                 )
         self.controls.check(bench)
-        if not bench.test:
+        if not bench.test and bench.playable:
             raise ValueError(f"the test split of {bench.name} is empty; there is nothing to score on")
 
 

@@ -201,9 +201,11 @@ class Run:
     def __repr__(self) -> str:
         lo, hi = self.ci
         kind = "simulated" if self.config["simulated"] else "real model"
+        tested = f"test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}]"
+        tested = tested if self.scores else "no test split, so no score"
         return showable(
             f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
-            f"seed {self.config['seed']}: test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}], "
+            f"seed {self.config['seed']}: {tested}, "
             f"{len(self.module.rules)} rules{self._without_answer()}{self._not_counted()}"
         )
 

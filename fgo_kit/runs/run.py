@@ -8,7 +8,7 @@ they do not change the result.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from inspect import getsource
 from pathlib import Path
@@ -30,6 +30,7 @@ from ..calls.protocol import LLM
 from ..calls.providers import as_llm
 from ..records import Division, Task, Trajectory, digest, from_json, to_json
 from .choices import split, takes
+from .first_epoch import as_first_epoch, logged_part
 from .places import RUNS, placed
 from .provenance import code_version, manifest
 from .result import Run, State
@@ -46,6 +47,7 @@ def run(
     on_call: Callable[[Place, bool], None] | None = None,
     on_start: Callable[[Meter], None] | None = None,
     on_division: Callable[[Division], None] | None = None,
+    traces: Sequence[Trajectory] | None = None,
     **choices: Any,
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
@@ -53,7 +55,8 @@ def run(
     choices: the fields of `Settings`, which decide the result, and of `Limits`, which do not: workers and budgets.
     log: a file, made if new; by default one under data/runs for real models and none for the simulated one.
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter to
-    cancel the run from another thread; on_division(division) follows the division of the training tasks.
+    cancel the run from another thread; on_division(division) follows the division of the training tasks. traces: logged
+    trajectories (`read_traces`) of training tasks, by their ids; they are the first epoch's rollouts of these tasks.
 
     Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.calls.protocol`; what was paid is
     in the log then, and running the same again goes on from there.
@@ -64,7 +67,8 @@ def run(
     llm = as_llm(llm)
     settings, limits = split(run, choices, Settings, Limits)
     check(bench, llm, settings)
-    config = config_of(bench, llm, settings)
+    logged = as_first_epoch(traces, bench)
+    config = config_of(bench, llm, settings) | logged_part(logged)
     run_id = digest(config)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
     with Leases(opened).alone(f"run {run_id}"):  # made elsewhere with the same log, it is waited for
@@ -76,7 +80,7 @@ def run(
         try:
             if on_start:
                 on_start(meter)
-            state = _execute(Context(bench, meter, settings, on_division=on_division))
+            state = _execute(Context(bench, meter, settings, traces=logged, on_division=on_division))
             meter.judge()
         except BaseException as error:
             opened.finish(run_id, type(error).__name__)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from contextlib import closing
 from dataclasses import dataclass, field
 from html import unescape
 
@@ -54,9 +53,8 @@ class SimulatedLLM:
         """ValueError for tasks that no competence can read: their first observation has none of the known sections."""
         if set(type(bench).__module__.split(".")) & set(competences()):  # one of the folders beside its own
             return
-        with closing(bench.start(bench.test[0])) as environment:
-            if by_tag(environment.observe()) is not None:
-                return
+        if by_tag(bench.first_observation((bench.test or bench.train)[0])) is not None:
+            return
         raise ValueError(
             f"{self.name} has no competence for the tasks of {bench.name}: it has those of {', '.join(competences())} "
             "alone and would score 0; give an LLM that reads text, e.g. fgo.load_llm('openai:<model>') or "

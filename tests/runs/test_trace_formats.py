@@ -52,7 +52,7 @@ def test_a_chat_is_a_question_and_its_answer(tmp_path):
     assert (second.task_id, second.score, second.answer) == ("log line 2", 0.25, "7")
     assert second.steps[0].action == "THOUGHT: three and three\nANSWER: 7"
     assert traces.tasks["log line 2"].text == "3+3?\n(image_url not shown)"
-    assert "<question>\n2+2?\n</question>" in shown(traces)
+    assert "<observation>\n2+2?\n</observation>" in shown(traces)
 
 
 def test_calls_of_tools_are_read_in_the_ways_apis_have(tmp_path):

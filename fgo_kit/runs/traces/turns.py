@@ -93,8 +93,8 @@ def _step(held: dict[str, list[str]], action: str, first: bool) -> Step:
 
 
 def opening(text: str) -> str:
-    """The section of what an agent is shown first."""
-    return section("scene" if is_game(text) else "question", text)
+    """What an agent is shown first; a game in the section that ours have."""
+    return section("scene", text) if is_game(text) else prompts.quote(text)
 
 
 def section(tag: str, text: str) -> str:
