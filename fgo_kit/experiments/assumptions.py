@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..report.figures import COLOURS, add_legend, draw_rows, looks, new_figure, note_simulated
+from ..report.drawing import COLOURS, add_legend, draw_rows, looks, new_figure, note_simulated
 from ..report.summary import REFERENCE, cells, differences, score_matrix, summary
 from ..report.verdicts import Verdict, counted, judged
 from ..runs.compare import VARIANTS

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ..algorithm.benchmark import Benchmark
 from ..benchmarks.logisticsqa.benchmark import is_none
 from ..calls.protocol import LLM
-from ..report.figures import add_legend, colour_of, draw_bars, draw_rows, note_simulated, tidy
+from ..report.drawing import add_legend, colour_of, draw_bars, draw_rows, note_simulated, tidy
 from ..report.summary import REFERENCE, cells, differences, numbers, show, summary
 from ..report.verdicts import headline, judged
 from ..runs.compare import PAPER, VARIANTS

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..report.figures import add_legend, draw_points, new_figure, note_simulated, tidy
+from ..report.drawing import add_legend, draw_points, new_figure, note_simulated, tidy
 from ..report.summary import cells
 from ..stats import over_seeds
 from .details import SUPPORT

@@ -18,8 +18,8 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.prices import price
 from ..calls.protocol import LLM, Usage
 from ..calls.tokens import count_messages
-from ..report.figures import COLOURS, add_legend, colour_of, draw_bars, draw_points, new_figure, note_simulated, tidy
-from ..report.summary import REFERENCE, TOKENS, numbers
+from ..report.drawing import COLOURS, add_legend, colour_of, draw_bars, draw_points, new_figure, note_simulated, tidy
+from ..report.summary import REFERENCE, TOKENS, by_method, numbers
 from ..runs.compare import VARIANTS
 from ..runs.result import OPTIMISER_PHASES, Run
 from .grids import TOKEN_FIGURES
@@ -97,14 +97,13 @@ def price_table() -> pd.DataFrame:
 
 def show_costs(table: pd.DataFrame) -> pd.DataFrame:
     """Token figures, paid tokens (thousands a run), calls, chain and USD of `with_costs`, for reading."""
-    shown = table[["benchmark", "llm", "method"]].copy()
+    shown = table[["benchmark", "llm", "method"]].rename(columns={"llm": "LLM"})
     for name, title in {**TOKENS, "tokens_paid": "paid, test included"}.items():
         shown[title] = numbers(table[name] / 1000)
     shown["calls"], shown["longest chain"] = numbers(table["calls"], 0), numbers(table["chain"], 0)
     for spec in PRICE_LISTS:
         shown[_usd(spec)] = numbers(table[_usd(spec)], 3)
-    same = [name for name in ("benchmark", "llm") if shown[name].nunique() == 1]
-    return shown.drop(columns=same).set_index([n for n in ("benchmark", "llm", "method") if n not in same])
+    return by_method(shown)
 
 
 # -- the 56.3 %: three definitions beside the arithmetic

@@ -4,7 +4,8 @@
     fgo.report.save("mine", table, rows, fgo.report.plot_methods(table))
 """
 
-from .figures import COLOURS, note_simulated, plot_curves, plot_merge_tree, plot_methods, plot_points
+from .drawing import COLOURS, note_simulated
+from .figures import plot_curves, plot_merge_tree, plot_methods, plot_points
 from .files import save
 from .paper import paper_table
 from .summary import (

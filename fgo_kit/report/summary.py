@@ -171,10 +171,14 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
         shown[title] = numbers(table[name] / 1000)
     shown["rules"], shown["dropped"] = numbers(table["rules"]), numbers(table["dropped"])
     shown["failed runs"] = [str(value) for value in table["failed"]]
-    same = [name for name in ("benchmark", "LLM") if shown[name].nunique() == 1]
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
-    empty = [name for name in shown.columns if name in none or (shown[name] == "").all()]
-    return shown.drop(columns=same + empty).set_index([n for n in ("benchmark", "LLM", "method") if n not in same])
+    return by_method(shown.drop(columns=[name for name in shown if name in none or (shown[name] == "").all()]))
+
+
+def by_method(table: pd.DataFrame) -> pd.DataFrame:
+    """A table for reading by benchmark, LLM and method; of the first two what is the same in all rows is left out."""
+    same = [name for name in ("benchmark", "LLM") if table[name].nunique() == 1]
+    return table.drop(columns=same).set_index([name for name in ("benchmark", "LLM", "method") if name not in same])
 
 
 def show_groups(table: pd.DataFrame) -> pd.DataFrame:

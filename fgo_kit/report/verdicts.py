@@ -26,13 +26,6 @@ class Verdict(StrEnum):
     UNKNOWN = "not known"
 
 
-VERBS = {
-    Verdict.BETTER: "is better than", Verdict.WORSE: "is worse than", Verdict.EQUIVALENT: "is equivalent to",
-    Verdict.UNCLEAR: "is not clearly different from", Verdict.ALIKE: "does exactly what is done by",
-    Verdict.UNKNOWN: "is not known to differ from",
-}  # fmt: skip
-
-
 def verdict(difference: Interval, margin: float | None = None) -> Verdict:
     """The verdict on a difference. margin: how large a difference would matter; None does not ask for equivalence.
 

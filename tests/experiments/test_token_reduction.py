@@ -12,7 +12,7 @@ from fgo_kit.calls.protocol import Usage
 from fgo_kit.calls.tokens import count_messages
 from fgo_kit.experiments import grids, tokens
 from fgo_kit.report import summary
-from fgo_kit.report.figures import colour_of
+from fgo_kit.report.drawing import colour_of
 from fgo_kit.runs.compare import compare
 from fgo_kit.runs.result import OPTIMISER_PHASES
 from fgo_kit.runs.run import run

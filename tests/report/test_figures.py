@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fgo_kit import report
-from fgo_kit.report import figures, files
+from fgo_kit.report import drawing, figures, files
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_figures_show_every_row_with_its_interval_and_say_simulated():
     assert sorted(ends) == [pytest.approx([10 + 10 * at, 30 + 10 * at]) for at in range(4)]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["no gate", "hard gate"]
     assert any("no evidence about any named model" in text.get_text() for text in figure.texts)
-    assert figure.get_figwidth() == figures.WIDTH
+    assert figure.get_figwidth() == drawing.WIDTH
     panels = figures.plot_points(table, "gate", "divide", panel="divide", title="t")
     assert [ax.get_title() for ax in panels.axes] == ["random", "similar"]
 
@@ -78,8 +78,8 @@ def test_a_panel_without_a_figure_title_names_its_highest_mean():
 
 
 def test_a_strategy_keeps_its_colour_wherever_it_appears():
-    alone, among = figures.looks(["similar"]), figures.looks(["mine", "random", "similar", "similar, N = 2", "mine, too"])
+    alone, among = drawing.looks(["similar"]), drawing.looks(["mine", "random", "similar", "similar, N = 2", "mine, too"])
     assert alone["similar"]["color"] == among["similar"]["color"] == among["similar, N = 2"]["color"]
     strategies = ["random", "contiguous", "stratified", "similar", "difficulty", "failure", "budget"]
-    assert len({look["color"] for look in figures.looks(strategies).values()}) == 7
+    assert len({look["color"] for look in drawing.looks(strategies).values()}) == 7
     assert among["mine"]["color"] != among["mine, too"]["color"]

@@ -1,0 +1,160 @@
+"""What all figures are drawn with: colours, panels, points with intervals, bars, legends, the note on simulation.
+
+A colour belongs to a method or strategy and is the same everywhere (Okabe and Ito's colour-blind-safe set, and Paul
+Tol's for strategies). Markers differ too, so that a print in grey can be read. Whatever rests on the simulated LLM
+says so under the figure. Tables have a column of values with its bounds (see `verdicts.intervals`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from .verdicts import intervals
+
+WIDTH = 85 / 25.4
+"""Inches: a column of a printed page."""
+COLOURS = {
+    "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
+    "fgo + counts + audit": "#CC79A7", "fgo+": "#D55E00", "combee": "#56B4E9", "gepa": "#000000",
+    "always_none": "#666666", "most_frequent_reference": "#666666",
+    "random": "#999933", "contiguous": "#DDAA33", "stratified": "#56B4E9", "similar": "#332288",
+    "difficulty": "#CC6677", "failure": "#882255", "budget": "#117733",
+    "progressive": "#332288", "pairwise": "#56B4E9", "sequential": "#44AA99", "concat": "#DDAA33",
+    "select": "#CC6677", "vote": "#117733", "oneshot": "#882255",
+    "no gate": "#000000", "hard gate": "#D55E00", "soft gate": "#0072B2",
+    "unknown": "#999999", "4+": "#0072B2", "2-3": "#E69F00", "1": "#882255",
+    "rollout": "#56B4E9", "evaluate": "#F0E442", "propose": "#0072B2", "merge": "#009E73", "repair": "#D55E00",
+    "audit": "#CC79A7", "gate": "#E69F00",
+    "better": "#009E73", "worse": "#D55E00", "unclear": "#DDDDDD", "alike": "#DDDDDD", "not known": "#888888",
+}  # fmt: skip
+SPARE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+MARKERS = "osD^vP*X"
+SHARES = {"score": "test score, %", "overlap": "rules that another subset\nwrote too, %", "share": "rules kept, %",
+          "gain": "gain, points"}  # fmt: skip
+"""Columns that are shares and shown in per cent, with their labels; any other column has its own name and unit."""
+
+
+def colour_of(label: str, default: str = "#000000") -> str:
+    """The colour of a method, whatever follows a comma in its label; black for a strategy of one's own.
+
+    >>> colour_of("fgo, 4 epochs") == colour_of("fgo")
+    True
+    """
+    return COLOURS.get(label) or COLOURS.get(str(label).split(",")[0], default)
+
+
+def looks(labels: Iterable[str]) -> dict[str, dict]:
+    """Colour and marker of every label; those without a colour of their own get spare ones."""
+    labels = list(dict.fromkeys(labels))
+    spare = iter(SPARE * len(labels))
+    colours = [colour_of(label, "") or next(spare) for label in labels]
+    return {label: {"color": colour, "marker": MARKERS[at % len(MARKERS)]}
+            for at, (label, colour) in enumerate(zip(labels, colours, strict=True))}  # fmt: skip
+
+
+# -- panels
+
+
+def new_figure(
+    panels: int, height: float, title: str = "", width: float | None = None, **options
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure with panels side by side, as wide as a printed column for up to two; the title states the finding."""
+    width = width or (WIDTH if panels <= 2 else 1.3 + 1.9 * panels)
+    figure, axes = plt.subplots(1, panels, figsize=(width, height), squeeze=False, layout="constrained", **options)
+    return set_title(figure, title), axes[0]
+
+
+def set_title(figure: Figure, title: str) -> Figure:
+    """A finding over the whole width; the figure grows by its lines."""
+    text = fill(title.replace(" %", "\u00a0%"), int(14.5 * figure.get_figwidth()))
+    if text:
+        figure.set_figheight(figure.get_figheight() + 0.15 * text.count("\n"))
+        figure.suptitle(text, fontsize=8, fontweight="bold", x=0.02, ha="left")
+    return figure
+
+
+def draw_points(
+    ax: Axes, table: pd.DataFrame, value: str, at: Sequence[float], upright: bool = False, **look
+) -> None:
+    """Points with their intervals, at given places of the other axis: the one way in which all figures show them.
+
+    upright: values go up, and `at` along. A point without bounds has no interval.
+    """
+    shown = np.array([(i.value, i.lo, i.hi) for i in intervals(table, value)]).reshape(-1, 3).T
+    middle, lo, hi = shown * (100 if value in SHARES else 1)
+    gaps = [np.maximum(middle - lo, 0), np.maximum(hi - middle, 0)]
+    x, y, direction = (at, middle, "yerr") if upright else (middle, at, "xerr")
+    style = {"linestyle": "", "marker": "o", "markersize": 4, "capsize": 1.5, "elinewidth": 0.9, "linewidth": 1.1}
+    ax.errorbar(x, y, **{direction: gaps}, **(style | look))
+
+
+def draw_rows(
+    ax: Axes, table: pd.DataFrame, rows: Sequence[str], columns: tuple[str, str], value: str, look: Mapping[str, dict]
+) -> None:
+    """The points of one panel: named rows from top to bottom, in each of them the values of the second column.
+
+    look: colour and marker by value of the second column (see `looks`).
+    """
+    y, within = columns
+    for at, label in enumerate(look):
+        part = table[table[within] == label]
+        shift = 0.0 if y == within else 0.72 * ((at + 0.5) / len(look) - 0.5)
+        places = [rows.index(row) + shift for row in part[y]]
+        draw_points(ax, part, value, places, **look[label], label=label if y != within else None)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlabel(SHARES.get(value, value), fontsize=8)
+    tidy(ax)
+
+
+def draw_bars(ax: Axes, table: pd.DataFrame, parts: Mapping[str, str], y: str = "method") -> None:
+    """Stacked bars, a row of the table each: columns and their colours from left to right."""
+    start = np.zeros(len(table))
+    for part, colour in parts.items():
+        ax.barh(table[y], table[part], left=start, color=colour)
+        start = start + table[part].to_numpy(float)
+
+
+def tidy(ax: Axes, grid: str = "x", size: float = 7.5) -> None:
+    """The look of all panels: a light grid along `grid` ("x", "y" or "both"), no box, labels of `size` points."""
+    ax.grid(axis=grid, color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.tick_params(labelsize=size)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def add_legend(figure: Figure, colours: Mapping[str, str] | None = None) -> None:
+    """A legend under the panels: patches of these colours, or what the first panel labels."""
+    if colours:
+        handles, labels = [Patch(color=colour) for colour in colours.values()], list(colours)
+    else:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+    columns = min(len(labels), max(1, int(figure.get_figwidth() / (0.4 + 0.062 * max(map(len, labels))))))
+    figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(labels) // columns))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=7, frameon=False,
+                  handletextpad=0.3, columnspacing=1.0, borderaxespad=1.7)  # fmt: skip
+
+
+def note_simulated(figure: Figure, constants: str | Iterable[str]) -> Figure:
+    """Write under a figure that it is simulated, with the hash of the constants (several, where some were varied).
+
+    "" stands for a real model: nothing is written.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:  # a strip for the note
+        strip = 0.14 / figure.get_figheight()
+        engine.set(rect=(0, strip, 1, 1 - strip))
+    hashes = list(dict.fromkeys(h for h in ([constants] if isinstance(constants, str) else constants) if h))
+    if hashes:
+        more = f" and {len(hashes) - 1} varied sets" if len(hashes) > 1 else ""
+        text = f"simulated LLM (constants {hashes[0]}{more}): no evidence about any named model"
+        figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=5.5, color="#666666")
+    return figure
