@@ -277,9 +277,24 @@ def make(seed: int) -> list[dict]:
     return [logic, *(plan for plan in plans.values() if plan["plan"] in used), *games]
 
 
+def traj_data(scenes, game_id: str) -> dict:
+    """What `traj_data.json` holds, as far as playing needs it."""
+    game = scenes.games[game_id]
+    lamp = "DeskLamp" if game["type"] == "look_at_obj_in_light" else ""
+    return {
+        "task_id": f"trial_{game_id}", "task_type": game["type"],
+        "pddl_params": {
+            "object_target": game["object"], "parent_target": game["receptacle"], "toggle_target": lamp,
+            "mrecep_target": "", "object_sliced": False,
+        },
+        "scene": {"floor_plan": game["plan"], "scene_num": int("".join(filter(str.isdigit, game["plan"])))},
+        "turk_annotations": {"anns": []},
+    }  # fmt: skip
+
+
 def export(file: Path, folder: Path) -> int:
     """Write the games as the official files are laid out; test games become valid_seen and valid_unseen."""
-    from fgo_kit.benchmarks.alfworld.scenes import game_content, read_scenes, traj_data
+    from fgo_kit.benchmarks.alfworld.scenes import game_content, read_scenes
 
     names = {"train": "train", "test_seen": "valid_seen", "test_unseen": "valid_unseen"}
     scenes = read_scenes(file)

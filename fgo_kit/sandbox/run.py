@@ -82,21 +82,19 @@ class Done:
     failed: bool = False
 
 
-def run(
-    code: str, files: dict[str, Path] | None = None, unsafe: bool = False, limits: Limits = LIMITS
-) -> Done:
+def run(code: str, files: dict[str, Path] | None = None, unsafe: bool = False, limits: Limits = LIMITS) -> Done:
     """Run a Python program with copies of `files` in its working directory, without standard input.
 
     Standard library and this environment's packages can be imported. Nothing it does outlives the call, and what
     stops it is told as a problem, never raised. Output is its standard output, then the end of its errors.
     Raises SandboxUnavailable where it cannot be isolated, unless unsafe.
     """
-    return _launched(_wall() or _without(unsafe), code, files or {}, limits)
+    return _launched(available() or _without(unsafe), code, files or {}, limits)
 
 
 def available() -> str:
     """ "namespaces" or "landlock", whichever holds here, or "" where nothing does."""
-    return _wall()
+    return next((name for name, problem in _tried().items() if not problem), "")
 
 
 def _without(unsafe: bool) -> str:
@@ -109,10 +107,6 @@ def _without(unsafe: bool) -> str:
         f"seccomp=unconfined, or a host that has Landlock. load_benchmark('gaia', unsafe=True) runs programs all the "
         f"same: do that only on a machine with nothing to lose."
     )
-
-
-def _wall() -> str:
-    return next((name for name, problem in _tried().items() if not problem), "")
 
 
 _held: dict[str, str] = {}

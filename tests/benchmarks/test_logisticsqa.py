@@ -66,13 +66,6 @@ def test_a_failed_rollout_is_no_wrong_answer():
     assert math.isnan(bench.score(Task("t", "", "A1"), Trajectory("t", (), "", status="timeout")))
 
 
-def test_breakdown_by_hand():
-    tasks = [Task("a", "", "A1"), Task("b", "", "None"), Task("c", "", "C1"), Task("d", "", "None")]
-    parts = lqa.LogisticsQA.breakdown(tasks, [1.0, 0.0, math.nan, 1.0])
-    assert parts == {"overall": 2 / 3, "answers": 1.0, "none": 0.5}
-    assert math.isnan(lqa.LogisticsQA.breakdown(tasks[:1], [1.0])["none"])
-
-
 def test_shortcuts_by_hand():
     text = (
         "Issue: 2024-11-21 / Total 12345.67 EUR / BL AB/1234/5 / CNTR MSKU1234567 / fee MSKU1234567 20240806"

@@ -65,20 +65,17 @@ class Play(Environment):
         self.game.close()
 
     def _told(self) -> dict[str, str]:
+        state = _state_text(self.game.state(), self.task.meta["target"])
         return {
-            "task type": self.task.meta["task_type"],
-            "steps": str(self.steps),
-            "invalid actions": str(self.invalid),
-            "won": "yes" if self.game.won else "no",
-            "final state": _state_text(self.game.state(), self.task.meta["target"]),
-        }
+            "task type": self.task.meta["task_type"], "steps": str(self.steps), "invalid actions": str(self.invalid),
+            "won": "yes" if self.game.won else "no", "final state": state,
+        }  # fmt: skip
 
 
 def _state_text(state: dict, target: str) -> str:
     """Where the agent ended, and where the objects of the kind the task is about are."""
     where = f"at {state['at']}" if state["at"] else "in the middle of the room"
-    kind = [(name, told) for name, told in state["objects"].items() if name.split()[0] == target]
-    things = "; ".join(f"{name}: {', '.join(told)}" for name, told in kind)
+    things = "; ".join(f"{name}: {', '.join(of)}" for name, of in state["objects"].items() if name.split()[0] == target)
     return f"{where}, holding {state['holding'] or 'nothing'}; {things or f'no {target} in sight'}"
 
 
@@ -117,17 +114,6 @@ class ALFWorld(Benchmark):
     def score(self, task: Task, trajectory: Trajectory) -> float:
         """1.0 when the game was won, else 0.0; NaN for a rollout that failed."""
         return float(trajectory.info.get("won") == "yes") if trajectory.ok else math.nan
-
-    @staticmethod
-    def breakdown(tasks, scores) -> dict[str, float]:
-        """Mean score overall and by task type; NaN scores are left out."""
-        groups: dict[str, list[float]] = {"overall": []}
-        pairs = zip(tasks, scores, strict=True)
-        for task, score in sorted(pairs, key=lambda pair: pair[0].meta["task_type"]):
-            if not math.isnan(score):
-                groups["overall"].append(score)
-                groups.setdefault(task.meta["task_type"], []).append(score)
-        return {name: sum(found) / len(found) if found else math.nan for name, found in groups.items()}
 
 
 def load(

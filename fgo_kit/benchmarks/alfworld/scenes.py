@@ -1,4 +1,4 @@
-"""From a compact scene to the official files of a game: `game.tw-pddl` and `traj_data.json`.
+"""From a compact scene to the official file of a game, `game.tw-pddl`.
 
 data/alfworld/games.jsonl.xz holds three kinds of lines: one `logic` (domain, grammar, goals, what every
 kind of object affords), one per floor plan (its receptacles), one per game (what lies where, and the task).
@@ -6,7 +6,6 @@ kind of object affords), one per floor plan (its receptacles), one per game (wha
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,24 +60,6 @@ def game_content(scenes: Scenes, game_id: str) -> dict:
         "pddl_problem": _problem(scenes, game),
         "solvable": True,
         "walkthrough": game["walkthrough"],
-    }
-
-
-def traj_data(scenes: Scenes, game_id: str) -> dict:
-    """What `traj_data.json` holds, as far as playing needs it."""
-    game = scenes.games[game_id]
-    return {
-        "task_id": f"trial_{game_id}",
-        "task_type": game["type"],
-        "pddl_params": {
-            "object_target": game["object"],
-            "parent_target": game["receptacle"],
-            "toggle_target": "DeskLamp" if game["type"] == "look_at_obj_in_light" else "",
-            "mrecep_target": "",
-            "object_sliced": False,
-        },
-        "scene": {"floor_plan": game["plan"], "scene_num": int(re.sub(r"\D", "", game["plan"]))},
-        "turk_annotations": {"anns": []},
     }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,7 +28,7 @@ from .shipped import unpacked
 from .source import HIDDEN, LEVELS, Loaded, read_folder
 from .tools import TOOLS, Desk, ToolProblem, call
 
-__all__ = ["GAIA", "MAX_TURNS", "Solving", "answer_forms", "load", "score", "submission"]
+__all__ = ["GAIA", "MAX_TURNS", "Solving", "load", "score", "submission"]
 
 MAX_TURNS = 20
 ENV_VAR = "FGO_GAIA"
@@ -159,19 +158,6 @@ class GAIA(Benchmark):
             return math.nan
         return float(score(trajectory.answer, task.answer))
 
-    @staticmethod
-    def breakdown(tasks: Sequence[Task], scores: Sequence[float]) -> dict[str, float]:
-        """Mean score overall, by level, and by whether the task's family occurs in training; NaN left out."""
-        groups: dict[str, list[float]] = {"overall": []} | {f"level {level}": [] for level in LEVELS}
-        for task, value in zip(tasks, scores, strict=True):
-            if math.isnan(value):
-                continue
-            groups["overall"].append(value)
-            groups[f"level {task.meta['level']}"].append(value)
-            if "seen" in task.meta:
-                groups.setdefault("seen" if task.meta["seen"] == "yes" else "unseen", []).append(value)
-        return {name: sum(found) / len(found) if found else math.nan for name, found in groups.items()}
-
 
 def load(
     path: str | Path | bool | None = None,
@@ -227,12 +213,6 @@ def _told(tasks: list[Task], files: dict[str, Files]) -> str:
     attached = sum(bool(files[task.id]) for task in tasks)
     hidden = sum(task.answer == HIDDEN for task in tasks)
     return f"found {by_level}, {attached} with files" + (f", {hidden} with hidden answers" if hidden else "")
-
-
-def answer_forms(trajectories: Iterable[Trajectory]) -> Counter:
-    """How the answers came: "given", "reminded" (given after a reminder), "absent" (a whole reply was taken for
-    it) or "turns ran out"."""
-    return Counter(one.info["final answer"] for one in trajectories if one.ok)
 
 
 def submission(trajectories: Iterable[Trajectory]) -> str:

@@ -86,20 +86,6 @@ class LogisticsQA(Benchmark):
             return math.nan
         return float(normalise(trajectory.answer) == normalise(task.answer))
 
-    @staticmethod
-    def breakdown(tasks, scores) -> dict[str, float]:
-        """Mean score overall, on tasks with a reference, and on the None class; NaN scores are left out."""
-        pairs = [(task, score) for task, score in zip(tasks, scores, strict=True) if not math.isnan(score)]
-        return {
-            "overall": _mean([score for _, score in pairs]),
-            "answers": _mean([score for task, score in pairs if not is_none(task.answer)]),
-            "none": _mean([score for task, score in pairs if is_none(task.answer)]),
-        }
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else math.nan
-
 
 def normalise(answer: str) -> str:
     """NFKC, upper case, without white space and - . / # :. Empty, N/A, NULL and None are all "NONE"."""
