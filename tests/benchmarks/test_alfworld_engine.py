@@ -206,14 +206,14 @@ def test_a_game_that_cannot_be_loaded_is_named_and_costs_no_worker(bench, tmp_pa
 
 
 def test_a_game_that_cannot_be_played_is_a_status_and_the_run_goes_on(bench):
-    broken, *others = bench.test[:3]
+    broken, *others = bench.test[:6]  # fewer failures than end a run
     whole = bench.source.game
     game = lambda task: whole(task) | ({"pddl_problem": "(define"} if task.id == broken.id else {})  # noqa: E731
     own = replace(bench, test=(broken, *others), source=replace(bench.source, game=game))
     run = fgo.run(own, "simulated:null", method="base")
     found = run.trajectories().set_index("task")
     assert found["status"][broken.id].startswith("EnvironmentFailed: ") and np.isnan(run.scores[broken.id])
-    assert [found["status"][task.id] for task in others] == ["ok", "ok"]
+    assert [found["status"][task.id] for task in others] == ["ok"] * 5
     alone = fgo.run(replace(own, test=tuple(others)), "simulated:null", method="base")
     assert {task.id: run.scores[task.id] for task in others} == alone.scores
     assert run.score == alone.score

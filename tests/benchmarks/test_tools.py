@@ -1,6 +1,7 @@
 """The tool-calling loop: over both SDKs with calls of their own and as text, the same trajectories; its caps."""
 
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -143,15 +144,15 @@ def test_arguments_go_out_as_an_object_always(given):
 
 
 @pytest.mark.parametrize("blank", ["", " \n"])
-def test_a_blank_reply_is_sent_back_as_empty(bench, first, blank):
+def test_a_blank_reply_is_no_answer_and_ends_the_rollout(bench, first, blank):
     seen = []
 
     def answer(messages):
         seen.append([m["content"] for m in messages if m["role"] == "assistant"])
         return blank if len(seen) == 1 else "FINAL ANSWER: 5"
 
-    play(ScriptedLLM(answer), bench, first)
-    assert seen == [[], ["(empty)"]]
+    trajectory = play(ScriptedLLM(answer), bench, first)
+    assert seen == [[]] and trajectory.status.startswith("empty") and math.isnan(trajectory.score)
 
 
 def test_only_the_first_of_several_native_calls_is_made():
