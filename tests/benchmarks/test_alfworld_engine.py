@@ -212,7 +212,8 @@ def test_a_game_that_cannot_be_played_is_a_status_and_the_run_goes_on(bench):
     own = replace(bench, test=(broken, *others), source=replace(bench.source, game=game))
     run = fgo.run(own, "simulated:null", method="base")
     found = run.trajectories().set_index("task")
-    assert found["status"][broken.id].startswith("EnvironmentFailed: ") and np.isnan(run.scores[broken.id])
+    assert found["status"][broken.id] == "failed" and np.isnan(run.scores[broken.id])
+    assert "ParseError" in str(run.failures().to_dict())
     assert [found["status"][task.id] for task in others] == ["ok"] * 5
     alone = fgo.run(replace(own, test=tuple(others)), "simulated:null", method="base")
     assert {task.id: run.scores[task.id] for task in others} == alone.scores
