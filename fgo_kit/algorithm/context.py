@@ -34,10 +34,10 @@ class Cut:
 class Context:
     """What every stage of one run needs. `record` collects trajectories in whatever order they end.
 
-    dropped: trajectories that were left out of optimiser prompts. cuts: rules that controls took out. rejected: texts
-    of rules that a gate refused. traces: logged trajectories by task id, in place of the first
-    rollouts of the seed module. pass_number counts the passes from 1; the names of subsets and merge nodes of later
-    ones bear a `suffix`. on_division: see `run`.
+    dropped: trajectories that were left out of optimiser prompts. unused: parts of adopted answers that were of no use,
+    and why. cuts: rules that controls took out. rejected: texts of rules that a gate refused. traces: trajectories
+    logged elsewhere, by task id, in place of the first rollouts of the seed module. pass_number counts the passes; the
+    names of subsets and merge nodes of later ones bear a `suffix`. on_division: see `run`.
     """
 
     bench: Benchmark
@@ -45,6 +45,7 @@ class Context:
     settings: Settings
     record: list[Judged] = field(default_factory=list)
     dropped: list[Place] = field(default_factory=list)
+    unused: list[tuple[Place, str]] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     traces: Mapping[str, Trajectory] = field(default_factory=dict)

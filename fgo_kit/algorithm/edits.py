@@ -1,22 +1,23 @@
-"""What an optimiser answers, and what becomes of it: edits (`add`, `revise`, `drop`), checked and applied to a module.
+"""What an optimiser answers, and what becomes of it: edits (`add`, `revise`, `drop`), each applied by itself.
 
-Python checks every id against what was shown. An answer that cannot be read, or names what was not shown, is a
-ValueError that says what is wrong with it: it is never adopted as a prompt.
+Python checks every id against what was shown. An edit that cannot be read, or names what was not shown, costs itself
+alone; an answer without one that can be used is a ValueError that says what is wrong, and is never adopted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+import re
+from collections.abc import Collection, Sequence
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from ..calls.json_text import Id, Ids, Line, Listed, read_list
 from ..records import Module, Rule
 
 RULE_LIMIT = 1_000
 """Longest rule, in characters."""
-RuleText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=RULE_LIMIT)]
-Kind = TypeVar("Kind", bound=BaseModel)
+RuleText = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=3, max_length=RULE_LIMIT)]
 
 
 class Edit(BaseModel):
@@ -25,9 +26,9 @@ class Edit(BaseModel):
     model_config = ConfigDict(extra="ignore")
     op: Literal["add", "revise", "drop"]
     component: str = ""
-    id: str = ""
+    id: Id = ""
     text: RuleText | None = None
-    support: list[str] = Field(default_factory=list)
+    support: Ids = Field(default_factory=list)
 
 
 class Proposal(BaseModel):
@@ -39,36 +40,54 @@ class Proposal(BaseModel):
 PROPOSAL_SCHEMA = Proposal.model_json_schema()
 
 
-def parse(kind: type[Kind], text: str) -> Kind:
-    """The JSON object in a model's answer, fenced or with words around it; ValueError says what is wrong.
+def read_edits(text: str, module: Module, task_ids: Collection[str]) -> Listed[Edit]:
+    """The edits in an optimiser's answer that can be applied to the module it was shown with these tasks.
 
-    >>> parse(Proposal, 'Sure: ```json {"edits": []}```').edits
+    >>> read_edits('Sure: ```json {"edits": []}```', Module(()), []).items
     []
     """
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        raise ValueError("the answer holds no JSON object")
-    try:
-        return kind.model_validate_json(text[start : end + 1])
-    except ValidationError as error:
-        raise ValueError(f"the JSON does not fit: {error}") from None
+    rules = {rule.id for rule in module.rules}
+    components = [component.name for component in module.components]
+
+    def check(edit: Edit) -> Edit:
+        support, faults = resolved(edit.support, task_ids), []
+        unknown = [task_id for task_id in support if task_id not in task_ids]
+        if unknown:
+            faults.append(f"support names tasks that were not shown: {unknown[:5]}")
+        if edit.op != "add" and edit.id not in rules:
+            faults.append(f"no rule {edit.id!r} was shown; the rules are {sorted(rules)[:20]}")
+        if edit.op != "drop" and not edit.text:
+            faults.append(f"{edit.op} needs a text")
+        if edit.op == "add" and edit.component and edit.component not in components:
+            faults.append(f"no component {edit.component!r}; the components are {components}")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return edit.model_copy(update={"support": support})
+
+    return read_list(text, "edits", Edit, check)
 
 
-def apply_edits(module: Module, proposal: Proposal, task_ids: Sequence[str], prefix: str, origin: str) -> Module:
-    """The module with the edits applied; new rules are named `prefix`.1, .2, and so on, and come from `origin`.
+def resolved(names: Sequence[str], known: Collection[str]) -> list[str]:
+    """Ids as they were shown, each once; several in one text are taken apart.
 
-    Raises ValueError naming every id that was not shown.
+    >>> resolved(["t1, t2", "invoice 7, page 2"], {"t1", "t2", "invoice 7, page 2"})
+    ['t1', 't2', 'invoice 7, page 2']
     """
-    _check_ids(module, proposal, task_ids)
+    parts = ([name] if name in known else re.split(r"[,;]", name) for name in names)
+    return list(dict.fromkeys(part.strip() for group in parts for part in group if part.strip()))
+
+
+def apply_edits(module: Module, edits: Sequence[Edit], prefix: str, origin: str) -> Module:
+    """The module with the edits applied; new rules are named `prefix`.1, .2, and so on, and come from `origin`."""
     rules = {component.name: list(component.rules) for component in module.components}
     home = {rule.id: component.name for component in module.components for rule in component.rules}
     number = 0
-    for edit in proposal.edits:
-        support = tuple(dict.fromkeys(edit.support))
+    for edit in edits:
+        support = tuple(edit.support)
         if edit.op == "add":
             number += 1
             name = edit.component or module.components[0].name
-            rules[name].append(Rule(f"{prefix}.{number}", edit.text, support, (), origin))
+            rules[name].append(Rule(f"{prefix}.{number}", edit.text or "", support, (), origin))
             continue
         listed = rules[home[edit.id]]
         at = next((i for i, rule in enumerate(listed) if rule.id == edit.id), None)
@@ -79,28 +98,10 @@ def apply_edits(module: Module, proposal: Proposal, task_ids: Sequence[str], pre
         else:
             number += 1
             united = tuple(dict.fromkeys((*listed[at].support, *support)))
-            listed[at] = Rule(f"{prefix}.{number}", edit.text, united, (edit.id,), origin)
+            listed[at] = Rule(f"{prefix}.{number}", edit.text or "", united, (edit.id,), origin)
     return module.with_rules({name: tuple(listed) for name, listed in rules.items()})
 
 
-def unlocked(proposal: Proposal, locked: Sequence[str]) -> Proposal:
-    """The proposal without edits of locked rules."""
-    return Proposal(edits=[edit for edit in proposal.edits if edit.op == "add" or edit.id not in locked])
-
-
-def _check_ids(module: Module, proposal: Proposal, task_ids: Sequence[str]) -> None:
-    tasks, rules = set(task_ids), {rule.id for rule in module.rules}
-    names = [component.name for component in module.components]
-    wrong = []
-    for number, edit in enumerate(proposal.edits, 1):
-        unknown = [task_id for task_id in edit.support if task_id not in tasks]
-        if unknown:
-            wrong.append(f"edit {number}: support names tasks that were not shown: {unknown[:5]}")
-        if edit.op != "add" and edit.id not in rules:
-            wrong.append(f"edit {number}: no rule {edit.id!r} was shown; the rules are {sorted(rules)[:20]}")
-        if edit.op != "drop" and not edit.text:
-            wrong.append(f"edit {number}: {edit.op} needs a text")
-        if edit.op == "add" and edit.component and edit.component not in names:
-            wrong.append(f"edit {number}: no component {edit.component!r}; the components are {names}")
-    if wrong:
-        raise ValueError("\n".join(wrong))
+def unlocked(edits: Sequence[Edit], locked: Sequence[str]) -> list[Edit]:
+    """The edits but those of locked rules."""
+    return [edit for edit in edits if edit.op == "add" or edit.id not in locked]

@@ -24,13 +24,12 @@ from ..records import MergeNode, Module
 from . import prompts
 from .audit import audit
 from .context import Context
-from .edits import parse
 from .gates import gated, refused
 from .optimize import ask_checked
 from .registry import MERGES
 from .rewrite import rewritten
 from .trimming import broken, trimmed
-from .union import MERGED_SCHEMA, Merged, pooled, unite
+from .union import MERGED_SCHEMA, pooled, read_merged, unite
 
 Plan = int | tuple["Plan", ...]
 
@@ -120,13 +119,14 @@ def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
     named = [(child.id, child.module) for child in children]
     messages = prompts.merge(named, counts=settings.cites, edits=settings.edits)
 
-    def adopt(text: str) -> Module:
-        if settings.edits:
-            return unite(modules, parse(Merged, text), node_id)
-        return rewritten(pooled(modules), text, node_id, node_id)
+    def adopt(text: str) -> tuple[Module, list[str]]:
+        if not settings.edits:
+            return rewritten(pooled(modules), text, node_id, node_id), []
+        merged = read_merged(text, pooled(modules))
+        return unite(modules, merged.items, node_id), merged.problems
 
     try:
-        return ask_checked(ctx, messages, place, adopt, MERGED_SCHEMA if settings.edits else None)
+        return ask_checked(ctx, messages, place, adopt, MERGED_SCHEMA if settings.edits else None, whole=True)
     except ContextOverflow as error:
         ctx.meter.outcome(place, "failed", error)
         return None

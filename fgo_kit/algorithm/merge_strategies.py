@@ -19,7 +19,7 @@ from .context import Context
 from .gates import gate_scores, mean_score
 from .merge import Plan, tasks_of, total_support
 from .registry import merging, tree_of_merges
-from .union import Merged, pooled, unite
+from .union import MergedRule, pooled, unite
 
 VOTE_RULES = 24
 """Most rules that `vote` keeps: about as many as small models obey together."""
@@ -111,7 +111,7 @@ def vote(ctx: Context, leaves: list[MergeNode]) -> Module:
         {"text": same[key][0][1].text, "from": [rule.id for _, rule in same[key]], "component": key[0]}
         for key in list(chosen)[:VOTE_RULES]
     ]
-    return unite(modules, Merged.model_validate({"rules": rules}), f"m1{ctx.suffix}")
+    return unite(modules, [MergedRule.model_validate(rule) for rule in rules], f"m1{ctx.suffix}")
 
 
 @merging(asks_llm=False, needs_gate=True)

@@ -17,7 +17,7 @@ from ..records import Feedback, Module, Task, Trajectory
 from . import prompts
 from .answers import ending, why
 from .context import Context, Judged
-from .edits import PROPOSAL_SCHEMA, Proposal, apply_edits, parse, unlocked
+from .edits import PROPOSAL_SCHEMA, apply_edits, read_edits, unlocked
 from .rewrite import rewritten
 from .rollout import count_uses, rollouts
 from .trimming import trimmed
@@ -147,20 +147,25 @@ def _proposed(
     prefix = f"{place.subset}e{place.epoch}"
     task_ids = tuple(task.id for task, _, _ in shown)
 
-    def adopt(text: str) -> Module:
-        if ctx.settings.edits:
-            proposal = unlocked(parse(Proposal, text), ctx.settings.controls.locked)
-            return apply_edits(module, proposal, task_ids, prefix, origin)
-        return rewritten(module, text, prefix, origin)
+    def adopt(text: str) -> tuple[Module, list[str]]:
+        if not ctx.settings.edits:
+            return rewritten(module, text, prefix, origin), []
+        written = read_edits(text, module, task_ids)
+        edits = unlocked(written.items, ctx.settings.controls.locked)
+        return apply_edits(module, edits, prefix, origin), written.problems
 
     changed = ask_checked(ctx, messages, place, adopt, PROPOSAL_SCHEMA if ctx.settings.edits else None)
     return module if changed is None else trimmed(ctx, changed, module, place)
 
 
 def ask_checked(
-    ctx: Context, messages: list[dict[str, str]], place: Place, adopt: Callable[[str], Answer], schema: dict | None
-) -> Answer | None:
-    """`adopt(answer)`, with one repair round if that raises ValueError.
+    ctx: Context, messages: list[dict[str, str]], place: Place, adopt: Callable[[str], tuple[Answer, list[str]]],
+    schema: dict | None, whole: bool = False,
+) -> Answer | None:  # fmt: skip
+    """What `adopt(answer)` makes of an answer, with one repair round if that raises ValueError.
+
+    adopt: gives it with the faults of those parts of the answer that are of no use, which `ctx.unused` keeps. whole:
+    whether an answer with faults is asked for once more before its other parts are taken.
 
     None where no answer could be used, which is counted with its reason: refused, empty, failed, or unusable after
     the repair. Raises ContextOverflow of the first question, which the asker can make shorter.
@@ -179,12 +184,15 @@ def ask_checked(
             ctx.meter.outcome(place, ended, why(reply, ended))
             return None
         try:
-            adopted = adopt(reply.text)
+            adopted, unused = adopt(reply.text)
+            if unused and whole and asked is place:
+                raise ValueError("\n".join(unused))
         except ValueError as error:
             problem, status = _first_lines(error), "empty" if ended == "empty" else "unusable"
             messages = prompts.repair(messages, reply.text, problem)
         else:
             ctx.meter.outcome(place, "answered")
+            ctx.unused.extend((place, problem) for problem in unused)
             return adopted
     ctx.meter.outcome(place, status, problem)
     return None

@@ -15,6 +15,7 @@ from dataclasses import replace
 from string import Template
 
 from ..calls import toolcalls
+from ..calls.reply_text import bare, given_answer
 from ..records import Feedback, Module, Rule, Step, Task, Trajectory, digest
 
 NO_RULES = "(no rules yet)"
@@ -24,12 +25,10 @@ TAGS = (
     "question", "tool_result", "tool_error", "rejected", "task", "scorer",
 )  # fmt: skip
 _OUR_TAGS = re.compile(rf"<(?=/?(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
-_ANSWER = re.compile(r"^[^\w\n]*ANSWER[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
-_RULES = re.compile(r"^[^\w\n]*RULES[^\w\n]*?:(.*)$", re.MULTILINE | re.IGNORECASE)
-_THOUGHT = re.compile(r"^[^\w\n]*THOUGHT[^\w\n]*?:[\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
+_RULES = re.compile(r"^[^\w\n]*RULES[^\w\n]*?[:：](.*)$", re.MULTILINE | re.IGNORECASE)
+_THOUGHT = re.compile(r"^[^\w\n]*THOUGHT[^\w\n]*?[:：][\s*]*(.*)$", re.MULTILINE | re.IGNORECASE)
 _RESULT = re.compile(r"<result>\n?(.*?)\n?</result>", re.DOTALL)
 _SECTION = re.compile(r"(<[a-z_]+(?: [^>\n]*)?>)\n(.*)\n(</[a-z_]+>)", re.DOTALL)
-_MARKUP = "*` \t\r\n"  # models like to set their answer in bold or as code
 FEEDBACK_LIMIT = 1_200
 """Longest feedback, in characters, that an optimiser prompt carries."""
 THOUGHT_LIMIT = 400
@@ -166,9 +165,9 @@ def parse_action(reply: str) -> tuple[str, tuple[str, ...]]:
     >>> parse_action("THOUGHT: x\\nRULES: s1e1.1, s1e1.2\\nANSWER: 42")
     ('42', ('s1e1.1', 's1e1.2'))
     """
-    answers, cited = _ANSWER.findall(reply), _RULES.findall(reply)
-    ids = tuple(dict.fromkeys(re.findall(r"[\w.-]*\w", cited[-1]))) if cited else ()
-    return (answers[-1] if answers else reply).strip(_MARKUP), ids
+    answer, cited = given_answer(reply), _RULES.findall(reply)
+    ids = tuple(dict.fromkeys(re.findall(r"\w(?:[\w.-]*\w)?", cited[-1]))) if cited else ()
+    return bare(reply) if answer is None else answer, ids
 
 
 def shortened(chat: list[dict[str, str]], left_out: int) -> list[dict[str, str]]:

@@ -8,6 +8,8 @@ from ..records import Module, Rule
 from .edits import RULE_LIMIT
 from .prompts import NO_RULES
 
+_RECORD = re.compile(r"\(support \d+[^)]*\)")
+
 
 def rewritten(module: Module, text: str, prefix: str, origin: str) -> Module:
     """The module that was written: every line of the answer's module section becomes a rule of unknown lineage.
@@ -15,10 +17,11 @@ def rewritten(module: Module, text: str, prefix: str, origin: str) -> Module:
     A line that stands word for word in the old module is still its rule; nothing else is known. Lines below a
     heading that names a component are rules of that component, lines before any are the first one's.
     """
-    section = re.search(r"<module>\s*(.*?)\s*</module>", text, re.DOTALL)
-    if not section:
+    end = text.rfind("</module>")
+    start = text.rfind("<module>", 0, max(end, 0))
+    if start < 0:
         raise ValueError("the answer holds no <module> ... </module> section")
-    written = _lines_by_component(module, section[1])
+    written = _lines_by_component(module, text[start + len("<module>") : end])
     known = {rule.text: rule for rule in module.rules}
     numbers = {line: number for number, line in enumerate((line for lines in written.values() for line in lines), 1)}
     rules = {
@@ -44,7 +47,9 @@ def _lines_by_component(module: Module, text: str) -> dict[str, list[str]]:
             home = heading
             continue
         line = re.sub(r"^\s*(?:[-•](?!\d)|\*(?!\*)|\d+[.)]|\[[\w.-]+\])\s*", "", raw).strip()
-        line = re.sub(r"\s*\(support \d+[^)]*\)$", "", line)[:RULE_LIMIT]
+        record = line.rfind("(support ")
+        line = line[:record].rstrip() if _RECORD.fullmatch(line, max(record, 0)) else line
+        line = line[:RULE_LIMIT]
         nothing = line in headings.values() or line.strip("_*.") == NO_RULES or line.startswith("```")
         if len(line) >= 3 and line not in seen and not nothing:
             seen.add(line)

@@ -1,6 +1,7 @@
 """What a merger answers, and what becomes of it: rules that name the rules they come from, united with exact lineage.
 
-Python checks the ids, and unites support and uses itself; nothing of a rule's record is left to a model.
+Python checks the ids, and unites support and uses itself; nothing of a rule's record is left to a model. A rule that
+cannot be read, or comes from none that was shown, costs itself alone.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from dataclasses import replace
 
 from pydantic import BaseModel, Field
 
+from ..calls.json_text import Ids, Listed, read_list
 from ..records import Module, Rule
-from .edits import RuleText
+from .edits import RuleText, resolved
 
 
 class MergedRule(BaseModel):
     """One rule of the merged module, as the merger writes it."""
 
     text: RuleText
-    sources: list[str] = Field(alias="from", min_length=1)
+    sources: Ids = Field(alias="from", min_length=1)
     component: str = ""
 
 
@@ -29,6 +31,29 @@ class Merged(BaseModel):
 
 
 MERGED_SCHEMA = Merged.model_json_schema(by_alias=True)
+
+
+def read_merged(text: str, pool: Module) -> Listed[MergedRule]:
+    """The rules in a merger's answer that come from rules of the pool it was shown.
+
+    Raises ValueError where there are none, unless the pool is empty too.
+    """
+    known = {rule.id for rule in pool.rules}
+    names = [component.name for component in pool.components]
+
+    def check(rule: MergedRule) -> MergedRule:
+        sources = resolved(rule.sources, known)
+        unknown = [source for source in sources if source not in known]
+        if rule.component and rule.component not in names:
+            raise ValueError(f"no component {rule.component!r}; the components are {names}")
+        if unknown:
+            raise ValueError(f"'from' names rules that were not shown: {unknown[:5]}")
+        return rule.model_copy(update={"sources": sources})
+
+    merged = read_list(text, "rules", MergedRule, check)
+    if known and not merged.items:
+        raise ValueError("no rules: a merge of modules with rules cannot be empty")
+    return merged
 
 
 def pooled(modules: Sequence[Module]) -> Module:
@@ -48,18 +73,17 @@ def _join(a: Rule, b: Rule) -> Rule:
     return replace(a, support=support, right=a.right + b.right, wrong=a.wrong + b.wrong)
 
 
-def unite(modules: Sequence[Module], merged: Merged, node_id: str) -> Module:
+def unite(modules: Sequence[Module], merged: Sequence[MergedRule], node_id: str) -> Module:
     """The merger's rules with exact lineage: support is the union and uses are the sum over the sources.
 
-    A rule taken over word for word from one source keeps its id. ValueError names every unknown id.
+    A rule taken over word for word from one source keeps its id.
     """
     pool = pooled(modules)
     known = {rule.id: rule for rule in pool.rules}
     home = {rule.id: component.name for component in pool.components for rule in component.rules}
-    _check_sources(merged, known, [component.name for component in pool.components])
     rules: dict[str, list[Rule]] = {component.name: [] for component in pool.components}
     kept: set[str] = set()
-    for number, written in enumerate(merged.rules, 1):
+    for number, written in enumerate(merged, 1):
         sources = tuple(dict.fromkeys(written.sources))
         joined = known[sources[0]]
         for source in sources[1:]:
@@ -71,17 +95,3 @@ def unite(modules: Sequence[Module], merged: Merged, node_id: str) -> Module:
             joined = replace(joined, id=f"{node_id}.{number}", text=written.text, parents=sources, origin=node_id)
         rules[written.component or home[sources[0]]].append(joined)
     return pool.with_rules({name: tuple(listed) for name, listed in rules.items()})
-
-
-def _check_sources(merged: Merged, known: dict[str, Rule], names: list[str]) -> None:
-    wrong = []
-    for number, written in enumerate(merged.rules, 1):
-        unknown = [source for source in written.sources if source not in known]
-        if unknown:
-            wrong.append(f"rule {number}: 'from' names rules that were not shown: {unknown[:5]}")
-        if written.component and written.component not in names:
-            wrong.append(f"rule {number}: no component {written.component!r}; the components are {names}")
-    if known and not merged.rules:
-        wrong.append("no rules: a merge of modules with rules cannot be empty")
-    if wrong:
-        raise ValueError("\n".join(wrong))

@@ -7,7 +7,7 @@ that cannot be read is lost alone. One pass over the text, never slower than lin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -174,15 +174,18 @@ class Listed(Generic[Item]):
     problems: list[str] = field(default_factory=list)
 
 
-def read_list(text: str, name: str, kind: type[Item]) -> Listed[Item]:
+def read_list(
+    text: str, name: str, kind: type[Item], check: Callable[[Item], Item] | None = None
+) -> Listed[Item]:
     """The items of the list `name` in the last object of a text that has one; each costs only itself.
 
-    A list or items that stand alone count too. Raises ValueError where there is no such list, or no item of it fits.
+    check: gives an item as it is to be used, or raises ValueError for one that is of no use. A list or items that
+    stand alone count too. Raises ValueError where there is no such list, or no item of it is of use.
 
     >>> class Edit(BaseModel):
     ...     op: str
     >>> read_list('Sure: {"edits": [{"op": "add"}, {"po": 1},]}', "edits", Edit)
-    Listed(items=[Edit(op='add')], problems=['edits 2: op: Field required'])
+    Listed(items=[Edit(op='add')], problems=['edit 2: op: Field required'])
     """
     written = _last_list(text, name)
     if written is None:
@@ -190,9 +193,10 @@ def read_list(text: str, name: str, kind: type[Item]) -> Listed[Item]:
     found: Listed[Item] = Listed()
     for number, item in enumerate(written[:MOST_ITEMS], 1):
         try:
-            found.items.append(_fitting(item, kind))
+            fitting = _fitting(item, kind)
+            found.items.append(check(fitting) if check else fitting)
         except ValueError as error:
-            found.problems.append(f"{name} {number}: {error}")
+            found.problems.append(f"{name.removesuffix('s')} {number}: {error}")
     if len(written) > MOST_ITEMS:
         found.problems.append(f"{len(written)} {name} were written and only the first {MOST_ITEMS} are read")
     if written and not found.items:

@@ -31,6 +31,7 @@ class State:
     tasks: tuple[Task, ...] = ()  # those of the record, without their texts: a trajectory holds what was read
     earlier: tuple[MergeNode, ...] = ()  # merge trees of the passes before the last
     cuts: list[Cut] = field(default_factory=list)  # rules that controls took out
+    unused: list[tuple[Place, str]] = field(default_factory=list)  # parts of adopted answers that were of no use, why
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ class Run:
             "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
             "score": self.score, "lo": lo, "hi": hi, "score_min": least, "score_max": most, **self.token_figures(),
             "failed": int((statuses != "unusable").sum()), "unusable": int((statuses == "unusable").sum()),
+            "unused": len(self.state.unused),
             "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
             "calls": int(tokens["calls"].sum()), "dropped": len(self.state.dropped),
             "rules": len(self.module.rules), "usd": float(tokens["paid_usd"].sum(min_count=1)),
@@ -214,7 +216,8 @@ class Run:
         named = ", ".join(f"{count} {status}" for status, count in counts.items())
         least, most = (100 * bound for bound in self.bounds)
         unknown = f"; the score is between {least:.1f} and {most:.1f} % if they count" if most > least else ""
-        return f"; without a usable answer: {named} (see failures()){unknown}" if named else ""
+        unused = f"; parts of answers that were of no use: {len(self.state.unused)}" if self.state.unused else ""
+        return (f"; without a usable answer: {named} (see failures()){unknown}" if named else "") + unused
 
     def _not_counted(self) -> str:
         return "; tokens of the agent's own calls are not known" if "agent" in self.config and self.agent_runs else ""

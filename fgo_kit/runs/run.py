@@ -111,7 +111,9 @@ def _execute(ctx: Context) -> State:
     record = sorted(ctx.record, key=lambda judged: str(judged.place))  # they came in whatever order calls ended
     dropped, cuts = sorted(ctx.dropped, key=str), sorted(ctx.cuts, key=lambda cut: (str(cut.place), cut.rule.id))
     tasks = _tasks_of(ctx)
-    return State(outcome.module, record, dropped, outcome.division, outcome.merge_tree, tasks, outcome.earlier, cuts)
+    unused = sorted(ctx.unused, key=str)
+    tree = outcome.merge_tree
+    return State(outcome.module, record, dropped, outcome.division, tree, tasks, outcome.earlier, cuts, unused)
 
 
 def _tasks_of(ctx: Context) -> tuple[Task, ...]:

@@ -23,13 +23,12 @@ from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 from fgo_kit.algorithm.context import Judged
-from fgo_kit.algorithm.edits import parse
 from fgo_kit.algorithm.gates import accepts
 from fgo_kit.algorithm.merge import merge, merge_tree
 from fgo_kit.algorithm.merge_strategies import related_first
 from fgo_kit.algorithm.registry import MERGES, Strategy
 from fgo_kit.algorithm.registry import merging as registered
-from fgo_kit.algorithm.union import Merged, unite
+from fgo_kit.algorithm.union import pooled, read_merged, unite
 from fgo_kit.calls.log import Place
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow
 from fgo_kit.records import Component, MergeNode, Module, Rule, Trajectory
@@ -39,8 +38,8 @@ B = Rule("b", "rule b", ("t2", "t3"), right=1)
 C = Rule("c", "rule c", ("t9",))
 
 
-def merged(*rules):
-    return parse(Merged, json.dumps({"rules": rules}))
+def united(modules, *rules):
+    return unite(modules, read_merged(json.dumps({"rules": rules}), pooled(modules)).items, "m1")
 
 
 def leaf(number, *rules):
@@ -48,35 +47,29 @@ def leaf(number, *rules):
 
 
 def test_support_is_united_and_uses_are_added():
-    found = unite(
-        [module(A), module(B), module(C)], merged({"text": "rule a or b", "from": ["a", "b", "a"]}), "m1"
-    )
+    found = united([module(A), module(B), module(C)], {"text": "rule a or b", "from": ["a", "b", "a"]})
     assert found == module(Rule("m1.1", "rule a or b", ("t1", "t2", "t3"), ("a", "b"), "m1", 3, 1))
 
 
 def test_a_rule_taken_over_word_for_word_stays_itself():
-    found = unite(
-        [module(A), module(B)],
-        merged({"text": "rule b", "from": ["b"]}, {"text": "rule a", "from": ["a"]}),
-        "m1",
-    )
+    found = united([module(A), module(B)], {"text": "rule b", "from": ["b"]}, {"text": "rule a", "from": ["a"]})
     assert found == module(B, A)
 
 
 def test_a_reworded_rule_is_a_new_one():
-    found = unite([module(A), module(B)], merged({"text": "rule A!", "from": ["a"]}), "m1")
+    found = united([module(A), module(B)], {"text": "rule A!", "from": ["a"]})
     assert found == module(Rule("m1.1", "rule A!", ("t1", "t2"), ("a",), "m1", 2, 1))
 
 
 def test_ids_stay_unique_when_one_rule_is_written_twice():
-    found = unite([module(A), module(B)], merged(*[{"text": "rule a", "from": ["a"]}] * 2), "m1")
+    found = united([module(A), module(B)], *[{"text": "rule a", "from": ["a"]}] * 2)
     assert [rule.id for rule in found.rules] == ["a", "m1.2"]
     assert found.rules[1].parents == ("a",)
 
 
 def test_a_rule_that_children_share_is_one_rule_with_all_its_support():
     here, there = Rule("a", "rule a", ("t1",), right=1), Rule("a", "rule a", ("t5",), wrong=2)
-    found = unite([module(here), module(there, C)], merged({"text": "rule a", "from": ["a"]}), "m1")
+    found = united([module(here), module(there, C)], {"text": "rule a", "from": ["a"]})
     assert found == module(Rule("a", "rule a", ("t1", "t5"), right=1, wrong=2))
 
 
@@ -84,34 +77,42 @@ def test_components_are_kept_apart():
     def two(one, other):
         return Module((Component("instructions", "Do.", one), Component("tool_notes", "Use.", other)))
 
-    written = merged(
+    found = united(
+        [two((A,), (C,)), two((B,), ())],
         {"text": "rule c", "from": ["c"]},
         {"text": "rule b", "from": ["b"]},
         {"text": "moved", "from": ["a"], "component": "tool_notes"},
     )
-    found = unite([two((A,), (C,)), two((B,), ())], written, "m1")
     assert [[rule.text for rule in part.rules] for part in found.components] == [
         ["rule b"],
         ["rule c", "moved"],
     ]
 
 
-def test_every_unknown_id_is_named():
-    with pytest.raises(ValueError) as caught:
-        unite(
-            [module(A)],
-            merged({"text": "one", "from": ["a", "x1"]}, {"text": "two", "from": ["x2"], "component": "no"}),
-            "m1",
-        )
-    assert all(
-        name in str(caught.value) for name in ("rule 1", "'x1'", "rule 2", "'x2'", "'no'", "'instructions'")
-    )
+def test_every_unknown_id_is_named_and_costs_its_own_rule_alone():
+    rules = [
+        {"text": "rule one", "from": ["a", "x1"]}, {"text": "rule two", "from": ["x2"]},
+        {"text": "rule three", "from": "a", "component": "no"}, {"text": "rule four", "from": "[a]"},
+    ]  # fmt: skip
+    found = read_merged(json.dumps({"rules": rules}), module(A))
+    assert [(rule.text, rule.sources) for rule in found.items] == [("rule four", ["a"])]
+    text = "\n".join(found.problems)
+    assert all(name in text for name in ("rule 1", "'x1'", "rule 2", "'x2'", "rule 3", "'no'", "'instructions'"))
+    with pytest.raises(ValueError, match="'x2'"):
+        read_merged(json.dumps({"rules": rules[:3]}), module(A))
+
+
+def test_a_merge_with_a_fault_is_asked_for_once_more_and_then_its_other_rules_are_taken():
+    half = json.dumps({"rules": [{"text": "rule b", "from": ["b"]}, {"text": "both", "from": ["a", "zzz"]}]})
+    found, llm, ctx = node([half, half], leaf(1, A), leaf(2, B))
+    assert found.module == module(B) and len(llm.asked) == 2
+    assert [(place.phase, "'zzz'" in fault) for place, fault in ctx.unused] == [("merge", True)]
 
 
 def test_an_empty_merge_of_rules_is_refused_and_of_none_is_fine():
     with pytest.raises(ValueError, match="cannot be empty"):
-        unite([module(A), module(B)], merged(), "m1")
-    assert unite([module(), module()], merged(), "m1") == module()
+        united([module(A), module(B)])
+    assert united([module(), module()]) == module()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_an_empty_merge_of_rules_is_refused_and_of_none_is_fine():
 )
 def test_rules_without_a_source_are_refused(text):
     with pytest.raises(ValueError):
-        parse(Merged, text)
+        read_merged(text, module(A))
 
 
 # -- asking the merger

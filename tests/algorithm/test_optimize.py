@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fgo_kit.algorithm.benchmark import Environment
-from fgo_kit.algorithm.edits import Proposal, apply_edits, parse
+from fgo_kit.algorithm.edits import apply_edits, read_edits
 from fgo_kit.algorithm.optimize import evaluate, optimize, propose
 from fgo_kit.algorithm.rewrite import rewritten
 from fgo_kit.algorithm.rollout import count_uses, rollouts
@@ -22,12 +22,13 @@ R2 = Rule("r2", "second", ("t3",))
 TASKS = ("t1", "t2", "t3", "t4")
 
 
-def edits(*listed):
-    return parse(Proposal, json.dumps({"edits": listed}))
+def read(text, shown=None):
+    return read_edits(text, shown or module(R1, R2), TASKS)
 
 
 def applied(*listed, to=None):
-    return apply_edits(to or module(R1, R2), edits(*listed), TASKS, "s1e1", "s1/e1")
+    shown = to or module(R1, R2)
+    return apply_edits(shown, read(json.dumps({"edits": listed}), shown).items, "s1e1", "s1/e1")
 
 
 def test_add_revise_and_drop():
@@ -90,20 +91,20 @@ def test_every_id_that_was_not_shown_is_named():
 @pytest.mark.parametrize("text", [
     "", "no JSON here", '{"edits": [', '{"edits": [{"op": "add", "text": "cut of', '{"edits": "none"}',
     '{"edits": [{"op": "explode"}]}', '{"rules": []}', '{"edits": [{"op": "add", "text": ""}]}',
-    '{"edits": [{"op": "add", "text": "  x  "}]}', '{"edits": [{"op": "add", "text": "\\ud800 lone"}]}',
+    '{"edits": [{"op": "add", "text": "  x  "}]}',
     '{"edits": [{"op": "add", "text": "%s"}]}' % ("x" * 1_001),
     '}{', '[{"op": "add"}]',
 ])  # fmt: skip
 def test_malformed_answers_are_value_errors(text):
     with pytest.raises(ValueError):
-        parse(Proposal, text)
+        read(text)
 
 
 @pytest.mark.parametrize("text", [
     '{"edits": []}', 'Sure:\n```json\n{"edits": []}\n```\nDone.', ' {"edits": [], "thought": "extra"} ',
 ])  # fmt: skip
 def test_fences_and_words_around_the_json_are_fine(text):
-    assert parse(Proposal, text).edits == []
+    assert read(text).items == []
 
 
 @given(st.text(max_size=40), st.integers(0, 200))
@@ -113,7 +114,7 @@ def test_half_an_answer_is_never_adopted(noise, cut):
     )
     if cut < len(whole):
         with pytest.raises(ValueError):
-            parse(Proposal, whole[:cut])
+            read(whole[:cut])
 
 
 # -- asking the optimiser
