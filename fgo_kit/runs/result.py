@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from ..calls.entries import UNCOUNTED
 from ..calls.log import CallLog, Place
 from ..records import Division, MergeNode, Module, Task, Trajectory, escape, folded, showable
 from ..stats import Interval, mean_interval, wilson
+from .export import export, prompt
+from .saving import save
 from .tables import merge_table, rule_table, trajectory_table
 from .timing import concurrency, critical_path
 
@@ -183,6 +186,29 @@ class Run:
     def agent_runs(self) -> int:
         """How many runs of the user's own agent asked models by themselves: their tokens are not known."""
         return int((self.calls()["counter"] == UNCOUNTED).sum())
+
+    def prompt(self) -> str:
+        """The module as a clean text, without ids: what goes into an agent's instructions."""
+        return prompt(self.module)
+
+    def export(self, path: str | Path, format: str = "markdown") -> Path:
+        """Write the module with its rules' support and provenance; returns the path.
+
+        format: "markdown" or "json", one file each, "skill" (a folder with SKILL.md), or "inspect" (a log of the
+        final test that Inspect reads). Private tasks appear by their ids alone.
+
+        >>> run.export("results/prompt.md")                                                  # doctest: +SKIP
+        """
+        return export(self, path, format)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run into a folder that `fgo.load_run` opens anywhere, without this run's log. Prompts and answers
+        are not in it, nor any text of private tasks.
+
+        >>> run.save("results/mine").name                                                    # doctest: +SKIP
+        'mine'
+        """
+        return save(self, folder)
 
     def row(self) -> dict:
         """The run as one row of `compare`."""

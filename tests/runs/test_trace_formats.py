@@ -204,7 +204,7 @@ def test_inspect_logs(tmp_path, written):
     assert (first.task_id, first.score, first.answer, first.form, first.ok) == ("a", 1.0, "3", "tools", True)
     assert traces.tasks["a"] == Task("a", "1+2?", "3", {"level": "1"}) and traces.instructions == "You add."
     assert first.steps[0].action == 'I add.\nTOOL: {"tool": "add", "arguments": {"x": 1, "y": 2}}'
-    assert not second.ok and "time is up" in second.status and second.score != second.score
+    assert (second.status, second.reason) == ("failed", "time is up") and second.score != second.score
 
 
 @pytest.mark.parametrize("value, score", [("C", 1.0), ("I", 0.0), ("P", 0.5), ("N", 0.0), (0.3, 0.3), (True, 1.0), ("0.5", 0.5)])

@@ -41,11 +41,12 @@ def chat(record: Any, default_id: str) -> Trace:
     return from_messages(task, messages, reward(known))
 
 
-def from_messages(task: Task, messages: Iterable[dict], score: float, status: str = "ok") -> Trace:
-    """A trace of one dialogue; the task's text is what the user says before the first reply."""
+def from_messages(task: Task, messages: Iterable[dict], score: float, failed: str = "") -> Trace:
+    """A trace of one dialogue; the task's text is what the user says before the first reply. failed: why it did."""
     system, before, replies = _parted(list(messages))
-    if not replies and status != "ok":
-        return Trace(replace(task, text=before), Trajectory(task.id, (), "", status=status), system)
+    status = "failed" if failed else "ok"
+    if not replies and failed:
+        return Trace(replace(task, text=before), Trajectory(task.id, (), "", status=status, reason=failed), system)
     if not replies:
         raise ValueError("no agent acts in it: no message is of role 'assistant'")
     calls, first = any(_calls(reply) for reply, _ in replies), replies[0][0]
@@ -53,7 +54,7 @@ def from_messages(task: Task, messages: Iterable[dict], score: float, status: st
         played = _with_tools(task.id, before, replies, "tools" if calls else "answer")
     else:
         played = trajectory(task.id, _events(before, replies), score)
-    return Trace(replace(task, text=before), replace(played, score=score, status=status), system)
+    return Trace(replace(task, text=before), replace(played, score=score, status=status, reason=failed), system)
 
 
 Replies = list[tuple[dict, list[str]]]

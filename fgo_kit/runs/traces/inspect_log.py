@@ -25,16 +25,16 @@ ZSTANDARD = 93
 
 @record_format(NAME, EXAMPLE, lambda record: isinstance(record, dict) and {"epoch", "messages"} <= record.keys())
 def sample(record: Any, default_id: str) -> Trace:
-    """Scored by the first scorer of the log; a sample that ended in an error has it as its status."""
+    """Scored by the first scorer of the log; a sample that ended in an error has failed."""
     if not isinstance(record, dict) or not isinstance(record.get("messages"), list):
         raise ValueError("it is no sample with messages")
     target = record.get("target", "")
     expected = target if isinstance(target, str) else ", ".join(map(str, target))
     task = Task(str(record.get("id", default_id)), "", expected, short_values(record.get("metadata")))
     error = record.get("error")
-    status = f"Failed: {error.get('message', error) if isinstance(error, dict) else error}" if error else "ok"
+    reason = str(error.get("message", error) if isinstance(error, dict) else error) if error else ""
     score = float("nan") if error else _score(record.get("scores"))
-    return from_messages(task, record["messages"], score, status)
+    return from_messages(task, record["messages"], score, reason)
 
 
 def _score(scores: Any) -> float:

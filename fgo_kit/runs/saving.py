@@ -1,0 +1,55 @@
+"""A run into a folder of its own: JSON alone, to be opened by `load_run` without the log it was made with.
+
+What belongs to private tasks is left out but for their ids and meta data, so a saved run may be shared as its tables
+may. Prompts and answers are not written.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..algorithm.context import Judged
+from ..records import NOT_SHOWN, concealed, storable, to_json
+
+FILE, VERSION = "run.json", 1
+TABLES = ("calls", "tokens", "failures")
+
+
+def save(run: Any, folder: str | Path) -> Path:
+    """Write a run into a folder, made if new: run.json, which `load_run` opens. Returns the folder."""
+    folder = Path(folder).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    private = any(task.private for task in run.state.tasks)
+    tables = {name: _without_texts(getattr(run, name)(), private) for name in TABLES}
+    written = {
+        "fgo_run": VERSION, "id": run.id, "config": run.config, "seconds": run.seconds,
+        "state": json.loads(to_json(_without_private(run.state))),
+        "tables": {name: [table.dtypes.astype(str).to_dict(), table.to_dict("list")] for name, table in tables.items()},
+    }  # fmt: skip
+    (folder / FILE).write_text(storable(json.dumps(written, ensure_ascii=False)), encoding="utf-8")
+    return folder
+
+
+def _without_texts(table: pd.DataFrame, private: bool) -> pd.DataFrame:
+    """A provider's words may repeat a prompt: with private tasks they are left out."""
+    texts = [name for name in ("error", "reason") if private and name in table]
+    return table.assign(**{name: table[name].map(lambda text: text and NOT_SHOWN) for name in texts})
+
+
+def _without_private(state: Any) -> Any:
+    record = [_concealed(judged) for judged in state.record]
+    tasks = (replace(task, text="", answer=NOT_SHOWN) if task.private else task for task in state.tasks)
+    return replace(state, record=record, tasks=tuple(tasks))
+
+
+def _concealed(judged: Judged) -> Judged:
+    trajectory, feedback = judged.trajectory, judged.feedback
+    if not trajectory.private:
+        return judged
+    shown = replace(concealed(trajectory), reason=trajectory.reason and NOT_SHOWN)
+    return replace(judged, trajectory=shown, feedback=feedback and replace(feedback, text=NOT_SHOWN))
