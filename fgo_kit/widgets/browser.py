@@ -44,10 +44,10 @@ class Browser(Page):
     details = traitlets.List().tag(sync=True)
     sizes = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, catalogue: Catalogue, **choices):
+    def __init__(self, catalogue: Catalogue):
         self.catalogue = catalogue
         sizes = {"trajectories": len(catalogue.entries), "runs": len(catalogue.runs)}
-        super().__init__(facets=catalogue.facets, page=catalogue.page(Filters()), sizes=sizes, **choices)
+        super().__init__(facets=catalogue.facets, page=catalogue.page(Filters()), sizes=sizes)
         warming = threading.Timer(1.0, catalogue.warm)  # after the first paint
         warming.daemon = True
         warming.start()
@@ -79,11 +79,11 @@ class Browser(Page):
         return f"Browser of {len(self.catalogue.entries):,} trajectories of {', '.join(self.catalogue.labels)}"
 
 
-def static_page(catalogue: Catalogue, rows: int = STATIC_ROWS) -> str:
+def static_page(catalogue: Catalogue) -> str:
     """Plain HTML: the first trajectories that were gained, else the first of all, and one of them open."""
     gained = catalogue.page(Filters(change="gained", down=True))
     page, kind = (gained, " that were gained") if gained["total"] else (catalogue.page(Filters()), "")
-    shown = page["rows"][:rows]
+    shown = page["rows"][:STATIC_ROWS]
     if not shown:
         return "<p>no trajectories</p>"
     cells = [[f"<td style='text-align:left'>{_bdi(row[name])}</td>" for name in COLUMNS] for row in shown]

@@ -29,7 +29,6 @@ class Catalogue:
     def __init__(self, runs: Sequence[Run]):
         self.runs, self.labels = list(runs), labels_of(list(runs))
         self.entries = entries_of(self.runs)
-        self._searched: tuple[str, set[int]] = ("", set())
         self._keys_of_calls = cache(self._read_keys_of_calls)
 
     # -- finding
@@ -43,9 +42,8 @@ class Catalogue:
         if filters.rule:
             held = self._of_rule(filters.rule)
             passing = [i for i in passing if i in held]
-        if filters.text.strip():
-            held = self._of_text(filters.text.casefold())
-            passing = [i for i in passing if i in held]
+        for word in filters.text.casefold().split():
+            passing = [i for i in passing if word in self._texts[i]]
         if filters.sort:
             passing.sort(key=lambda i: SORTS[filters.sort](self.entries[i]), reverse=filters.down)
         elif filters.down:
@@ -196,16 +194,6 @@ class Catalogue:
             for rule_id in entry.judged.trajectory.cited:
                 texts.setdefault((entry.run, rule_id), "")
         return texts
-
-    def _of_text(self, text: str) -> set[int]:
-        """Entries with all words of a text. One that goes on from the last looks among its finds alone."""
-        before, found = self._searched
-        if text != before:
-            within = found if before and text.startswith(before) else range(len(self.entries))
-            words = text.split()
-            found = {i for i in within if all(word in self._texts[i] for word in words)}
-            self._searched = (text, found)
-        return found
 
     def _of_rule(self, name: str) -> set[int]:
         """Entries that cite a rule, or whose task supports it."""

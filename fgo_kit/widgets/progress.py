@@ -22,33 +22,35 @@ NAN = float("nan")
 
 
 class Watched:
-    """An LLM whose failures and calls under way are counted; in everything else the LLM itself."""
+    """An LLM whose failed tries and calls under way are counted; in everything else the LLM itself."""
 
     def __init__(self, llm: LLM):
-        self._llm = llm
-        self.errors: Counter[str] = Counter()
-        self.flying = 0
-        self._lock = threading.Lock()
+        self._llm, self._flying, self._failed = llm, set(), []  # changed by single steps, which need no lock
 
     def __getattr__(self, name: str):
         return getattr(self._llm, name)
 
+    @property
+    def flying(self) -> int:
+        """How many calls are under way."""
+        return len(self._flying)
+
+    @property
+    def errors(self) -> Counter[str]:
+        """How many tries failed, by the name of the error."""
+        return Counter(self._failed)
+
     def complete(self, messages, **options):
         """The LLM's own answer or error."""
-        with self._lock:
-            self.flying += 1
-        failed: list[str] = []
+        call = object()
+        self._flying.add(call)
         try:
             return self._llm.complete(messages, **options)
-        except Cancelled:
-            raise
         except Exception as error:
-            failed.append(type(error).__name__)
+            self._failed += [type(error).__name__] * (not isinstance(error, Cancelled))
             raise
         finally:
-            with self._lock:
-                self.flying -= 1
-                self.errors.update(failed)
+            self._flying.discard(call)
 
 
 @dataclass(frozen=True)

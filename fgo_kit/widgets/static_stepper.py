@@ -6,10 +6,7 @@ from base64 import b64encode
 
 from ..records import escape
 
-COLOURS = {
-    "leaf": "#8a8f98", "merged": "#2f7ebc", "kept": "#c9730a", "failed": "#c0392b", "pending": "#8e44ad",
-    "planned": "none",
-}  # fmt: skip
+COLOURS = {"leaf": "#8a8f98", "kept": "#c9730a", "failed": "#c0392b", "pending": "#8e44ad", "planned": "none"}
 _MARKS = {"=": "{}", "-": "<del>{}</del>", "+": "<ins>{}</ins>"}
 
 
@@ -48,7 +45,7 @@ def static_node(node: dict) -> str:
 def _table(rules: list[dict], fates: bool) -> str:
     if not rules:
         return "<p><i>no rules</i></p>"
-    names = ["rule", "text", "support", "origin", "fate" if fates else "from"]
+    names = ("rule", "text", "support", "origin", "fate" if fates else "from")
     head = "".join(f"<th style='text-align:left'>{name}</th>" for name in names)
     return f"<table><tr>{head}</tr>{''.join(_row(rule, fates) for rule in rules)}</table>"
 

@@ -45,14 +45,16 @@ def shown(value):
 
 
 def describe(decision: Decision) -> str:
-    """A decision in a few words."""
-    nodes, quoted = " + ".join(decision.nodes), f"“{decision.text[:60]}”"
-    texts = {
-        "merge": f"merge {nodes or 'the suggested modules'}", "choose": f"choose {nodes or 'none'}",
-        "redo": f"redo with {decision.strategy or 'the same strategy'}",
-        "keep": f"keep {decision.node or 'the better child'}", "edit": f"edit {decision.rule}: {quoted}",
-        "drop": f"drop {decision.rule}", "move": f"move {decision.rule} to {decision.at}",
-        "write": f"write {quoted}", "lock": f"lock {decision.rule}", "unlock": f"unlock {decision.rule}",
-        "evaluate": f"evaluate {decision.node} on {decision.k or 'some'} gate tasks", "finish": "finish automatically",
-    }  # fmt: skip
-    return texts.get(decision.do, decision.do) + ("" if decision.seed is None else f", seed {decision.seed}")
+    """A decision in a few words.
+
+    >>> describe(Decision("edit", node="m1", rule="s1e1.1", text="say None")), describe(Decision("redo", seed=3))
+    ('edit s1e1.1: “say None”', 'redo, seed 3')
+    """
+    unsaid = {"choose": "none", "keep": "the better child"}.get(decision.do, "")
+    what = " + ".join(decision.nodes) or decision.rule or decision.node or unsaid
+    more = [
+        decision.text and f": “{decision.text[:60]}”", decision.at and f" to place {decision.at}",
+        decision.k and f" on {decision.k} gate tasks", decision.strategy and f" by {decision.strategy}",
+        "" if decision.seed is None else f", seed {decision.seed}",
+    ]  # fmt: skip
+    return f"{decision.do} {what}".strip() + "".join(filter(None, more))

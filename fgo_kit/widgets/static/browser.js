@@ -186,13 +186,13 @@ function opened(model, open) {
     const details = model.get("details");
     if (!details.length) return root.replaceChildren();
     const [main, beside] = details;
-    const pick = h("select", { class: "fgo-beside", "aria-label": "set another trajectory of this task beside it" },
+    const pick = h("select", { class: "fgo-beside", "aria-label": "another trajectory of this task to compare with" },
       h("option", { value: "", text: main.others.length ? "nothing" : "there is no other" }),
       ...main.others.map((line) => h("option", { value: line.i, text: `${line.run} · ${line.where} · ${line.outcome}` })));
     pick.value = beside ? String(beside.i) : "";
     pick.disabled = !main.others.length;
     pick.addEventListener("change", () => open(main.i, pick.value === "" ? null : Number(pick.value)));
-    const field = h("label", { class: "fgo-field" }, h("span", { text: "beside it" }), pick);
+    const field = h("label", { class: "fgo-field" }, h("span", { text: "compare with" }), pick);
     const close = h("button", { type: "button", class: "fgo-close", text: "close", title: "close (Escape)", onclick: () => open(null) });
     const cut = details.reduce((sum, detail) => sum + detail.cut, 0);
     const bar = h("div", { class: "fgo-pager" }, field);
