@@ -11,10 +11,7 @@ from .world import Frame, Record, World, bare, is_id, mentioned
 CORRECTION = re.compile(
     r"\b(?:correct\w*|errat\w*|amend\w*|instead of|should (?:be|read)|replac\w*|mistake\w*|wrong\w*|now)\b", re.I
 )
-_NOT_BUT = re.compile(
-    r"\bnot\s+[\d.,:]+\D{1,12}?\bbut\s+([\d.,:]+)|"
-    r"([\d.,:]+)\D{0,12}?\b(?:instead of|rather than|\(not|, not)\s+[\d.,:]+", re.I,
-)  # fmt: skip
+_INSTEAD = re.compile(r"([\d.,:]+)\D{0,12}?\b(?:instead of|rather than|\(not|, not)\s+[\d.,:]+", re.I)
 _FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?::\d\d)?(?:\.\d+)?(?![\w-])")
 ADDED = re.compile(r"\b(?:added|add|plus|deducted|subtracted|penalty)\b", re.I)
 
@@ -53,8 +50,8 @@ def _own_words(file: str, seen: World) -> set[str]:
 
 
 def _new_figure(line: str, record: Record) -> str:
-    if match := _NOT_BUT.search(line):
-        return (match[1] or match[2]).strip(".,")
+    if match := _INSTEAD.search(line):  # else the new figure comes last
+        return match[1].strip(".,")
     old = {cell.strip() for cell in record.cells.values()}
     fresh = [figure for figure in _FIGURE.findall(line) if figure not in old]
     return fresh[-1].replace(",", "") if fresh else ""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import unescape
 
+from ...calls.toolcalls import Turn, read_turn
 from ..competence import find_section
 
 _FILES = re.compile(r"\n\s*Attached files?:\s*(.*)\s*\Z", re.IGNORECASE)
 _RESULT = re.compile(r"\s*<(tool_result|tool_error)\b[^>\n]*>\n?(.*?)\n?</\1>", re.DOTALL)
 _ACTION = re.compile(r"^(?:THOUGHT: [^\n]*\n)?> (?=TOOL\b|FINAL ANSWER\b)", re.MULTILINE)
-_SAID = re.compile(r"^[^\w\n]*(TOOL|FINAL[ _]ANSWER)[^\w\n{]*?:\s*(.*)", re.MULTILINE | re.DOTALL)
 _SHORTENED = re.compile(r"(?:\n\[cut: [\d,]+ more characters[^\]]*\]|\.\.\.)? \[(\d+) more characters\]\s*\Z")
 _CUT = re.compile(r"\n?\[cut: [\d,]+ more characters[^\]]*\]\s*\Z")
 _INNER = re.compile(r"^(\S.*?) \([\d,]+ bytes\)$", re.MULTILINE)
@@ -77,18 +77,15 @@ def _asked(text: str) -> tuple[str, tuple[str, ...]] | None:
     return question.strip(), tuple(dict.fromkeys(_FILE_NAME.findall(question)))
 
 
-def _event(called: str, output: str, failed: bool) -> Event:
-    try:
-        call, _ = _JSON.raw_decode(called.strip())
-    except (ValueError, RecursionError):
-        call = {}
-    call = call if isinstance(call, dict) else {}
-    given = call.get("arguments")
-    given = given if isinstance(given, dict) else {}
+_turn = lru_cache(maxsize=65_536)(read_turn)
+
+
+def _event(turn: Turn, output: str, failed: bool) -> Event:
+    given = turn.arguments if isinstance(turn.arguments, dict) else {}
     name = next(filter(None, map(given.get, ("name", "query", "expression", "code"))), "")
     page = given.get("page", 1)
     page = page if isinstance(page, int) else 1
-    return Event(str(call.get("tool", "")), str(name), page, output, failed, "[cut: " not in output[-80:])
+    return Event(turn.tool, str(name), page, output, failed, "[cut: " not in output[-80:])
 
 
 def read_chat(chat: Sequence[dict]) -> Case | None:
@@ -96,15 +93,14 @@ def read_chat(chat: Sequence[dict]) -> Case | None:
     asked = next(filter(None, (_asked(message["content"]) for message in chat)), None)
     if asked is None:
         return None
-    events, called = [], ""
+    events, turn = [], Turn()
     for message in chat:
         text = message["content"]
         if message["role"] == "assistant":
-            action = _SAID.search(text)
-            called = action[2] if action and action[1] == "TOOL" else ""
-        elif called and (result := _RESULT.match(text)):
-            events.append(_event(called, result[2], result[1] == "tool_error"))
-            called = ""
+            turn = _turn(text)
+        elif (turn.tool or turn.problem) and (result := _RESULT.match(text)):
+            events.append(_event(turn, result[2], result[1] == "tool_error"))
+            turn = Turn()
     return Case(*asked, tuple(events))
 
 
@@ -123,7 +119,7 @@ def read_trajectory(text: str) -> Case | None:
         call, output = _divided(rest.strip())
         if shortened := _SHORTENED.search(output):  # the last line is broken off
             output = output[: shortened.start()].rpartition("\n")[0]
-        event = _event(call, output, output.startswith("tool error: "))
+        event = _event(_turn(f"TOOL: {call}"), output, output.startswith("tool error: "))
         events.append(replace(event, whole=event.whole and not shortened))
     return Case(*asked, tuple(events), answer)
 

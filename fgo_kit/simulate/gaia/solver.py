@@ -8,7 +8,6 @@ tasks, so that a solver without rules answers between a fifth and three fifths o
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ...calls.protocol import BadRequest
+from ...calls.toolcalls import call_text
 from ..competence import Call
 from . import compute
 from .frames import TREATMENTS
@@ -100,12 +100,8 @@ Move = tuple[str, str]
 """(thought, call of a tool or final answer)."""
 
 
-def _call(tool: str, **arguments: object) -> str:
-    return "TOOL: " + json.dumps({"tool": tool, "arguments": arguments}, ensure_ascii=False)
-
-
 def _read(name: str, thought: str) -> Move:
-    return thought, _call("read_file", name=name)
+    return thought, call_text("read_file", {"name": name})
 
 
 class _Solver:
@@ -163,7 +159,7 @@ class _Solver:
                 return _read(name, f"I read {base(name)}.")
             last = [event for event in case.events if event.name == name][-1]
             if not last.whole and not last.failed and last.page < 8 and self.does("all", "pages", name):
-                return "The text goes on.", _call("read_file", name=name, page=last.page + 1)
+                return "The text goes on.", call_text("read_file", {"name": name, "page": last.page + 1})
         return None
 
     def _unopened_archive(self) -> Move | None:
@@ -171,7 +167,7 @@ class _Solver:
         return next((_read(name, "I look at what is in the archive.") for name in archives), None)
 
     def _search(self) -> str:
-        return _call("search", query=" ".join(sorted(self.question.words))[:200] or self.case.question[:200])
+        return call_text("search", {"query": " ".join(sorted(self.question.words))[:200] or self.case.question[:200]})
 
     def _promise(self, name: str) -> int:
         """Files whose names the question speaks of come first."""
@@ -187,12 +183,12 @@ class _Solver:
             return "I search the pages.", self._search()
         steps, linked = compute.next_page(case.question, case.sources())
         if linked and len(opened) < most:
-            return f"The page refers to {linked}.", _call("open_page", name=base(linked))
+            return f"The page refers to {linked}.", call_text("open_page", {"name": base(linked)})
         lines = (line for event in searches for line in event.output.splitlines() if " | " in line)
         found = [line.split(" | ")[0] for line in lines] if len(opened) < (1 if steps > 1 else most) else []
         noted = (name for name in pages if _NOTED.search(name) and name not in opened and self.does("notes", name))
         further = next(chain((name for name in found if name not in opened), noted), None)
-        return further and (f"I open {further}.", _call("open_page", name=further))
+        return further and (f"I open {further}.", call_text("open_page", {"name": further}))
 
     # -- programs
 
@@ -206,7 +202,7 @@ class _Solver:
         programs = [name for name in case.listed() if name.endswith(".py")] or [self.question.code]
         name = next((name for name in programs if base(name) == base(self.question.code)), programs[0])
         if self.does("run"):
-            return "I run the program.", _call("run_python", code=_RUN.format(name=base(name)))
+            return "I run the program.", call_text("run_python", {"code": _RUN.format(name=base(name))})
         if name not in case.read():
             return _read(name, "I read the program.")
         figures = re.findall(r"\d+", dict(case.sources()).get(name, "")) or ["0"]
@@ -243,7 +239,7 @@ class _Solver:
         if len(figures) >= MANY and not self.case.used("calculator"):
             added = " + ".join(f"{figure:g}" for figure in figures)
             if len(added) < 900 and self.does("precise"):
-                return f"I add up {len(figures)} figures.", _call("calculator", expression=added)
+                return f"I add up {len(figures)} figures.", call_text("calculator", {"expression": added})
             if self.by_itself("slips", "slips"):
                 answer = self._slipped(answer)
         if self.cite:
