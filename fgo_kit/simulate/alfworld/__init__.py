@@ -1,7 +1,7 @@
 """Competence for household games: how the simulated LLM plays, reviews and learns to play ALFWorld.
 
     reading    text of a game -> room, goal, turns, memory
-    language   rules: typed <-> plain sentences
+    language   rules: habits <-> plain sentences
     player     agent
     reviewing  evaluator
     learning   optimiser and merger

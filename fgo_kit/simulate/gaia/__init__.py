@@ -1,11 +1,11 @@
 """Competence for questions about files: how the simulated LLM works with tools, reviews and learns (GAIA).
 
-    tables, layouts, cells, units      tool outputs -> tables, dates, figures and their units
-    question   question -> operation, filters, form of the answer
     reading    chat or trajectory -> question, files, calls
-    world, frames, corrections         what was read -> rows that belong together
-    rows, figures, pages, compute      rows -> answer, under treatments that rules switch on
-    language   rules: typed <-> plain sentences
+    question   question -> operation, filters, form of the answer
+    tables, layouts, cells, units      tool outputs -> tables, dates, figures and their units
+    world, frames, corrections         what was read -> records that belong together
+    rows, figures, pages, compute      records -> answer, under treatments that rules switch on
+    language   rules: practices <-> plain sentences
     solver     agent
     reviewing  evaluator
     learning   optimiser and merger

@@ -6,7 +6,7 @@ import re
 
 from .cells import number
 from .question import Question, words
-from .world import Frame, Record, World, bare, is_id, mentioned
+from .world import Frame, Record, bare, is_id, mentioned
 
 CORRECTION = re.compile(
     r"\b(?:correct\w*|errat\w*|amend\w*|instead of|should (?:be|read)|replac\w*|mistake\w*|wrong\w*|now)\b", re.I
@@ -16,10 +16,10 @@ _FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?::\d\d)?(?:\.\d+)?(?![\w-])")
 ADDED = re.compile(r"\b(?:added|add|plus|deducted|subtracted|penalty)\b", re.I)
 
 
-def correct(main: Frame, lines: list[str], question: Question, seen: World) -> None:
+def correct(main: Frame, lines: list[str], question: Question) -> None:
     """Replace the figures that lines elsewhere correct: where a line names records and a new figure."""
     for line in lines:
-        for record in _named(main, line, seen):
+        for record in _named(main, line):
             new = _new_figure(line, record)
             column = _figure_column(main, record, question, line) if new else ""
             if column and ADDED.search(line):
@@ -29,24 +29,18 @@ def correct(main: Frame, lines: list[str], question: Question, seen: World) -> N
                 record.cells[column] = new
 
 
-def _named(main: Frame, line: str, seen: World) -> list[Record]:
+def _named(main: Frame, line: str) -> list[Record]:
     """The records that most of the values in a line speak of; the name of one of several files counts as a value."""
     files = {record.file for record in main.records}
-    told = {file for file in files if any(mentioned(word, line) for word in (bare(file), *_own_words(file, seen)))}
+    named = {file for file in files if mentioned(bare(file), line)}
     scores = []
     for record in main.records:
         texts = [cell for cell in record.cells.values() if cell and (number(cell) is None or len(cell) > 4)]
         hits = sum(mentioned(cell, line) for cell in texts)
-        scores.append(hits + (record.file in told and len(told) < len(files)) if hits else 0)
+        scores.append(hits + (record.file in named and len(named) < len(files)) if hits else 0)
     most = max(scores, default=0)
     best = [record for record, score in zip(main.records, scores, strict=True) if score == most > 0]
     return best if len(best) <= max(3, len(main.records) // 6) else []
-
-
-def _own_words(file: str, seen: World) -> set[str]:
-    """The names in a file's own notes, which its name does not hold."""
-    notes = " ".join(line for line in seen.lines_of(file) if line.startswith("#"))
-    return {word for word in re.findall(r"[A-Z]\w{3,}", notes) if not re.search(rf"(?i)\b{word}\b", file)}
 
 
 def _new_figure(line: str, record: Record) -> str:

@@ -167,8 +167,7 @@ def _concerns(file: str, line: str, record: Record, seen: World) -> bool:
     names = {sheet.title for sheet in seen.sheets} | {bare(name) for name in seen.files}
     about = {name for name in names if _about(name, line)}
     if about:
-        parts = re.split(r"[_ -]", record.title)
-        return bool(about & {record.title, bare(record.file)}) or any(_about(part, line) for part in parts)
+        return bool(about & {record.title, bare(record.file)})
     return file == record.file or len(seen.sheets) <= 3 or _THOUSAND.search(line) is not None
 
 

@@ -57,7 +57,7 @@ def frame(seen: World, question: Question, on: Treatments) -> Frame | None:
         lines = [line for _, line in seen.lines if CORRECTION.search(line)]
         lines += [" ".join(row) for sheet in amends for row in sheet.rows]
         lines += [line for _, line in seen.lines if ADDED.search(line) and line not in lines]
-        correct(main, lines, question, seen)
+        correct(main, lines, question)
     return main
 
 

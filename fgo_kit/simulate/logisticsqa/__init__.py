@@ -1,7 +1,7 @@
 """Competence for documents that hide a reference: how the simulated LLM reads, follows and induces rules.
 
     reading   document text -> codes with their labels, fields and shapes
-    language  rules: typed <-> plain sentences
+    language  rules: conventions <-> plain sentences
     skills    agent and evaluator
     learning  optimiser and merger
 
