@@ -29,13 +29,14 @@ from .runs.result import Run
 from .runs.run import run
 from .runs.saved import load_run
 from .runs.traces import optimiser_tokens, read_traces, read_trajectories
+from .runs.transfer import transfer
 
 __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Controls", "Module", "Reply", "Rule", "Run", "Task", "Trajectory", "Usage",
     "compare", "division", "estimate", "gate", "learn", "load_benchmark", "load_llm", "load_run", "merge_tree",
     "merging", "method", "optimiser_tokens", "pooled", "preset", "read_traces", "read_trajectories", "report",
-    "run", "strategies", "wrap_llm",
+    "run", "strategies", "transfer", "wrap_llm",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "gaia", "logisticsqa")

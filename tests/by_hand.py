@@ -20,7 +20,7 @@ HOSTILE = [
 def made(llm="simulated", n_subsets=6, bench=None, **choices):
     """(run, bench, llm) of a small run with merges."""
     bench = bench or helpers.small_bench(n_train=24, n_test=6)
-    return fgo.run(bench, llm, n_subsets=n_subsets, epochs=1, **choices), bench, llm
+    return fgo.run(bench, llm, n_subsets=n_subsets, epochs=1, max_failures=1, **choices), bench, llm
 
 
 def forgetful(messages):

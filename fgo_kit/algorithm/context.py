@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..calls.log import Place
 from ..calls.meter import Meter
+from ..calls.protocol import LLM
 from ..records import Division, Feedback, Rule, Trajectory
 from .benchmark import Benchmark
 from .settings import Settings
@@ -34,10 +35,11 @@ class Cut:
 class Context:
     """What every stage of one run needs. `record` collects trajectories in whatever order they end.
 
-    dropped: trajectories that were left out of optimiser prompts. unused: parts of adopted answers that were of no use,
-    and why. cuts: rules that controls took out. rejected: texts of rules that a gate refused. traces: trajectories
-    logged elsewhere, by task id, in place of the first rollouts of the seed module. pass_number counts the passes; the
-    names of subsets and merge nodes of later ones bear a `suffix`. on_division: see `run`.
+    meter: asks the agent's LLM; roles: the LLMs of "optimizer", "evaluator" and "merger", where they are not the
+    agent's. dropped: trajectories that were left out of optimiser prompts. unused: parts of adopted answers that were
+    of no use, and why. cuts: rules that controls took out. rejected: texts of rules that a gate refused. traces:
+    trajectories logged elsewhere, by task id, in place of the first rollouts of the seed module. pass_number counts the
+    passes; the names of subsets and merge nodes of later ones bear a `suffix`. on_division: see `run`.
     """
 
     bench: Benchmark
@@ -52,9 +54,15 @@ class Context:
     pass_number: int = 1
     on_division: Callable[[Division], None] | None = None
 
+    roles: Mapping[str, LLM] = field(default_factory=dict)
+
     @property
     def seed(self) -> int:
         return self.settings.seed
+
+    def asking(self, role: str) -> Meter:
+        """The meter for "optimizer", "evaluator" or "merger"; the agent's own where the role has no LLM of its own."""
+        return self.meter.asking(self.roles.get(role, self.meter.llm))
 
     @property
     def suffix(self) -> str:

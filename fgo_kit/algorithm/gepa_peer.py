@@ -103,7 +103,7 @@ class Adapter:
     _reflections: list[int] = field(default_factory=list)
 
     def __post_init__(self):
-        self.propose_new_texts = self._propose if self.ctx.meter.llm.simulated else None
+        self.propose_new_texts = self._propose if self.ctx.asking("optimizer").llm.simulated else None
 
     def texts(self, module: Module) -> dict[str, str]:
         """A module as GEPA's candidate."""
@@ -167,7 +167,8 @@ class Adapter:
         asked = self._reflections.count(number)  # one call a component
         self._reflections.append(number)
         try:
-            return self.ctx.meter.ask(messages, Place("propose", subset="gepa", epoch=number, turn=asked)).text
+            place = Place("propose", subset="gepa", epoch=number, turn=asked)
+            return self.ctx.asking("optimizer").ask(messages, place).text
         except Exception as error:
             self.error = error
             raise

@@ -126,7 +126,8 @@ def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> M
         return unite(modules, merged.items, node_id), merged.problems
 
     try:
-        return ask_checked(ctx, messages, place, adopt, MERGED_SCHEMA if settings.edits else None, whole=True)
+        schema = MERGED_SCHEMA if settings.edits else None
+        return ask_checked(ctx, "merger", messages, place, adopt, schema, whole=True)
     except ContextOverflow as error:
         ctx.meter.outcome(place, "failed", error)
         return None

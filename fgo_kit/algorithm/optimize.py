@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..calls.log import Place
-from ..calls.protocol import CallFailed, ContextOverflow
+from ..calls.protocol import LLM, CallFailed, ContextOverflow
 from ..records import Feedback, Module, Task, Trajectory
 from . import prompts
 from .answers import ending, why
@@ -69,9 +69,10 @@ def evaluate(
 
 def _reviewed(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> str:
     """The evaluator's words; where there are none the trajectory still teaches, without comment."""
-    messages = _clipped_to_fit(ctx, lambda limit: prompts.evaluate(task, trajectory, limit))
+    evaluator = ctx.asking("evaluator")
+    messages = _clipped_to_fit(evaluator.llm, lambda limit: prompts.evaluate(task, trajectory, limit))
     try:
-        reply = ctx.meter.ask(messages, place)
+        reply = evaluator.ask(messages, place)
     except CallFailed as error:
         ctx.meter.outcome(place, "failed", error)
         return f"(no feedback: {type(error).__name__})"
@@ -85,7 +86,7 @@ def propose(
 ) -> Module:
     """Ask the optimiser for edits and apply them. Whole trajectories are dropped while the prompt overflows, and of
     the last one head and tail are shown."""
-    settings, shown = ctx.settings, list(judged)
+    settings, shown, llm = ctx.settings, list(judged), ctx.asking("optimizer").llm
     rejected = sorted(set(ctx.rejected))[:REJECTED_LIMIT] if settings.controls.remember else []
 
     def render(n: int, limit: int | None = None) -> list[dict[str, str]]:
@@ -94,9 +95,9 @@ def propose(
 
     if not shown:
         return module
-    if _overflows(ctx, render(len(shown))):
+    if _overflows(llm, render(len(shown))):
         sizes = range(2, len(shown))  # one trajectory is asked about in any case
-        fitting = 1 + bisect_left(sizes, True, key=lambda n: _overflows(ctx, render(n)))
+        fitting = 1 + bisect_left(sizes, True, key=lambda n: _overflows(llm, render(n)))
         while len(shown) > fitting:
             _drop_last(ctx, shown, place)
     while len(shown) > 1:
@@ -114,7 +115,7 @@ def _proposed_of_one(
     """What is proposed from one trajectory, clipped as far as it must be; the same module where nothing fits."""
     for limit in CLIPS:
         messages = render(limit)
-        if limit != CLIPS[-1] and _overflows(ctx, messages):
+        if limit != CLIPS[-1] and _overflows(ctx.asking("optimizer").llm, messages):
             continue
         try:
             return _proposed(ctx, module, messages, shown, place)
@@ -125,14 +126,13 @@ def _proposed_of_one(
 
 
 def _clipped_to_fit(
-    ctx: Context, render: Callable[[int | None], list[dict[str, str]]]
+    llm: LLM, render: Callable[[int | None], list[dict[str, str]]]
 ) -> list[dict[str, str]]:
     """The prompt with its texts clipped as little as it needs to fit."""
-    return next((m for limit in CLIPS[:-1] if not _overflows(ctx, m := render(limit))), render(CLIPS[-1]))
+    return next((m for limit in CLIPS[:-1] if not _overflows(llm, m := render(limit))), render(CLIPS[-1]))
 
 
-def _overflows(ctx: Context, messages: list[dict[str, str]]) -> bool:
-    llm = ctx.meter.llm
+def _overflows(llm: LLM, messages: list[dict[str, str]]) -> bool:
     return llm.count(messages) + llm.max_completion > llm.context_window
 
 
@@ -154,13 +154,14 @@ def _proposed(
         edits = unlocked(written.items, ctx.settings.controls.locked)
         return apply_edits(module, edits, prefix, origin), written.problems
 
-    changed = ask_checked(ctx, messages, place, adopt, PROPOSAL_SCHEMA if ctx.settings.edits else None)
+    schema = PROPOSAL_SCHEMA if ctx.settings.edits else None
+    changed = ask_checked(ctx, "optimizer", messages, place, adopt, schema)
     return module if changed is None else trimmed(ctx, changed, module, place)
 
 
 def ask_checked(
-    ctx: Context, messages: list[dict[str, str]], place: Place, adopt: Callable[[str], tuple[Answer, list[str]]],
-    schema: dict | None, whole: bool = False,
+    ctx: Context, role: str, messages: list[dict[str, str]], place: Place,
+    adopt: Callable[[str], tuple[Answer, list[str]]], schema: dict | None, whole: bool = False,
 ) -> Answer | None:  # fmt: skip
     """What `adopt(answer)` makes of an answer, with one repair round if that raises ValueError.
 
@@ -173,7 +174,7 @@ def ask_checked(
     problem, status = "", "unusable"
     for asked in (place, replace(place, phase="repair", task=place.phase)):
         try:
-            reply = ctx.meter.ask(messages, asked, response_schema=schema)
+            reply = ctx.asking(role).ask(messages, asked, response_schema=schema)
         except CallFailed as error:
             if isinstance(error, ContextOverflow) and not problem:
                 raise

@@ -16,13 +16,10 @@ NOTHING: Cost = (0, 0, 0.0)
 TOOL_PROMPT = 1024  # tokens a provider may add to explain the use of tools, beyond their definitions
 
 
-class Account:
-    """The most that a try can cost is held before it; what it did cost, or can have cost, is spent after it.
+class Tariff:
+    """What calls of one LLM cost. Raises ValueError for a USD budget on a model without a known price."""
 
-    spent: by the run so far. Raises ValueError for a USD budget on a model without a known price.
-    """
-
-    def __init__(self, llm: LLM, limits: Limits, spent: Cost):
+    def __init__(self, llm: LLM, limits: Limits):
         self._llm, self._base_url = llm, llm.params.get("base_url")
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
         if limits.budget_usd is not None and self.usd(Usage(1, 1)) is None:
@@ -30,11 +27,6 @@ class Account:
                 f"budget_usd={limits.budget_usd} needs a price, and none is known for {llm.name!r}"
                 f"{f' at {self._base_url}' if self._base_url else ''}; limit tokens or calls instead"
             )
-        self._limits = {"calls": limits.budget_calls, "tokens": limits.budget_tokens, "usd": limits.budget_usd}
-        self._spent = spent
-        self._held = NOTHING
-        self._flying = 0
-        self._changed = threading.Condition()
 
     def usd(self, usage: Usage) -> float | None:
         """The price of a call, None where nobody here knows it."""
@@ -49,6 +41,20 @@ class Account:
             prompt += len(extra.encode("utf-8", "replace")) + TOOL_PROMPT if extra else 0
         usage = Usage(prompt, self._llm.max_completion)
         return 1, usage.prompt + usage.completion, self.usd(usage) or 0.0
+
+
+class Account:
+    """The most that a try can cost is held before it; what it did cost, or can have cost, is spent after it.
+
+    spent: by the run so far.
+    """
+
+    def __init__(self, limits: Limits, spent: Cost):
+        self._limits = {"calls": limits.budget_calls, "tokens": limits.budget_tokens, "usd": limits.budget_usd}
+        self._spent = spent
+        self._held = NOTHING
+        self._flying = 0
+        self._changed = threading.Condition()
 
     def hold(self, most: Cost, check: Callable[[], None]) -> None:
         """Set `most` aside, waiting for calls in flight if it does not fit beside them. Raises BudgetExceeded."""

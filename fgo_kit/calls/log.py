@@ -143,14 +143,17 @@ class CallLog(LogFile):
         table = self._table(rows, sql.CALL_COLUMNS, paid=bool, usd=float, paid_usd=float, start=float, end=float)
         return table.assign(seconds=table["end"] - table["start"])
 
-    def tokens(self, run_id: str | None = None) -> pd.DataFrame:
-        """The ledger: one row a phase (over all runs when run_id is None).
+    def tokens(self, run_id: str | None = None, by: str = "phase") -> pd.DataFrame:
+        """The ledger: one row a phase, or with by="llm" one for every LLM (over all runs when run_id is None).
 
         calls, prompt, cached, written, completion, reasoning, usd: logical, whoever paid.
         paid_calls, paid_prompt, paid_completion, paid_usd: what this run paid, including for calls
         that were later replaced at the same place. A USD sum is NaN when any part is unpriced.
         """
-        return self._table(self.read(sql.TOKENS, {"run_id": run_id}), sql.TOKEN_COLUMNS, usd=float, paid_usd=float)
+        if by not in sql.LEDGERS:
+            raise ValueError(f"by={by!r} is unknown; use one of {list(sql.LEDGERS)}")
+        rows = self.read(sql.TOKENS.format(by=sql.LEDGERS[by]), {"run_id": run_id})
+        return self._table(rows, (by, *sql.TOKEN_COLUMNS[1:]), usd=float, paid_usd=float)
 
     def paid(self, run_id: str) -> tuple[int, int, float | None]:
         """What a run has paid so far: (calls, prompt + completion tokens, USD or None if unpriced)."""

@@ -132,13 +132,14 @@ def _usd(where: str) -> str:
         ELSE coalesce(sum(CASE WHEN {where} THEN r.usd END), 0.0) END"""
 
 
-TOKENS = f"""SELECT c.phase, sum(c.logical), sum(c.paid),
+TOKENS = f"""SELECT {{by}}, sum(c.logical), sum(c.paid),
     sum(c.logical * coalesce(r.prompt, 0)), sum(c.logical * coalesce(r.cached, 0)),
     sum(c.logical * coalesce(r.written, 0)), sum(c.logical * coalesce(r.completion, 0)),
     sum(c.logical * coalesce(r.reasoning, 0)),
     sum(c.paid * coalesce(r.prompt, 0)), sum(c.paid * coalesce(r.completion, 0)),
     {_usd("c.logical")}, {_usd("c.paid")}, coalesce(group_concat(DISTINCT r.counter), '')
-    FROM {_EVERY_CALL} c LEFT JOIN responses r USING (key) GROUP BY c.phase ORDER BY min(c.start), c.phase"""
+    FROM {_EVERY_CALL} c LEFT JOIN responses r USING (key) GROUP BY {{by}} ORDER BY min(c.start), {{by}}"""
+LEDGERS = {"phase": "c.phase", "llm": "coalesce(r.llm, '')"}
 PAID = f"""SELECT coalesce(sum(c.paid), 0), coalesce(sum(c.paid * (r.prompt + r.completion)), 0),
     {_usd("c.paid")} FROM {_EVERY_CALL} c LEFT JOIN responses r USING (key)"""
 

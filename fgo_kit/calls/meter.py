@@ -6,10 +6,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from typing import Any
 
 from ..records import storable
-from .budget import NOTHING, Account
+from .budget import NOTHING, Account, Tariff
 from .clock import TICK, now, sleep_until
 from .entries import Asked, Place, Response, asked
 from .leases import Leases
@@ -47,20 +48,33 @@ class Meter:
         self, llm: LLM, log: CallLog, run_id: str, limits: Limits = DEFAULT, *, sample: int = 0,
         on_call: Callable[[Place, bool], None] | None = None,
     ):  # fmt: skip
-        self.llm, self.log, self.run_id, self.limits, self.sample, self.on_call = (
-            llm, log, run_id, limits, sample, on_call
-        )  # fmt: skip
+        self.log, self.run_id, self.limits, self.sample, self.on_call = log, run_id, limits, sample, on_call
         self.pool = Pool(limits.workers)
-        self._params = json.dumps(llm.params, sort_keys=True, default=str)
-        log.know(llm, self._params)
+        self._asks(llm)
         paid, lost = log.paid(run_id), log.lost(run_id)
-        self._account = Account(llm, limits, tuple((a or 0) + b for a, b in zip(paid, lost, strict=True)))
+        self._account = Account(limits, tuple((a or 0) + b for a, b in zip(paid, lost, strict=True)))
         self._limiter = Limiter(limits.patience, sample)
         self._outcomes = Outcomes(log, run_id, limits.max_failures)
         self._leases = Leases(log) if log.path else None  # what is in memory nobody else has
         self._permits = threading.Semaphore(limits.workers)
         self._flights: dict[str, _Flight] = {}
+        self._others: dict[int, Meter] = {}
         self._lock = threading.Lock()
+
+    def _asks(self, llm: LLM) -> None:
+        self.llm, self._tariff = llm, Tariff(llm, self.limits)
+        self._params = json.dumps(llm.params, sort_keys=True, default=str)
+        self.log.know(llm, self._params)
+
+    def asking(self, llm: LLM) -> Meter:
+        """The same meter for another LLM of the run: one log, budget, limiter and pool of workers for both."""
+        if llm is self.llm:
+            return self
+        with self._lock:
+            if id(llm) not in self._others:
+                self._others[id(llm)] = other = copy(self)
+                other._asks(llm)
+            return self._others[id(llm)]
 
     def ask(
         self, messages: Sequence[Message], place: Place, *, tools: Sequence[dict] = (),
@@ -188,7 +202,7 @@ class Meter:
     def _try(self, request: Asked, messages, options: tuple, place: Place, tries: int) -> Response:
         """Ask once, log the answer, and account for it. Times and cost are those of this try."""
         self.log.need_room(request, self.llm.max_completion, self.limits.workers)
-        most, cost = self._account.most(messages, request.extra), NOTHING
+        most, cost = self._tariff.most(messages, request.extra), NOTHING
         self._account.hold(most, self.pool.check)
         try:
             while not self._permits.acquire(timeout=TICK):
@@ -236,6 +250,6 @@ class Meter:
         calls = json.dumps([[call.id, call.name, call.arguments] for call in reply.tool_calls])
         return Response(
             storable(reply.text), calls, reply.finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
-            counter, self._account.usd(usage), began, now(), attempt, storable(reply.thought), reply.model,
+            counter, self._tariff.usd(usage), began, now(), attempt, storable(reply.thought), reply.model,
             usage.written,
         )  # fmt: skip

@@ -28,6 +28,7 @@ from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.protocol import LLM, FGOError
 from ..calls.providers import as_llm
+from ..calls.roles import Roles
 from ..records import digest
 from .choices import split, takes
 from .provenance import manifest
@@ -68,12 +69,22 @@ class _Job:
     llm: LLM
     settings: Settings
     limits: Limits
+    roles: Roles
     after: After | None = None
     log: str | None = None
 
     @property
     def config(self) -> dict:
-        return config_of(self.bench, self.llm, self.settings)
+        return config_of(self.bench, self.llm, self.settings, self.roles)
+
+    @property
+    def llms(self) -> list[LLM]:
+        """Every LLM that the run asks."""
+        return [self.llm, *self.roles.filled(self.llm).values()]
+
+    @property
+    def simulated(self) -> bool:
+        return all(llm.simulated for llm in self.llms)
 
     @property
     def row_id(self) -> str:
@@ -89,7 +100,7 @@ def _own_after(after: After) -> list[str]:
     return [] if is_ours(after) else [source_of(after), *(repr(cell.cell_contents) for cell in after.__closure__ or ())]
 
 
-@takes(Settings, Limits)
+@takes(Settings, Limits, Roles)
 def compare(
     bench: Benchmark | Sequence[Benchmark],
     llm: LLM | str | Sequence[LLM | str] = "simulated",
@@ -119,13 +130,14 @@ def compare(
     _check_after(after)
     labelled = _labelled(methods, choices)
     llms = [as_llm(each) for each in _many(llm)]
+    choices |= {name: as_llm(choices[name]) for name in vars(Roles()) if choices.get(name) is not None}
     rows_log = CallLog(log_path(log, llms[0]) if llms else None)
     grid = _jobs(_many(bench), llms, labelled, list(seeds), choices)
     jobs = [replace(job, after=after, log=_own_log(job, rows_log)) for job in grid]
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = [job for job in jobs if job.run_id not in rows]
     for job, row in _carry_out(todo, executor, _bar(len(todo), progress)):
-        if job.llm.simulated and row["status"] == "ok":
+        if job.simulated and row["status"] == "ok":
             rows_log.begin(job.row_id, job.config, manifest())
             rows_log.finish(job.row_id, "ok", {"row": row})
         rows[job.run_id] = row
@@ -164,15 +176,17 @@ def _jobs(
         for llm in llms:
             for label, chosen in methods.items():
                 for seed in seeds:
-                    settings, limits = split(compare, {**choices, **chosen, "seed": seed}, Settings, Limits)
+                    merged = {**choices, **chosen, "seed": seed}
+                    settings, limits, roles = split(compare, merged, Settings, Limits, Roles)
                     check(bench, llm, settings)
-                    limits = replace(limits, workers=1) if llm.simulated else limits
-                    yield _Job(digest(config_of(bench, llm, settings)), label, bench, llm, settings, limits)
+                    job = _Job("", label, bench, llm, settings, limits, roles)
+                    limits = replace(limits, workers=1) if job.simulated else limits
+                    yield replace(job, run_id=digest(job.config), limits=limits)
 
 
 def _own_log(job: _Job, rows_log: CallLog) -> str | None:
     """Runs of a real model leave every call in the grid's log."""
-    return str(rows_log.path) if rows_log.path and not job.llm.simulated else None
+    return str(rows_log.path) if rows_log.path and not job.simulated else None
 
 
 def _past_row(log: CallLog, run_id: str) -> dict | None:
@@ -218,12 +232,12 @@ def _movable(job: _Job) -> bool:
     chosen = job.settings
     used = (METHODS.get(chosen.method), DIVISIONS[chosen.divide], MERGES[chosen.merge], GATES[chosen.gate])
     functions = [strategy.function for strategy in used if strategy is not None]
-    parts = [type(job.bench), type(job.llm), *functions, *((job.after,) if job.after else ())]
-    return job.llm.simulated and all(map(is_ours, parts))
+    parts = [type(job.bench), *map(type, job.llms), *functions, *((job.after,) if job.after else ())]
+    return job.simulated and all(map(is_ours, parts))
 
 
 def _row(job: _Job) -> dict:
-    choices = vars(job.settings) | vars(job.limits)
+    choices = vars(job.settings) | vars(job.limits) | vars(job.roles)
     try:
         done = run(job.bench, job.llm, log=job.log, **choices)
         return done.row() | (job.after(done, job.bench, job.llm) if job.after else {})

@@ -81,8 +81,8 @@ class Run:
             return wilson(float(scores.sum()), len(scores))
         return mean_interval([scores[None, :]], np.random.default_rng(0))
 
-    def tokens(self) -> pd.DataFrame:
-        """The ledger: one row a phase; it sums exactly to the log.
+    def tokens(self, by: str = "phase") -> pd.DataFrame:
+        """The ledger: one row a phase, or with by="llm" one for every LLM; it sums exactly to the log.
 
         calls, prompt (cached ones included), cached, completion (reasoning included), reasoning: tokens, *logical*: as
         if nothing had come from the log; usd the same at list prices, NaN where any part is unpriced. paid_calls,
@@ -90,7 +90,7 @@ class Run:
 
         >>> run.tokens().query("phase == 'merge'")[["calls", "prompt"]]                      # doctest: +SKIP
         """
-        return self.log.tokens(self.id)
+        return self.log.tokens(self.id, by)
 
     def failures(self) -> pd.DataFrame:
         """What did not end in a usable answer, one row each, in the order of their places.

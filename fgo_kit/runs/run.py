@@ -28,6 +28,7 @@ from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..calls.providers import as_llm
+from ..calls.roles import Roles
 from ..records import Division, Task, Trajectory, digest, from_json, to_json
 from .choices import split, takes
 from .first_epoch import as_first_epoch, logged_part
@@ -38,7 +39,7 @@ from .result import Run, State
 DEFAULT_LOG = RUNS / "fgo.sqlite"
 
 
-@takes(Settings, Limits)
+@takes(Settings, Limits, Roles)
 def run(
     bench: Benchmark,
     llm: LLM | str = "simulated",
@@ -52,7 +53,8 @@ def run(
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
 
-    choices: the fields of `Settings`, which decide the result, and of `Limits`, which do not: workers and budgets.
+    choices: the fields of `Settings` and of `Roles` (optimizer, evaluator, merger: LLMs beside the agent's), which
+    decide the result, and those of `Limits`, which do not: workers, patience and budgets.
     log: a file, made if new; by default one under data/runs for real models and none for the simulated one.
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter to
     cancel the run from another thread; on_division(division) follows the division of the training tasks. traces: logged
@@ -65,10 +67,10 @@ def run(
     0
     """
     llm = as_llm(llm)
-    settings, limits = split(run, choices, Settings, Limits)
+    settings, limits, roles = split(run, choices, Settings, Limits, Roles)
     check(bench, llm, settings)
     logged = as_first_epoch(traces, bench)
-    config = config_of(bench, llm, settings) | logged_part(logged)
+    config = config_of(bench, llm, settings, roles) | logged_part(logged)
     run_id = digest(config)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
     with Leases(opened).alone(f"run {run_id}"):  # made elsewhere with the same log, it is waited for
@@ -80,7 +82,8 @@ def run(
         try:
             if on_start:
                 on_start(meter)
-            state = _execute(Context(bench, meter, settings, traces=logged, on_division=on_division))
+            ctx = Context(bench, meter, settings, traces=logged, on_division=on_division, roles=roles.filled(llm))
+            state = _execute(ctx)
             meter.judge()
         except BaseException as error:
             opened.finish(run_id, type(error).__name__)
@@ -128,15 +131,18 @@ def _shortcut_trajectories(bench: Benchmark, shortcut: Callable[[Task], str]) ->
         yield Judged(Place("test", task=task.id), bench.scored(task, trajectory))
 
 
-def config_of(bench: Benchmark, llm: LLM, settings: Settings) -> dict:
+def config_of(bench: Benchmark, llm: LLM, settings: Settings, roles: Roles = Roles()) -> dict:  # noqa: B008  frozen
     """All that decides a run's result, as JSON can hold it: its hash is the run's id."""
     used = (METHODS.get(settings.method), DIVISIONS[settings.divide], MERGES[settings.merge], GATES[settings.gate])
     strategies = [strategy for strategy in used if strategy is not None]
+    others = {role: each for role, each in roles.filled(llm).items() if each is not llm}
     return {
         "benchmark": bench.name, "fingerprint": bench.fingerprint, "n_train": len(bench.train),
         "train_order": digest([task.id for task in bench.train]), "seed_module": digest(to_json(bench.seed_module)),
         "llm": llm.name, "llm_params": {key: str(value) for key, value in sorted(llm.params.items())},
-        "simulated": llm.simulated, **asdict(settings), "prompts": prompts.version(), "code": code_version(bench, llm),
+        "simulated": all(each.simulated for each in (llm, *others.values())), **asdict(settings),
+        "roles": {role: [each.name, *sorted(map(str, each.params.items()))] for role, each in others.items()},
+        "prompts": prompts.version(), "code": [code_version(bench, each) for each in (llm, *others.values())],
         "own_code": [digest(source_of(s.function)) for s in strategies if not is_ours(s.function)],
         "versions": [strategy.version() for strategy in strategies],
         **({} if bench.agent is None else {"agent": bench.agent.name}),

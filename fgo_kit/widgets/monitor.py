@@ -24,6 +24,7 @@ from ..calls.log import CallLog
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, Cancelled
 from ..calls.providers import as_llm
+from ..calls.roles import Roles
 from ..records import escape, showable
 from ..runs.choices import split, takes
 from ..runs.result import Run
@@ -32,7 +33,7 @@ from .progress import NAN, Progress, Watched
 from .status import Snapshot, line, page_view
 
 
-@takes(Settings, Limits)
+@takes(Settings, Limits, Roles)
 def start(
     bench: Benchmark, llm: LLM | str = "simulated", *, log: str | Path | CallLog | None = None, **choices: Any
 ) -> Monitor:
@@ -42,16 +43,18 @@ def start(
     before anything is asked; what fails later is raised by `Monitor.result`.
     """
     llm = as_llm(llm)
-    settings, limits = split(start, choices, Settings, Limits)
+    settings, limits, roles = split(start, choices, Settings, Limits, Roles)
     check(bench, llm, settings)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
-    return Monitor(bench, llm, settings, limits, opened)
+    return Monitor(bench, llm, settings, limits, roles, opened)
 
 
 class Monitor:
     """A run under way. `snapshot()` and `text()` say how far it is, `stop()` ends it, `result()` waits."""
 
-    def __init__(self, bench: Benchmark, llm: LLM, settings: Settings, limits: Limits, log: CallLog):
+    def __init__(
+        self, bench: Benchmark, llm: LLM, settings: Settings, limits: Limits, roles: Roles, log: CallLog
+    ):
         self.progress, self.llm, self.limits = Progress(bench, settings), Watched(llm), limits
         self.title = showable(f"{settings.method} on {bench.name} with {llm.name}")
         self._meter: Meter | None = None
@@ -60,7 +63,7 @@ class Monitor:
         self._run: Run | None = None
         self._error: BaseException | None = None
         self._seconds = 0.0
-        args = (bench, log, vars(settings) | vars(limits))
+        args = (bench, log, vars(settings) | vars(limits) | vars(roles))
         threading.Thread(target=self._carry_out, args=args, daemon=True, name="fgo run").start()
 
     def _carry_out(self, bench: Benchmark, log: CallLog, choices: dict) -> None:

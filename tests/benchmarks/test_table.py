@@ -131,7 +131,7 @@ def answering(messages):
 def test_a_table_runs_and_the_scorers_words_reach_evaluator_and_optimiser():
     llm = ScriptedLLM(answering)
     bench = fgo.from_table(ROWS, score=measured, instructions="Reckon.")
-    run = fgo.run(bench, llm, n_subsets=2, epochs=1)
+    run = fgo.run(bench, llm, n_subsets=2, epochs=1, max_failures=1)
     assert 0 <= run.score <= 1 and "Reckon." in str(run.module)
     of = {job: [m[1]["content"] for m in llm.asked if job_of(m) == job] for job in ("evaluate", "propose", "act")}
     assert len(of["evaluate"]) == 10 and all("<scorer>\nSCORER says" in text for text in of["evaluate"])

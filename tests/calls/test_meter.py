@@ -424,7 +424,7 @@ def test_answers_that_were_lost_count_against_the_budget_also_of_a_run_that_is_r
 
 
 def test_a_call_that_does_not_fit_beside_others_waits_for_them():
-    account = Account(FakeLLM(), Limits(budget_tokens=100), (0, 0, 0.0))
+    account = Account(Limits(budget_tokens=100), (0, 0, 0.0))
     account.hold((1, 90, 0.0), lambda: None)
     done = threading.Event()
 

@@ -15,7 +15,7 @@ import pytest
 from helpers import Wrapped, job_of, module, small_bench
 
 from fgo_kit.algorithm.context import Judged
-from fgo_kit.algorithm.registry import DIVISIONS, division
+from fgo_kit.algorithm.registry import division
 from fgo_kit.calls.log import CallLog, Place, Response, asked
 from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, TooManyFailures, Unreachable
 from fgo_kit.records import MergeNode, Task, Trajectory, to_json
@@ -93,15 +93,12 @@ def test_the_id_ignores_what_changes_no_result_and_nothing_else(bench):
     assert len({first, *others}) == 1 + len(others)
 
 
-def test_the_id_covers_the_seed_module(bench, monkeypatch):
-    before = run(bench, "simulated", method="base").id
-    monkeypatch.setattr(type(bench), "seed_module", module(preamble="Find <document>."))
-    assert run(bench, "simulated", method="base").id != before
+def test_the_id_covers_the_seed_module(bench):
+    other = replace(bench, seed_module=module(preamble="Find <document>."))
+    assert run(bench, "simulated", method="base").id != run(other, "simulated", method="base").id
 
 
-def test_the_id_covers_strategies_written_elsewhere(bench, monkeypatch):
-    monkeypatch.setitem(DIVISIONS, "mine", None)  # taken out again after the test
-
+def test_the_id_covers_strategies_written_elsewhere(bench):
     def first():
         @division
         def mine(tasks, n_subsets, rng):

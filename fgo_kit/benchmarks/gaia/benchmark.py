@@ -124,15 +124,12 @@ class GAIA(Benchmark):
     told: str = ""
     tools: tuple[dict, ...] = TOOLS
     history_limit: int = 24_000
+    seed_module: Module = Module((Component("instructions", INSTRUCTIONS), Component("tool_notes", TOOL_NOTES)))
     form = "tools"
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(getattr(self, name))} {name}" for name in SPLITS)
         return f"{self.name}: {sizes} tasks; {self.told}"
-
-    @property
-    def seed_module(self) -> Module:
-        return Module((Component("instructions", INSTRUCTIONS), Component("tool_notes", TOOL_NOTES)))
 
     @cached_property
     def fingerprint(self) -> str:

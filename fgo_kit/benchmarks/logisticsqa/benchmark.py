@@ -60,11 +60,8 @@ class LogisticsQA(Benchmark):
     train: tuple[Task, ...]
     gate: tuple[Task, ...]
     test: tuple[Task, ...]
+    seed_module: Module = Module((Component("instructions", PREAMBLE),))
     trajectory_tokens = 220  # beside the document; the simulated LLM's take 110, real models write more
-
-    @property
-    def seed_module(self) -> Module:
-        return Module((Component("instructions", PREAMBLE),))
 
     @property
     def fingerprint(self) -> str:
