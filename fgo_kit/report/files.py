@@ -11,8 +11,11 @@ from matplotlib.figure import Figure
 
 from ..runs.places import FIGURES
 from ..runs.provenance import manifest
+from .summary import unanswered
 
 DPI = 200
+MUCH = 0.02
+"""The share of unanswered test tasks from which a figure says so."""
 
 
 def save(
@@ -22,12 +25,15 @@ def save(
 
     rows: the runs behind the table, None for one that rests on no runs. preset "full" writes to
     paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures: times and
-    machine stand in the JSON alone.
+    machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks behind it have no answer.
     """
     folder = FIGURES if preset == "full" else FIGURES / "fast"
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
+    missing = 0.0 if rows is None else unanswered(rows)
     if figure is not None:
+        if missing > MUCH:
+            _say_missing(figure, missing)
         shown = figure.get_dpi()
         figure.set_dpi(DPI)  # letters are a little wider at some resolutions than at others
         _settle(figure)
@@ -37,6 +43,11 @@ def save(
     provenance = {"preset": preset, **({} if rows is None else _runs_behind(rows)), "manifest": manifest()}
     (folder / f"{name}.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
     return folder / f"{name}.csv"
+
+
+def _say_missing(figure: Figure, share: float) -> None:
+    text = f"{100 * share:.1f} % of the test tasks have no answer and are in no score"
+    figure.text(0.005, 0.005, text, ha="left", va="bottom", fontsize=5.5, color="#D55E00")
 
 
 def _settle(figure: Figure) -> None:
@@ -54,5 +65,6 @@ def _runs_behind(rows: pd.DataFrame) -> dict:
         "simulated": bool(rows["simulated"].all()), "llms": sorted(set(rows["llm"])),
         "seeds": sorted({int(seed) for seed in rows["seed"]}), "runs": sorted(set(rows["run_id"])),
         "data": sorted(set(rows["data"])), "simulator_constants": sorted(set(rows["constants"])),
+        "unanswered": round(unanswered(rows), 4),
         "run_seconds": round(float(rows["seconds"].sum()), 1),
     }  # fmt: skip

@@ -44,7 +44,8 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     reference on the same tasks and seeds, and gain_p the p of no difference (see `stats.paired_p`);
     gain_other and so on: the same for the difference to bootstrapping. Token figures (see
     `Run.token_figures`), calls and rules are means a run; dropped counts trajectories left out of optimiser
-    prompts. failed counts runs without a score; they are in no mean.
+    prompts. failed counts runs without a score; they are in no mean. Where test tasks have no answer, which leaves
+    them out of all scores: unanswered, the share of them.
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
@@ -84,7 +85,18 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
         asked = method != other and other in scores
         gain, p = paired(own, scores[other], rng=rng) if asked else (UNDEFINED, np.nan)
         line |= {name: gain.value, f"{name}_lo": gain.lo, f"{name}_hi": gain.hi, f"{name}_p": p}
+    line |= {"unanswered": missing} if (missing := unanswered(runs)) else {}
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
+
+
+def unanswered(rows: pd.DataFrame) -> float:
+    """The share of the test tasks of finished runs that have no score, because what was asked was not answered.
+
+    >>> unanswered(pd.DataFrame({"scores": [{"a": 1.0, "b": float("nan")}, {"a": 0.0, "b": 1.0}]}))
+    0.25
+    """
+    scores = [score for of_run in rows["scores"] for score in of_run.values()]
+    return float(np.isnan(scores).mean()) if scores else 0.0
 
 
 # -- paired comparisons
@@ -171,6 +183,8 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
         shown[title] = numbers(table[name] / 1000)
     shown["rules"], shown["dropped"] = numbers(table["rules"]), numbers(table["dropped"])
     shown["failed runs"] = [str(value) for value in table["failed"]]
+    if "unanswered" in table:
+        shown["unanswered, %"] = numbers(100 * table["unanswered"].fillna(0))
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
     return by_method(shown.drop(columns=[name for name in shown if name in none or (shown[name] == "").all()]))
 

@@ -1,0 +1,50 @@
+"""Test tasks without an answer: in no score, counted in tables, said on figures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pytest
+from helpers import Wrapped, job_of, small_bench
+
+import fgo_kit as fgo
+from fgo_kit import report
+from fgo_kit.simulate.model import load
+
+
+@pytest.fixture(scope="module")
+def rows():
+    bench = small_bench(n_train=8)
+    silent = {bench.start(task).observe() for task in bench.test[:2]}
+
+    def after(messages, reply):
+        asked = job_of(messages) == "act" and messages[1]["content"] in silent
+        return replace(reply, text="") if asked else reply
+
+    methods = {"base": {"method": "base"}, "all_at_once": {"method": "all_at_once", "epochs": 1}}
+    return fgo.compare(bench, Wrapped(load("small"), after=after), methods, [0, 1], max_failures=1, progress=False)
+
+
+def test_they_are_in_no_score_and_counted(rows):
+    table = report.summary(rows)
+    assert table["unanswered"].tolist() == pytest.approx([2 / 12, 2 / 12])
+    assert rows["failed"].min() >= 2
+    known = [score for score in rows["scores"][0].values() if not math.isnan(score)]
+    assert len(known) == 10 and rows["score"][0] == pytest.approx(sum(known) / 10)
+    assert "unanswered, %" in report.show(table).columns
+
+
+def test_a_figure_says_so(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("fgo_kit.report.files.FIGURES", tmp_path)
+    for missing, said in ((rows, ["16.7 % of the test tasks have no answer and are in no score"]), (rows.assign(scores=[{"a": 1.0}] * 4), [])):
+        figure = plt.figure()
+        report.save("scores", report.summary(rows), missing, figure)
+        assert [text.get_text() for text in figure.texts] == said
+        plt.close(figure)
+
+
+def test_without_any_there_is_no_column():
+    rows = fgo.compare(small_bench(n_train=8), "simulated", ["base"], [0], workers=1, progress=False)
+    assert "unanswered" not in report.summary(rows) and "unanswered, %" not in report.show(report.summary(rows))
