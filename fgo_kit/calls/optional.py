@@ -44,7 +44,10 @@ SYSTEM = Part(
 )  # fmt: skip
 SEED = Part("seed", r"\bseed\b", "its samples cannot be repeated")
 TEMPERATURE = Part("temperature", r"\btemperature\b", "it answers at its own temperature")
-LIMIT = Part("name of the token limit", r"max_(completion_)?tokens", "the limit goes by its other name")
+LIMIT = Part(
+    "name of the token limit", r"^(?!.*(too large|at most|greater than|exceed)).*max_(completion_)?tokens",
+    "the limit goes by its other name",
+)  # fmt: skip
 
 
 class Wishes:

@@ -1,15 +1,13 @@
 """The SDK adapters against a small loopback server, replay, specs, prices, and the key that never shows."""
 
-import json
 import pickle
-import threading
 import traceback
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import sleep, time
+from time import time
 
 import pytest
 from helpers import ScriptedLLM, TinyBench, tasks
+from wire import ANTHROPIC, OPENAI
 
 from fgo_kit.calls import protocol as api
 from fgo_kit.calls import providers
@@ -30,62 +28,6 @@ SCHEMA = {
     "title": "Edits", "type": "object", "additionalProperties": False,
     "properties": {"type": {"type": "string"}}, "required": ["type"],
 }  # fmt: skip
-
-OPENAI = {
-    "id": "c", "object": "chat.completion", "created": 1, "model": "m",
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}],
-    "usage": {
-        "prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120,
-        "prompt_tokens_details": {"cached_tokens": 40}, "completion_tokens_details": {"reasoning_tokens": 8},
-    },
-}  # fmt: skip
-ANTHROPIC = {
-    "id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
-    "stop_sequence": None, "content": [{"type": "text", "text": "Hi"}],
-    "usage": {
-        "input_tokens": 50, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 10,
-        "output_tokens": 20, "output_tokens_details": {"thinking_tokens": 8},
-    },
-}  # fmt: skip
-
-
-class Server:
-    """Gives the answers put into `script` in turn: (status, body, headers); then good ones."""
-
-    def __init__(self):
-        self.script, self.seen, self.delay = [], [], 0.0
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                server.seen.append((self.path, body, dict(self.headers)))
-                sleep(server.delay)
-                good = OPENAI if "chat" in self.path else ANTHROPIC
-                status, body, headers = server.script.pop(0) if server.script else (200, good, {})
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                for name, value in ({"content-type": "application/json"} | headers).items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.handle_error = lambda *_: None  # a client that hung up
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True, kwargs={"poll_interval": 0.01}).start()
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
 
 
 @pytest.fixture(params=["openai", "anthropic"])
@@ -174,7 +116,8 @@ def test_a_server_that_refuses_schemas_is_asked_without(llm, server):
     server.script.append(
         (400, {"error": {"message": "response_format / output_config is not supported"}}, {})
     )
-    assert llm.complete(CHAT, response_schema=SCHEMA).text == "Hi"
+    with pytest.warns(UserWarning, match="refuses the schema"):
+        assert llm.complete(CHAT, response_schema=SCHEMA).text == "Hi"
     llm.complete(CHAT, response_schema=SCHEMA)
     assert [bool({"response_format", "output_config"} & body.keys()) for _, body, _ in server.seen] == [
         True, False, False,
