@@ -48,8 +48,13 @@ def facts(run: Any) -> dict[str, Any]:
     return {"run": run.id, **{name: run.config[name] for name in names}, **scored, "test_tasks": len(run.scores)}
 
 
+def markdown(run: Any) -> str:
+    """The prompt, and below it where its rules come from."""
+    return f"# Prompt\n\n{prompt(run.module)}\n\n{_provenance(run)}"
+
+
 def _markdown(run: Any, path: Path) -> Path:
-    path.write_text(f"# Prompt\n\n{prompt(run.module)}\n\n{_provenance(run)}", encoding="utf-8")
+    path.write_text(markdown(run), encoding="utf-8")
     return path
 
 

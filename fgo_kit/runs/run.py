@@ -35,6 +35,7 @@ from .first_epoch import as_first_epoch, logged_part
 from .places import RUNS, placed
 from .provenance import code_version, manifest
 from .result import Run, State
+from .tracking import Tracker, watched
 
 DEFAULT_LOG = RUNS / "fgo.sqlite"
 
@@ -49,6 +50,7 @@ def run(
     on_start: Callable[[Meter], None] | None = None,
     on_division: Callable[[Division], None] | None = None,
     traces: Sequence[Trajectory] | None = None,
+    tracker: Tracker | str | None = None,
     **choices: Any,
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
@@ -59,6 +61,7 @@ def run(
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter to
     cancel the run from another thread; on_division(division) follows the division of the training tasks. traces: logged
     trajectories (`read_traces`) of training tasks, by their ids; they are the first epoch's rollouts of these tasks.
+    tracker: "mlflow", "wandb" (with ":<project>") or a `Tracker` of one's own, which is told of the run as it goes on.
 
     Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.calls.protocol`; what was paid is
     in the log then, and running the same again goes on from there.
@@ -73,11 +76,13 @@ def run(
     config = config_of(bench, llm, settings, roles) | logged_part(logged)
     run_id = digest(config)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
-    with Leases(opened).alone(f"run {run_id}"):  # made elsewhere with the same log, it is waited for
+    alone = Leases(opened).alone(f"run {run_id}")  # made elsewhere with the same log, it is waited for
+    with alone, watched(tracker, opened, run_id, config, on_call) as watch:
         past = opened.begin(run_id, config, manifest())
         if past["status"] == "ok" and past["result"] and "state" in past["result"]:
-            return Run(run_id, config, from_json(State, past["result"]["state"]), opened, past["result"]["seconds"])
-        meter = Meter(llm, opened, run_id, limits, sample=settings.seed, on_call=on_call)
+            state = from_json(State, past["result"]["state"])
+            return watch.done(Run(run_id, config, state, opened, past["result"]["seconds"]))
+        meter = Meter(llm, opened, run_id, limits, sample=settings.seed, on_call=watch.on_call)
         start = time.perf_counter()
         try:
             if on_start:
@@ -92,7 +97,7 @@ def run(
         kept = {} if opened.path is None else {"state": to_json(state), "seconds": seconds}
         done = bool(opened.failures(run_id)["lasting"].all())  # else the same command asks again for what failed
         opened.finish(run_id, "ok" if done else "incomplete", kept)
-        return Run(run_id, config, state, opened, seconds)
+        return watch.done(Run(run_id, config, state, opened, seconds))
 
 
 def check(bench: Benchmark, llm: LLM, settings: Settings) -> None:

@@ -145,7 +145,7 @@ def test_inspect_itself_reads_it(run, tmp_path):
 SECRETS = ("QUESTION-k3x9", "ANSWER-p7w2", "REPLY-z5q8", "FEEDBACK-m4t6", "ERROR-b8n1")
 
 
-def private_run(folder):
+def private_run(folder, **choices):
     """A run on private tasks in which every text of a task, an answer, a review and an error bears a mark."""
     split = lambda name: tuple(Task(f"{name}{n}", f"{SECRETS[0]} {n}", SECRETS[1], {"level": "1"}, private=True) for n in range(4))  # noqa: E731
 
@@ -158,7 +158,7 @@ def private_run(folder):
         return SECRETS[3] if job == "evaluate" else f"THOUGHT: {SECRETS[2]}\nANSWER: {SECRETS[1]}"
 
     bench = TinyBench(train=split("train"), gate=split("gate"), test=split("test"))
-    return fgo.run(bench, ScriptedLLM(reply, name="own:model"), method="all_at_once", log=folder / "log.sqlite", max_failures=0.5)
+    return fgo.run(bench, ScriptedLLM(reply, name="own:model"), method="all_at_once", log=folder / "log.sqlite", max_failures=0.5, **choices)
 
 
 def fgo_error():
