@@ -76,13 +76,13 @@ def json_lines(file: Path) -> list[tuple[int, str]]:
 
 
 def each_readable(items: Iterable[Item], read: Callable[[Item], Read], skip: bool, kind: str) -> list[Read]:
-    """What `read` makes of each item. All that it raises FileNotFoundError or ValueError on are named together: in one
-    error of that type, or with `skip` in a warning. kind: what the items are, e.g. "documents"."""
+    """What `read` makes of each item. All that it raises OSError or ValueError on are named together: in one
+    FileNotFoundError or ValueError, or with `skip` in a warning. kind: what the items are, e.g. "documents"."""
     held, problems = [], []
     for item in items:
         try:
             held.append(read(item))
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:
             problems.append(error)
     if not problems:
         return held

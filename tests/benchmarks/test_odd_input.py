@@ -277,6 +277,13 @@ def test_a_pointer_in_place_of_the_metadata_is_named(tmp_path, name):
         gaia.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "é" * 200])
+def test_attachments_whose_names_no_file_can_have_are_named(tmp_path, name):
+    first, *others = rows()
+    with pytest.raises((ValueError, FileNotFoundError), match="metadata.jsonl, line 1: the attachment '"):
+        gaia.load(write_jsonl(tmp_path / "x", [first | {"file_name": name}, *others]))
+
+
 def test_all_bad_rows_are_named_at_once(tmp_path):
     changed = rows()
     changed[0]["Level"], changed[2]["Question"], changed[4]["Final answer"] = 9, "", True

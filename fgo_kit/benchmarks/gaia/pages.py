@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from .files import FileProblem, Files, State, files_of, names_in, read_text, state_of
+from .files import MAX_BYTES, FileProblem, Files, State, files_of, names_in, read_text, state_of
 
 SHOWN_PAGES = 8
 """Most results of a search."""
@@ -28,7 +28,7 @@ def search(files: Files, query: str) -> str:
     if not pages:
         raise FileProblem("search: this task has no collection of pages; read its files with read_file")
     words = list(dict.fromkeys(_words(query)))[:MAX_WORDS]
-    counts = {name: Counter(_words(text)) for name, text in pages.items()}
+    counts = {name: _counted(text, set(words)) for name, text in pages.items()}
     rare = {word: math.log(1 + len(pages) / (1 + sum(word in own for own in counts.values()))) for word in words}
     points = {name: _points(pages[name], own, rare) for name, own in counts.items()}
     ranked = sorted((name for name in pages if points[name] > 0), key=lambda name: (-points[name], name))
@@ -37,6 +37,10 @@ def search(files: Files, query: str) -> str:
     lines = [f"{name} | {_title(pages[name])} | {_excerpt(pages[name], words)}" for name in ranked[:SHOWN_PAGES]]
     more = len(ranked) - SHOWN_PAGES
     return "\n".join(lines + ([f"({more} more pages; use rarer words)"] if more > 0 else []))
+
+
+def _counted(text: str, words: set[str]) -> Counter:
+    return Counter(match[0] for match in re.finditer(r"\w+", text.casefold()) if match[0] in words)
 
 
 def _points(text: str, counts: Counter, rare: dict[str, float]) -> float:
@@ -63,9 +67,15 @@ def has_pages(files: Files) -> bool:
 @lru_cache(maxsize=64)
 def _collection(state: State) -> dict[str, str]:
     """Page texts, of the files below a folder named pages, by the name they are opened with."""
-    files = files_of(state)
-    named = [name for name in names_in(files) if re.search(r"(^|/)pages/.*\.(md|txt|html?)$", name, re.IGNORECASE)]
-    return {re.split(r"(?:^|/)pages/", name, maxsplit=1)[1]: _plain(read_text(files, name)) for name in named}
+    files, pages, room = files_of(state), {}, MAX_BYTES
+    for name in names_in(files):
+        if re.search(r"(^|/)pages/.*\.(md|txt|html?)$", name, re.IGNORECASE):
+            text = read_text(files, name)
+            room -= len(text)
+            if room < 0:
+                raise FileProblem(f"search: the pages of this task hold more than {MAX_BYTES:,} characters")
+            pages[re.split(r"(?:^|/)pages/", name, maxsplit=1)[1]] = _plain(text)
+    return pages
 
 
 def _without_unseen(text: str) -> str:

@@ -128,8 +128,12 @@ def _attachments(row: Row, folder: Path, source: str) -> Files:
     paths = row.files if row.files is not None else [row.file_name] if row.file_name else []
     found: Files = {}
     for path in paths:
-        whole = located(folder, path)
-        if not _inside(whole, folder) or PurePosixPath(path).is_absolute():
+        try:
+            whole = located(folder, path)
+            inside = _inside(whole, folder)
+        except (OSError, ValueError) as error:  # too long a name, or a NUL in it
+            raise ValueError(f"{source}: the attachment {path!r:.200} is no name of a file ({error!s:.200})") from error
+        if not inside or PurePosixPath(path).is_absolute():
             raise ValueError(
                 f"{source}: the attachment {path!r} lies outside {folder}, which is refused; download the dataset "
                 f"into a folder of its own, e.g. snapshot_download(..., local_dir='GAIA')"

@@ -173,7 +173,7 @@ def cut(text: str, page: int | None) -> str:
     return (text[start : start + PAGE] + note) or "(empty)"
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def _cached_text(state: State, name: str) -> str:
     return read_text(files_of(state), name)
 
