@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup engine test test-browser lab reproduce notebooks lint lock clean FORCE
+.PHONY: help setup checked engine test test-browser lab reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -94,9 +94,12 @@ test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed C
 	@$(RUN) -m pytest -m browser tests/browser $(ARGS)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
-	@$(RUN) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
+	@$(RUN) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
-reproduce: $(STAMP) engine  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
+checked: $(STAMP)
+	@$(RUN) -m fgo_kit.reproduce --check --preset "$(PRESET)" --model "$(MODEL)"
+
+reproduce: $(STAMP) checked engine  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
 	@$(RUN) -m fgo_kit.reproduce --preset "$(PRESET)" --model "$(MODEL)" $(if $(filter 1 y yes true,$(YES)),--yes) $(ARGS)
 
 notebooks: $(STAMP)  ## run the notebooks in place, so that they are committed with fresh outputs

@@ -6,7 +6,9 @@
     run.score, run.ci, run.tokens(), run.module
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,22 +16,23 @@ from typing import Any
 from .algorithm.benchmark import Benchmark
 from .algorithm.controls import Controls
 from .algorithm.merge import merge_tree
-from .algorithm.registry import division, gate, merging, method
+from .algorithm.registry import METHODS, division, gate, meant, merging, method
 from .algorithm.union import pooled
 from .calls.log import CallLog
 from .calls.protocol import Reply, Usage
 from .calls.providers import load_llm
 from .calls.wrapped import wrap_llm
-from .records import Component, Module, Rule, Task, Trajectory
-from .runs.compare import VARIANTS, compare
+from .records import Component, Module, Rule, Task, Trajectory, brief
+from .runs.compare import compare as compare_benchmarks
 from .runs.estimate import estimate as estimate_run
 from .runs.learn import learn
 from .runs.listing import strategies
 from .runs.result import Run
-from .runs.run import run
+from .runs.run import run as run_benchmark
 from .runs.saved import load_run
 from .runs.traces import optimiser_tokens, read_traces, read_trajectories
 from .runs.transfer import transfer
+from .runs.variants import VARIANTS
 
 __version__ = "0.1.0"
 __all__ = [
@@ -48,13 +51,17 @@ LAZY = {
     "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip
 """Names that are imported when first used, and the modules that hold them."""
+BY_NAME = ("start",)
+"""Those whose benchmark may be a name."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(LAZY[name], __name__)
-    return module if LAZY[name] == f".{name}" else getattr(module, name)
+    if LAZY[name] == f".{name}":
+        return module
+    return _by_name(getattr(module, name)) if name in BY_NAME else getattr(module, name)
 
 
 def __dir__() -> list[str]:
@@ -81,12 +88,39 @@ def load_benchmark(
     32
     """
     if name not in BENCHMARKS:
-        raise ValueError(f"benchmark {name!r} is unknown; use one of {list(BENCHMARKS)}")
+        raise ValueError(
+            f"benchmark {name!r} is unknown; {meant(name, (*BENCHMARKS, *VARIANTS, *METHODS))}use one of "
+            f"{list(BENCHMARKS)}, or from_table; methods are given as method= or methods="
+        )
     bench = import_module(f".benchmarks.{name}", __package__).load(path, n_train, split_seed, **options)
     if n_test is None:
         return bench
     testing_set = import_module(".benchmarks.splits", __package__).testing_set
     return replace(bench, test=testing_set(bench.test, n_test, split_seed))
+
+
+def _by_name(function: Callable) -> Callable:
+    """The same function, which takes names of benchmarks in their place."""
+
+    @wraps(function)
+    def named(bench: Benchmark | str | Sequence[Benchmark | str], *args: Any, **options: Any) -> Any:
+        return function(_loaded(bench), *args, **options)
+
+    named.__module__ = __name__  # where another process finds it
+    return named
+
+
+def _loaded(bench: Any) -> Any:
+    if isinstance(bench, list | tuple):
+        return [_loaded(each) for each in bench]
+    if isinstance(bench, str):
+        return load_benchmark(bench)
+    if isinstance(bench, Benchmark):
+        return bench
+    raise TypeError(f"bench={brief(repr(bench))} is no benchmark; give a name of {list(BENCHMARKS)}, or use from_table")
+
+
+run, compare = map(_by_name, (run_benchmark, compare_benchmarks))
 
 
 def estimate(bench: Benchmark, model: str, **choices: Any) -> dict:
@@ -97,4 +131,4 @@ def estimate(bench: Benchmark, model: str, **choices: Any) -> dict:
     >>> estimate(load_benchmark("logisticsqa", n_train=8), "openai:gpt-5-mini", method="base")["calls"]
     128
     """
-    return estimate_run(bench, model, "simulated", **choices)
+    return estimate_run(_loaded(bench), model, "simulated", **choices)

@@ -70,6 +70,14 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Pat
     return Outcome(notebook.stem, time.monotonic() - start, written, error)
 
 
+def check(model: str, preset: str) -> None:
+    """Raises what is wrong with a model's spec, its key or the preset, before anything is installed or run for them."""
+    import fgo_kit as fgo
+
+    fgo.preset(preset)
+    fgo.load_llm(model)
+
+
 def agreed(model: str, preset: str, yes: bool) -> bool:
     """True when the run may start: it is offline, `yes` was given, or the user accepts the estimate."""
     if model.partition(":")[0] in ("simulated", "replay"):
@@ -121,14 +129,18 @@ def show(outcomes: list[Outcome], figures: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="fgo_kit.reproduce", description="Execute all notebooks in order.")
-    parser.add_argument("--preset", choices=("fast", "full"), default="fast", help="default: %(default)s")
+    parser.add_argument("--preset", default="fast", help="fast or full; default: %(default)s")
     parser.add_argument("--model", default="simulated", help="as for fgo.load_llm; default: %(default)s")
+    parser.add_argument("--check", action="store_true", help="only see whether preset and model can be had")
     parser.add_argument("--yes", action="store_true", help="do not ask before a paid model")
     parser.add_argument("--notebooks", type=Path, default=HOME / "notebooks", metavar="DIR")
     parser.add_argument("--out", type=Path, default=RUNS / "executed", metavar="DIR")
     args = parser.parse_args(argv)
     try:
         notebooks = find_notebooks(args.notebooks)
+        check(args.model, args.preset)
+        if args.check:
+            return 0
         if not agreed(args.model, args.preset, args.yes):
             return 2
     except Exception as error:  # such as an unknown model: nothing has run yet, so say why and stop

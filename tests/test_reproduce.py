@@ -41,7 +41,8 @@ def call(place, *more):
 
 
 def paid(monkeypatch, answer="", terminal=False, estimate=None):
-    """Stand-ins for the estimate and for the user at the keyboard."""
+    """Stand-ins for the key, the estimate and the user at the keyboard."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setattr(fgo_kit, "estimate_notebooks", lambda bench, model, preset: dict(ESTIMATE, **(estimate or {})))
     stdin = io.StringIO(answer)
     stdin.isatty = lambda: terminal
@@ -139,9 +140,10 @@ def test_a_model_nobody_can_estimate_stops_before_anything_runs(place, capsys, m
     def unknown(bench, model, preset):
         raise ValueError(f"unknown model {model!r}")
 
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setattr(fgo_kit, "estimate_notebooks", unknown)
-    assert call(place, "--model", "simulatd") == 2
-    assert "unknown model 'simulatd'" in capsys.readouterr().err
+    assert call(place, "--model", "openai:nobodys") == 2
+    assert "unknown model 'openai:nobodys'" in capsys.readouterr().err
 
 
 def test_headline_is_read_leniently(tmp_path):

@@ -9,7 +9,7 @@ from a notebook cell, and says what others must know of it: checks, progress and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -81,10 +81,20 @@ class Registry(dict[str, Strategy]):
         """The strategy of a name. ValueError for an unknown one lists those there are, `others` among them."""
         if name in self:
             return self[name]
-        known = sorted([*self, *others])
-        close = get_close_matches(str(name), known, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"{self.argument}={name!r} is unknown; {hint}use one of {known} or register your own")
+        known = sorted({*self, *others})
+        raise ValueError(
+            f"{self.argument}={name!r} is unknown; {meant(name, known)}use one of {known} or register your own"
+        )
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """A question for an error's text: which of the known names a wrong one is like; "" where it is like none.
+
+    >>> meant("fasst", ["fast", "full"])
+    "did you mean 'fast'? "
+    """
+    close = get_close_matches(str(name), list(known), 1)
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 METHODS, DIVISIONS, MERGES, GATES = map(Registry, ("method", "divide", "merge", "gate"))

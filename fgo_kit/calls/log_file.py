@@ -89,8 +89,13 @@ class LogFile:
         self.read_only = self.path.exists() and not all(os.access(p, os.W_OK) for p in (self.path, self.path.parent))
         if self.read_only:
             return _prepared(_in_memory(self.path), self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return _prepared(_connect(self.path), self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LogNotWritten(f"{self.path} cannot be written ({error}); give a path that can be written") from error
+        db = _prepared(_connect(self.path), self.path)
+        self._inode = self.path.stat().st_ino
+        return db
 
     def close(self) -> None:
         with self._lock:
@@ -112,12 +117,30 @@ class LogFile:
         with self._lock:
             owed = _OWED.pop(where, [])
             try:
-                with explained(self.path), _alone(self._db):
-                    return [self._execute(*statement) for statement in (*owed, *statements)][-1]
+                with explained(self.path):
+                    self._check_there()
+                    with _alone(self._db):
+                        return [self._execute(*statement) for statement in (*owed, *statements)][-1]
             except BaseException:
                 if owed or keep:
                     _OWED[where] = [*owed, *(statements if keep else ())]
                 raise
+
+    def _check_there(self) -> None:
+        """Raise LogNotWritten for a file that was deleted or replaced while in use; a deleted one is saved again."""
+        if self.path is None or (there := self.path.exists()) and self.path.stat().st_ino == self._inode:
+            return
+        if there:
+            raise LogNotWritten(
+                f"{self.path} was replaced by another file while in use; what was paid since is lost: run the same "
+                "again, and leave the file where it is"
+            )
+        self._db.execute("VACUUM INTO ?", (str(self.path),))
+        self._db.close()
+        self._db = self._open()
+        raise LogNotWritten(
+            f"{self.path} was deleted while in use; all it held is saved there again: run the same again, which resumes"
+        )
 
     def _execute(self, statement: str, values: tuple) -> int:
         try:

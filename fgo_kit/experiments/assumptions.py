@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ..report.drawing import COLOURS, add_legend, draw_rows, looks, new_figure, note_simulated
 from ..report.summary import REFERENCE, cells, differences, score_matrix, summary
 from ..report.verdicts import Verdict, counted, judged
-from ..runs.compare import VARIANTS
+from ..runs.variants import VARIANTS
 from ..simulate.model import SimulatedLLM, load
 from ..simulate.varied import constant_of, varied
 from ..stats import UNDEFINED, paired_difference

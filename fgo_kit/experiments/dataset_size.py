@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..algorithm.settings import Settings
 from ..report.summary import REFERENCE, cells, score_matrix, summary
-from ..runs.compare import VARIANTS
+from ..runs.variants import VARIANTS
 from ..stats import Interval, over_seeds, paired_difference, paired_t
 from .presets import preset
 from .sets import Grid, peers

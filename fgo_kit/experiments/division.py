@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..report.summary import REFERENCE, cells, differences, score_matrix
 from ..report.verdicts import Verdict
-from ..runs.compare import VARIANTS
+from ..runs.variants import VARIANTS
 from ..stats import Interval, over_seeds
 from .grids import crossed, one_at_a_time
 from .presets import preset

@@ -9,9 +9,9 @@ import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
 from ..algorithm.settings import Settings
-from ..runs.compare import VARIANTS
 from ..runs.estimate import COUNTED, dry_run, priced
 from ..runs.places import SHIPPED
+from ..runs.variants import VARIANTS
 from . import dataset_size, division, main_results, merging, quickstart, tokens
 from .presets import preset
 from .sets import SETS, Grid

@@ -16,8 +16,8 @@ from ..calls.protocol import LLM
 from ..report.drawing import add_legend, colour_of, draw_bars, draw_rows, note_simulated, tidy
 from ..report.summary import REFERENCE, cells, differences, numbers, show, summary
 from ..report.verdicts import headline, judged
-from ..runs.compare import PAPER, VARIANTS
 from ..runs.result import Run
+from ..runs.variants import PAPER, VARIANTS
 from ..stats import over_seeds
 from .presets import preset
 from .sets import MAIN_LOG, Grid, documents, peers, played

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..algorithm.registry import meant
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -37,5 +39,5 @@ PRESETS = {
 def preset(name: str) -> Preset:
     """A preset by name; ValueError lists the names."""
     if name not in PRESETS:
-        raise ValueError(f"PRESET={name!r} is unknown; use one of {sorted(PRESETS)}")
+        raise ValueError(f"PRESET={name!r} is unknown; {meant(name, PRESETS)}use one of {sorted(PRESETS)}")
     return PRESETS[name]

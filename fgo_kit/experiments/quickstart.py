@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..runs.compare import VARIANTS
+from ..runs.variants import VARIANTS
 from .presets import preset
 from .sets import Grid
 

@@ -12,7 +12,7 @@ from ..algorithm import gepa_peer
 from ..algorithm.benchmark import Benchmark
 from ..records import Task
 from ..report.summary import by_group
-from ..runs.compare import PAPER
+from ..runs.variants import PAPER
 from .presets import Preset
 
 SETS = {"logisticsqa": "LogisticsQA-gen", "alfworld": "ALFWorld-gen", "gaia": "GAIA-like"}

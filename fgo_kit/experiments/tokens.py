@@ -20,8 +20,8 @@ from ..calls.protocol import LLM, Usage
 from ..calls.tokens import count_messages
 from ..report.drawing import COLOURS, add_legend, colour_of, draw_bars, draw_points, new_figure, note_simulated, tidy
 from ..report.summary import REFERENCE, TOKENS, by_method, numbers
-from ..runs.compare import VARIANTS
 from ..runs.result import OPTIMISER_PHASES, Run
+from ..runs.variants import VARIANTS
 from .grids import TOKEN_FIGURES
 from .presets import preset
 from .sets import MAIN_LOG, Grid, documents, played

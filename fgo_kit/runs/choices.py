@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from inspect import Parameter, signature
 from typing import Any, TypeVar
+
+from ..algorithm.registry import meant
 
 Function = TypeVar("Function", bound=Callable)
 Kind = TypeVar("Kind")
@@ -33,8 +34,7 @@ def split(function: Callable, choices: Mapping[str, Any], *kinds: type[Kind]) ->
     for name in choices:
         if not any(name in known for known in names):
             allowed = [p.name for p in signature(function).parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
-            close = get_close_matches(name, allowed, 1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = meant(name, allowed)
             raise TypeError(f"{function.__name__} does not take {name!r}; {hint}it takes {', '.join(allowed)}")
     return [
         kind(**{name: value for name, value in choices.items() if name in known})

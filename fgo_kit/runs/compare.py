@@ -12,10 +12,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from inspect import isfunction
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -30,31 +32,11 @@ from ..calls.protocol import LLM, FGOError
 from ..calls.providers import as_llm
 from ..calls.roles import Roles
 from ..records import digest
-from .choices import split, takes
+from .choices import takes
 from .provenance import manifest
 from .result import Run, described
-from .run import check, config_of, is_ours, log_path, run, source_of
-
-PAPER = {"gate": "none", "counts": False, "audit": 0}
-VARIANTS: dict[str, dict] = {
-    "base": {"method": "base"},
-    "all_at_once": {"method": "all_at_once", **PAPER},
-    "bootstrapping": {"method": "bootstrapping", **PAPER},
-    "fgo": {"method": "fgo", **PAPER},
-    "fgo + counts + audit": {"method": "fgo", "gate": "none", "counts": True, "audit": 16},
-    "fgo+": {
-        "method": "fgo", "divide": "random", "n_subsets": 8, "merge": "concat", "epochs": 1, "passes": 2,
-        "gate": "none", "counts": True, "audit": 64,
-    },
-}  # fmt: skip
-"""The rows of the main comparison. The first four are the paper's setting, as far as it is known.
-
-"fgo+" is the best plain combination of this package's choices, found with development seeds (0 to 9) of
-LogisticsQA-gen on the gate split (what an audit drops, on GAIA-like's as well): fewer and mixed subsets, two passes
-of one epoch, so as many training rollouts as two epochs, and all rules kept but for those that an audit after each
-pass saw do harm.
-"""
-
+from .run import chosen_for, config_of, is_ours, log_path, run, source_of
+from .variants import VARIANTS
 
 After = Callable[[Run, Benchmark, LLM], dict]
 
@@ -128,11 +110,11 @@ def compare(
     >>> compare(bench, methods=["base", "fgo"], seeds=[0, 1])[["method", "seed", "score"]]   # doctest: +SKIP
     """
     _check_after(after)
-    labelled = _labelled(methods, choices)
+    labelled, seeds = _labelled(methods, choices), _checked_seeds(seeds)
     llms = [as_llm(each) for each in _many(llm)]
     choices |= {name: as_llm(choices[name]) for name in vars(Roles()) if choices.get(name) is not None}
     rows_log = CallLog(log_path(log, llms[0]) if llms else None)
-    grid = _jobs(_many(bench), llms, labelled, list(seeds), choices)
+    grid = _jobs(_many(bench), llms, labelled, seeds, choices)
     jobs = [replace(job, after=after, log=_own_log(job, rows_log)) for job in grid]
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = [job for job in jobs if job.run_id not in rows]
@@ -156,7 +138,17 @@ def _check_after(after: After | None) -> None:
         )
 
 
+def _checked_seeds(seeds: Iterable[int]) -> list[int]:
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
+        meant = f"range({seeds})" if isinstance(seeds, int) else "range(3)"
+        raise ValueError(f"seeds={seeds!r} is not allowed; use a list of whole numbers >= 0, e.g. seeds={meant}")
+    if not (seeds := list(seeds)):
+        raise ValueError("seeds=[] asks for no run; use a list of whole numbers >= 0, e.g. seeds=range(3)")
+    return seeds
+
+
 def _labelled(methods: Sequence[str] | Mapping[str, dict], choices: Mapping) -> dict[str, dict]:
+    methods = [methods] if isinstance(methods, str) else methods
     if isinstance(methods, Mapping):
         return {label: dict(chosen) for label, chosen in methods.items()}
     for name in methods:
@@ -177,8 +169,7 @@ def _jobs(
             for label, chosen in methods.items():
                 for seed in seeds:
                     merged = {**choices, **chosen, "seed": seed}
-                    settings, limits, roles = split(compare, merged, Settings, Limits, Roles)
-                    check(bench, llm, settings)
+                    settings, limits, roles = chosen_for(bench, llm, compare, merged)
                     job = _Job("", label, bench, llm, settings, limits, roles)
                     limits = replace(limits, workers=1) if job.simulated else limits
                     yield replace(job, run_id=digest(job.config), limits=limits)
@@ -208,7 +199,8 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, bar):
         own = executor is None
         pool = executor or ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn"))
         try:
-            futures = {pool.submit(_row, job): job for job in jobs}
+            with _no_script() if own else nullcontext():
+                futures = {pool.submit(_row, job): job for job in jobs}
             for future in as_completed(futures):
                 yield futures[future], _result(future)
                 bar.update()
@@ -217,13 +209,23 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, bar):
                 pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Processes started in here do not run the caller's script again: all they need comes from this package."""
+    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 def _result(future: Future) -> dict:
     try:
         return future.result()
     except BrokenProcessPool as error:
         raise RuntimeError(
-            "a process of this grid ended early; in a script, call compare under `if __name__ == '__main__':` "
-            "(processes import the script again), or pass executor=ThreadPoolExecutor(1)"
+            "a process of this grid ended early, for want of memory perhaps; pass executor=ThreadPoolExecutor(1) to do "
+            "without, or, with processes of your own, call compare under `if __name__ == '__main__':`"
         ) from error
 
 

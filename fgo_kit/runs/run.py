@@ -8,7 +8,7 @@ they do not change the result.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from inspect import getsource
 from pathlib import Path
@@ -36,6 +36,7 @@ from .places import RUNS, placed
 from .provenance import code_version, manifest
 from .result import Run, State
 from .tracking import Tracker, watched
+from .variants import expanded
 
 DEFAULT_LOG = RUNS / "fgo.sqlite"
 
@@ -57,6 +58,7 @@ def run(
 
     choices: the fields of `Settings` and of `Roles` (optimizer, evaluator, merger: LLMs beside the agent's), which
     decide the result, and those of `Limits`, which do not: workers, patience and budgets.
+    method may be a name of `VARIANTS` too, changed by the other choices: method="fgo+", n_subsets=4.
     log: a file, made if new; by default one under data/runs for real models and none for the simulated one.
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter to
     cancel the run from another thread; on_division(division) follows the division of the training tasks. traces: logged
@@ -70,8 +72,7 @@ def run(
     0
     """
     llm = as_llm(llm)
-    settings, limits, roles = split(run, choices, Settings, Limits, Roles)
-    check(bench, llm, settings)
+    settings, limits, roles = chosen_for(bench, llm, run, choices)
     logged = as_first_epoch(traces, bench)
     config = config_of(bench, llm, settings, roles) | logged_part(logged)
     run_id = digest(config)
@@ -100,11 +101,19 @@ def run(
         return watch.done(Run(run_id, config, state, opened, seconds))
 
 
-def check(bench: Benchmark, llm: LLM, settings: Settings) -> None:
-    """ValueError where benchmark, LLM and choices do not go together, before anything is asked."""
+def chosen_for(
+    bench: Benchmark, llm: LLM, function: Callable, choices: Mapping[str, Any]
+) -> tuple[Settings, Limits, Roles]:
+    """The choices of `function` by name, checked before anything is asked.
+
+    TypeError for names that it does not take, ValueError where benchmark, LLM and choices do not go together.
+    """
+    settings, limits, roles = split(function, expanded(choices, bench), Settings, Limits, Roles)
     settings.check(bench)
-    if hasattr(llm, "check"):  # an LLM that knows what it cannot do
-        llm.check(bench)
+    for each in (llm, *vars(roles).values()):
+        if hasattr(each, "check"):  # an LLM that knows what it cannot do
+            each.check(bench)
+    return settings, limits, roles
 
 
 def _execute(ctx: Context) -> State:
@@ -171,6 +180,4 @@ def log_path(log: str | Path | None, llm: LLM) -> Path | None:
     """Where a run's log is: None for a simulated LLM without a path, whose calls can be had again for nothing."""
     if log is None and llm.simulated:
         return None
-    path = placed(log) if log is not None else DEFAULT_LOG
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return placed(log) if log is not None else DEFAULT_LOG

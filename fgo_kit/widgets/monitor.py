@@ -26,9 +26,9 @@ from ..calls.protocol import LLM, Cancelled
 from ..calls.providers import as_llm
 from ..calls.roles import Roles
 from ..records import escape, showable
-from ..runs.choices import split, takes
+from ..runs.choices import takes
 from ..runs.result import Run
-from ..runs.run import check, log_path, run
+from ..runs.run import chosen_for, log_path, run
 from .progress import NAN, Progress, Watched
 from .status import Snapshot, line, page_view
 
@@ -43,8 +43,7 @@ def start(
     before anything is asked; what fails later is raised by `Monitor.result`.
     """
     llm = as_llm(llm)
-    settings, limits, roles = split(start, choices, Settings, Limits, Roles)
-    check(bench, llm, settings)
+    settings, limits, roles = chosen_for(bench, llm, start, choices)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
     return Monitor(bench, llm, settings, limits, roles, opened)
 

@@ -13,8 +13,8 @@ from fgo_kit.algorithm.registry import METHODS, method
 from fgo_kit.calls.log import CallLog
 from fgo_kit.records import Rule
 from fgo_kit.report import plot_merge_tree
-from fgo_kit.runs.compare import VARIANTS
 from fgo_kit.runs.run import run
+from fgo_kit.runs.variants import VARIANTS
 from fgo_kit.widgets.hand import Decision
 from fgo_kit.widgets.replay import desk_for, run_by_hand
 

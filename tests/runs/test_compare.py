@@ -144,7 +144,7 @@ def test_strategies_registered_elsewhere_run_where_they_are_known(benches, monke
 
 
 class Broken(Executor):
-    """Processes that end as soon as they start, as those of a script without a guard do."""
+    """Processes that end as soon as they start, as those of an executor in a script without a guard do."""
 
     def submit(self, fn, *args, **kwargs):
         future = Future()
@@ -153,7 +153,7 @@ class Broken(Executor):
 
 
 def test_processes_that_cannot_start_say_what_is_missing(benches):
-    with pytest.raises(RuntimeError, match="in a script, call compare under `if __name__ == '__main__':`"):
+    with pytest.raises(RuntimeError, match="call compare under `if __name__ == '__main__':`"):
         compare(benches[0], "simulated", ["base"], [0, 1], executor=Broken())
 
 

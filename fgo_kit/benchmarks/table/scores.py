@@ -7,10 +7,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
+from ...algorithm.registry import meant
 from ...records import Task, Trajectory
 
 _NUMBER = re.compile(r"(?:(?<!\w)[-+])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|(?<!\w)[-+]?\.\d+")
@@ -102,8 +102,7 @@ def scorer_of(score: str | Scorer) -> Scorer:
     if not isinstance(score, str):
         raise TypeError(f"score={score!r} is not allowed; use {allowed}")
     if score not in SCORES:
-        close = get_close_matches(score, SCORES, 1)
-        raise ValueError(f"score={score!r} is unknown; {f'did you mean {close[0]!r}? ' if close else ''}use {allowed}")
+        raise ValueError(f"score={score!r} is unknown; {meant(score, SCORES)}use {allowed}")
     return Named(score)
 
 
