@@ -40,5 +40,5 @@ def _running(kind: str) -> asyncio.AbstractEventLoop:
     with _LOCK:
         if kind not in _LOOPS:
             _LOOPS[kind] = asyncio.new_event_loop()
-            threading.Thread(target=_LOOPS[kind].run_forever, daemon=True, name=f"fgo loop of {kind}").start()
+            threading.Thread(target=_LOOPS[kind].run_forever, daemon=True, name=f"loop of {kind}").start()
         return _LOOPS[kind]
