@@ -19,15 +19,17 @@ MUCH = 0.02
 
 
 def save(
-    name: str, table: pd.DataFrame, rows: pd.DataFrame | None, figure: Figure | None = None, preset: str = "fast"
-) -> Path:
+    name: str, table: pd.DataFrame, rows: pd.DataFrame | None = None, figure: Figure | None = None,
+    preset: str = "fast", folder: str | Path | None = None,
+) -> Path:  # fmt: skip
     """Write NAME.csv, NAME.json (provenance) and, with a figure, NAME.png and NAME.pdf; returns the CSV's path.
 
-    rows: the runs behind the table, None for one that rests on no runs. preset "full" writes to
-    paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures: times and
-    machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks behind it have no answer.
+    rows: the runs behind the table, None for one that rests on no runs. folder: where to, made if new; without one,
+    preset "full" writes to paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures:
+    times and machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks behind it have no
+    answer.
     """
-    folder = FIGURES if preset == "full" else FIGURES / "fast"
+    folder = _folder(preset) if folder is None else Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
     missing = 0.0 if rows is None else unanswered(rows)
@@ -48,6 +50,10 @@ def save(
 def _say_missing(figure: Figure, share: float) -> None:
     text = f"{100 * share:.1f} % of the test tasks have no answer and are in no score"
     figure.text(0.005, 0.005, text, ha="left", va="bottom", fontsize=5.5, color="#D55E00")
+
+
+def _folder(preset: str) -> Path:
+    return FIGURES if preset == "full" else FIGURES / "fast"
 
 
 def _settle(figure: Figure) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ..calls.log import CallLog
 from ..records import from_json
 from .result import Run, State
-from .saving import FILE, TABLES, VERSION
+from .saving import FILE, LEDGERS, TABLES, VERSION
 
 
 class SavedLog(CallLog):
@@ -24,8 +24,9 @@ class SavedLog(CallLog):
     def calls(self, run_id: str | None = None) -> pd.DataFrame:
         return self._tables["calls"].copy() if run_id == self._saved else super().calls(run_id)
 
-    def tokens(self, run_id: str | None = None) -> pd.DataFrame:
-        return self._tables["tokens"].copy() if run_id == self._saved else super().tokens(run_id)
+    def tokens(self, run_id: str | None = None, by: str = "phase") -> pd.DataFrame:
+        known = run_id == self._saved and by in LEDGERS
+        return self._tables[by].copy() if known else super().tokens(run_id, by)
 
     def failures(self, run_id: str | None = None) -> pd.DataFrame:
         return self._tables["failures"].copy() if run_id == self._saved else super().failures(run_id)

@@ -17,7 +17,9 @@ from ..algorithm.context import Judged
 from ..records import NOT_SHOWN, concealed, storable, to_json
 
 FILE, VERSION = "run.json", 1
-TABLES = ("calls", "tokens", "failures")
+LEDGERS = ("phase", "llm")
+"""What a run's tokens are counted by."""
+TABLES = ("calls", "failures", *LEDGERS)
 
 
 def save(run: Any, folder: str | Path) -> Path:
@@ -25,7 +27,8 @@ def save(run: Any, folder: str | Path) -> Path:
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     private = any(task.private for task in run.state.tasks)
-    tables = {name: _without_texts(getattr(run, name)(), private) for name in TABLES}
+    held = {"calls": run.calls(), "failures": run.failures(), **{by: run.tokens(by) for by in LEDGERS}}
+    tables = {name: _without_texts(held[name], private) for name in TABLES}
     written = {
         "fgo_run": VERSION, "id": run.id, "config": run.config, "seconds": run.seconds,
         "state": json.loads(to_json(_without_private(run.state))),

@@ -70,6 +70,7 @@ def test_a_saved_run_is_opened_elsewhere_as_it_was(run, tmp_path):
     loaded = fgo.load_run(run.save(tmp_path / "deep" / "mine"))
     for table in ("tokens", "calls", "trajectories", "rules", "merges", "failures"):
         same(getattr(loaded, table)(), getattr(run, table)())
+    same(loaded.tokens(by="llm"), run.tokens(by="llm"))
     assert loaded.score == run.score and loaded.ci == run.ci and loaded.module == run.module and loaded.config == json.loads(json.dumps(run.config))
     assert repr(loaded) == repr(run) and loaded.row() == run.row() and loaded.critical_path("calls") == run.critical_path("calls")
     assert loaded.prompt() == run.prompt() and loaded._repr_html_() == run._repr_html_()
