@@ -219,9 +219,9 @@ def of_bombs(folder: Path, draw: random.Random) -> Callable[[], object]:
 
 
 KINDS = {
-    "documents": (of_documents, 300, 20_000), "attachments": (of_attachments, 200, 10_000), "metadata rows": (of_rows, 200, 10_000),
-    "parquet files": (of_tables, 4, 300), "traces": (of_traces, 200, 10_000), "answers and expressions": (of_answers, 300, 20_000),
-    "small files that unfold": (of_bombs, 10, 32),
+    "damaged documents": (of_documents, 300, 20_000), "damaged attachments": (of_attachments, 200, 10_000),
+    "damaged metadata": (of_rows, 200, 10_000), "damaged parquet": (of_tables, 4, 300), "damaged traces": (of_traces, 200, 10_000),
+    "odd answers and expressions": (of_answers, 300, 20_000), "small files that unfold": (of_bombs, 10, 30),
 }  # fmt: skip
 
 
@@ -256,12 +256,12 @@ def rows(short: bool):
         command = [sys.executable, str(HERE / "fault_input.py"), kind, str(times)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=3_000)
         if done.returncode:
-            yield Row(f"damaged {kind}", times, 0, note=f"the reader's process ended with {done.returncode}")
+            yield Row(kind, times, 0, note=f"the reader's process ended with {done.returncode}")
             continue
         came = json.loads(done.stdout)
         within = came["slowest"] < SECONDS and came["megabytes"] < MEGABYTES
         note = f"read, or refused by name; {came['slowest']:.1f} s at most, {came['megabytes']} MB more; {'; '.join(came['flaws'][:3])}"
-        yield Row(f"damaged {kind}", times, times - len(came["flaws"]) if within else 0, note=note.removesuffix("; "))
+        yield Row(kind, times, times - len(came["flaws"]) if within else 0, note=note.removesuffix("; "))
 
 
 if __name__ == "__main__":
