@@ -45,6 +45,17 @@ def grids(name: str) -> dict[str, Grid]:
     }  # fmt: skip
 
 
+def waiting_title(table: pd.DataFrame, method: str = "fgo+", other: str = "bootstrapping") -> str:
+    """How many times fewer calls of one method wait for each other than of another, over a summary's benchmarks."""
+    chains = table.pivot(index="benchmark", columns="method", values="chain").reindex(columns=[method, other])
+    times = (chains[other] / chains[method]).dropna()
+    if times.empty:
+        return ""
+    least, most = f"{times.min():.2g}", f"{times.max():.2g}"
+    span = least if least == most else f"{least} to {most}"
+    return f"{method}: {span} times fewer calls that wait for each other than {other}"
+
+
 # -- at matched tokens
 
 

@@ -5,7 +5,7 @@
 """
 
 from .drawing import COLOURS, note_simulated
-from .figures import plot_curves, plot_merge_tree, plot_methods, plot_points
+from .figures import plot_curves, plot_merge_tree, plot_methods, plot_points, plot_waiting
 from .files import save
 from .paper import paper_table
 from .summary import (
@@ -27,5 +27,6 @@ from .verdicts import Verdict, counted, headline, highest, judged, verdict
 __all__ = [
     "COLOURS", "Verdict", "by_group", "counted", "differences", "gains", "headline", "highest", "holm_p", "judged",
     "note_simulated", "paper_table", "percent", "plot_curves", "plot_merge_tree", "plot_methods", "plot_points",
-    "power", "save", "score_matrix", "show", "show_differences", "show_grid", "show_groups", "summary", "verdict",
+    "plot_waiting", "power", "save", "score_matrix", "show", "show_differences", "show_grid", "show_groups", "summary",
+    "verdict",
 ]  # fmt: skip

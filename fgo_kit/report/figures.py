@@ -112,6 +112,28 @@ def plot_curves(
     return note_simulated(figure, table["constants"])
 
 
+def plot_waiting(table: pd.DataFrame, title: str = "") -> Figure:
+    """Score against the critical path, the calls that wait for each other (log scale): a panel a benchmark.
+
+    table: a summary with the column chain, mean calls a run; a row without calls is no point. Bars: 95 % intervals.
+    """
+    table = table[table["chain"] > 0]
+    look = looks(table["method"])
+    figure, axes = new_figure(table["benchmark"].nunique(), 2.6, title, width=7.5, sharey=True)
+    for ax, (name, part) in zip(axes, table.groupby("benchmark", sort=False), strict=True):
+        for method, style in look.items():
+            own = part[part["method"] == method]
+            draw_points(ax, own, "score", own["chain"], upright=True, **style, label=method)
+        ax.set_xscale("log")
+        ax.set_title(str(name), fontsize=8)
+        ax.set_xlabel("calls that wait for each other, a run", fontsize=8)
+        ax.xaxis.set_major_formatter("{x:g}")
+        tidy(ax, "both")
+    axes[0].set_ylabel(f"{SHARES['score']} (95 % interval)", fontsize=8)
+    add_legend(figure)
+    return note_simulated(figure, table["constants"])
+
+
 def _from_zero(ax: Axes) -> None:
     """From 0, or a log scale with plain numbers where the largest figure is far above the smallest."""
     low, high = ax.dataLim.intervaly

@@ -117,3 +117,9 @@ def test_peers_are_left_out_where_they_are_not_installed(monkeypatch):
     assert list(sets.peers()) == ["combee", "gepa"]
     monkeypatch.setattr(sets.gepa_peer, "version", lambda: "")
     assert list(sets.peers()) == ["combee"]
+
+
+def test_calls_that_wait_are_compared_by_benchmark():
+    table = pd.DataFrame({"benchmark": ["a", "a", "b", "b"], "method": ["fgo+", "bootstrapping"] * 2, "chain": [9.0, 135.0, 60.0, 180.0]})
+    assert main_results.waiting_title(table) == "fgo+: 3 to 15 times fewer calls that wait for each other than bootstrapping"
+    assert main_results.waiting_title(table[table["method"] == "fgo+"]) == ""
