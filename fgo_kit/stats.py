@@ -92,21 +92,21 @@ def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[
     >>> over_seeds([0.5, 0.5, 1.0, 0.0], [1, 1, 2, 2]).value
     0.5
     """
-    values = np.asarray(values, float)
-    weights = np.ones_like(values) if weights is None else np.asarray(weights, float)
-    known = np.isfinite(values) & (weights > 0)
+    given = np.asarray(values, float)
+    counted = np.ones_like(given) if weights is None else np.asarray(weights, float)
+    known = np.isfinite(given) & (counted > 0)
     if not known.any():
         return UNDEFINED
-    values, weights = values[known], weights[known]
+    given, counted = given[known], counted[known]
     _, seed = np.unique(np.asarray(seeds)[known], return_inverse=True)
-    of_seed, weight = np.bincount(seed, values * weights), np.bincount(seed, weights)
+    of_seed, weight = np.bincount(seed, given * counted), np.bincount(seed, counted)
     mean, n = float(of_seed.sum() / weight.sum()), len(weight)
     if n < 2:
         return Interval(mean, float("nan"), float("nan"))
     rest = ((of_seed - mean * weight) ** 2).sum()
     half = float(_t(0.95, n - 1) * np.sqrt(n / (n - 1) * rest) / weight.sum())
     interval = Interval(mean, mean - half, mean + half)
-    return interval.within(0, 1) if values.min() >= 0 and values.max() <= 1 else interval
+    return interval.within(0, 1) if given.min() >= 0 and given.max() <= 1 else interval
 
 
 def paired_difference(
@@ -309,7 +309,8 @@ def detectable_effect(tasks: int, rate: float, power: float = 0.8, level: float 
         other = rate + effect
         return effect - z * np.sqrt((rate * (1 - rate) + other * (1 - other)) / tasks)
 
-    return float(brentq(beyond, 1e-9, 1 - rate)) if beyond(1 - rate) >= 0 else float("nan")
+    least = brentq(beyond, 1e-9, 1 - rate) if beyond(1 - rate) >= 0 else float("nan")
+    return float(least)  # pyright: ignore[reportArgumentType]
 
 
 def detectable_difference(found: Interval, power: float = 0.8, level: float = 0.95) -> float:

@@ -163,8 +163,10 @@ def trajectory_tokens(tasks: Sequence[Task], ctx: Context | None) -> int:
 
     What the benchmark says (`trajectory_tokens`), else the mean of a few rollouts of the seed module.
     """
-    if ctx is None or ctx.bench.trajectory_tokens is not None:
-        return TRAJECTORY_TOKENS if ctx is None else ctx.bench.trajectory_tokens
+    if ctx is None:
+        return TRAJECTORY_TOKENS
+    if ctx.bench.trajectory_tokens is not None:
+        return ctx.bench.trajectory_tokens
     sample = tasks[:: -(-len(tasks) // SAMPLE)]
     sizes = [
         estimate(prompts.trajectory_text(task, trajectory, feedback)) - estimate(task.text)
@@ -202,7 +204,7 @@ def clustered(
     from sklearn.cluster import KMeans
 
     vectors = _vectors(texts)
-    means = KMeans(n_subsets, n_init=1, random_state=int(rng.integers(2**31))).fit(vectors)
+    means = KMeans(n_subsets, n_init=1, random_state=int(rng.integers(2**31))).fit(vectors)  # pyright: ignore
     sizes = [len(part) for part in np.array_split(np.arange(len(tasks)), n_subsets)]
     seats = np.repeat(np.arange(n_subsets), sizes)
     _, seat_of = linear_sum_assignment(means.transform(vectors)[:, seats])

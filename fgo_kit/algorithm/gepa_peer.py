@@ -41,7 +41,7 @@ def version() -> str:
 def gepa(ctx: Context) -> Outcome:
     """GEPA, from its own package: reflective mutation of a Pareto front, on the same splits and rollouts."""
     try:
-        from gepa import optimize
+        from gepa.api import optimize
     except ImportError as error:
         raise ImportError(
             "method='gepa' needs the package gepa, which is not installed; pip install gepa (or fgo-kit[gepa])"
@@ -57,17 +57,17 @@ def gepa(ctx: Context) -> Outcome:
         seed_candidate=adapter.texts(ctx.bench.seed_module),
         trainset=list(ctx.bench.train),
         valset=list(judges),
-        adapter=adapter,
+        adapter=adapter,  # pyright: ignore[reportArgumentType]
         reflection_lm=None if adapter.propose_new_texts else adapter.reflect,
         reflection_minibatch_size=min(MINIBATCH, len(ctx.bench.train)),
-        stop_callbacks=lambda state: adapter.error is not None or state.total_num_evals > most,
+        stop_callbacks=lambda state: adapter.error is not None or state.total_num_evals > most,  # pyright: ignore
         logger=_Silence(),
         seed=ctx.seed,
     )
     if adapter.error is not None:  # GEPA goes on where a proposal raises, and would return what it has
         raise adapter.error
     adapter.record_rest()
-    return Outcome(adapter.module(result.best_candidate))
+    return Outcome(adapter.module(result.best_candidate))  # pyright: ignore[reportArgumentType]
 
 
 class _Silence:
@@ -117,7 +117,7 @@ class Adapter:
 
     def evaluate(self, batch: list[Task], candidate: dict[str, str], capture_traces: bool = False):
         """Roll a candidate out. GEPA must have a number: a failed rollout counts 0 there, and nowhere else."""
-        from gepa import EvaluationBatch
+        from gepa.core.adapter import EvaluationBatch
 
         gate = {task.id for task in self.ctx.bench.gate[: self.n_gate]}
         number = len(self._batches) + 1
@@ -140,7 +140,8 @@ class Adapter:
             self.error = error
             raise
         self._evaluated.add(number)
-        judged = [line for line in zip(batch.tasks, batch.trajectories, feedback, strict=True) if line[2] is not None]
+        lines = zip(batch.tasks, batch.trajectories, feedback, strict=True)
+        judged = [(task, trajectory, comment) for task, trajectory, comment in lines if comment is not None]
         self._judged = (number, judged)
         return {name: [_shown(*line) for line in judged] for name in components_to_update}
 

@@ -60,10 +60,11 @@ def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
 @merging(merges=tree_of_merges)
 def pairwise(ctx: Context, leaves: list[MergeNode]) -> Plan:
     """A tournament: neighbours merge in the order given, `fan_in` at a time, round by round."""
-    plans, width = list(range(len(leaves))), ctx.settings.fan_in
+    plans: list[Plan] = list(range(len(leaves)))
+    width = ctx.settings.fan_in
     while len(plans) > 1:
         groups = [tuple(plans[at : at + width]) for at in range(0, len(plans), width)]
-        plans = [group if len(group) > 1 else group[0] for group in groups]
+        plans = [group[0] if len(group) == 1 else group for group in groups]
     return plans[0]
 
 

@@ -131,11 +131,11 @@ def _combee_round(ctx: Context, module: Module, tasks: list[Task]) -> MergeNode:
     place = Place("rollout", subset="all", epoch=ctx.pass_number)
     trajectories = rollouts(ctx, module, tasks, place)
     module = module.map_rules(lambda rule: replace(rule, right=0, wrong=0))  # as in a later pass of fgo
-    judged = list(zip(tasks, trajectories, evaluate(ctx, tasks, trajectories, place), strict=True))
+    lines = list(zip(tasks, trajectories, evaluate(ctx, tasks, trajectories, place), strict=True))
 
     def leaf(number: int) -> MergeNode:
         name = f"g{number + 1}{ctx.suffix}"
-        shown = [judged[i] for i in groups[number] if judged[i][2] is not None]
+        shown = [(task, t, comment) for task, t, comment in (lines[i] for i in groups[number]) if comment is not None]
         counted = count_uses(module, [trajectory for _, trajectory, _ in shown]) if ctx.settings.counts else module
         proposed = propose(ctx, counted, shown, replace(place, phase="propose", subset=name))
         return MergeNode(name, proposed, tasks=tuple(tasks[i].id for i in groups[number]))

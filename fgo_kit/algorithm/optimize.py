@@ -45,8 +45,8 @@ def epoch_pass(ctx: Context, module: Module, tasks: Sequence[Task], place: Place
     trajectories = rollouts(ctx, module, tasks, place)
     if ctx.settings.counts:
         module = count_uses(module, trajectories)
-    feedback = evaluate(ctx, tasks, trajectories, place)
-    judged = [line for line in zip(tasks, trajectories, feedback, strict=True) if line[2] is not None]
+    lines = zip(tasks, trajectories, evaluate(ctx, tasks, trajectories, place), strict=True)
+    judged = [(task, trajectory, comment) for task, trajectory, comment in lines if comment is not None]
     return propose(ctx, module, judged, replace(place, phase="propose"))
 
 
@@ -113,6 +113,7 @@ def _proposed_of_one(
     ctx: Context, module: Module, render: Callable[[int | None], list[dict[str, str]]], shown: list, place: Place
 ) -> Module:
     """What is proposed from one trajectory, clipped as far as it must be; the same module where nothing fits."""
+    failure: ContextOverflow | str = ""
     for limit in CLIPS:
         messages = render(limit)
         if limit != CLIPS[-1] and _overflows(ctx.asking("optimizer").llm, messages):

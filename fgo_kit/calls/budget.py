@@ -71,7 +71,7 @@ class Account:
         """A try has ended: what was held for it is free, what it cost is spent."""
         with self._changed:
             self._flying -= 1
-            rest = _sum(self._held, tuple(-part for part in most))
+            rest = _sum(self._held, (-most[0], -most[1], -most[2]))
             self._held = rest if self._flying else NOTHING  # no rounding error is left behind
             self._spent = _sum(self._spent, cost)
             self._changed.notify_all()
@@ -87,4 +87,4 @@ class Account:
 
 
 def _sum(a: Cost, b: Cost) -> Cost:
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]

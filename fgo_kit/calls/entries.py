@@ -59,7 +59,7 @@ class Response:
         """A hash of a key and of all fields as a file gives them back."""
         kinds = {"float": float, "float | None": float, "int": int, "str": str}
         values = [(field, getattr(self, field.name)) for field in fields(self)]
-        plain = [value if value is None else kinds[field.type](value) for field, value in values]
+        plain = [value if value is None else kinds[str(field.type)](value) for field, value in values]
         return sha256(repr([key, *plain]).encode("utf-8", "replace")).hexdigest()[:16]
 
 

@@ -66,7 +66,8 @@ class _Reader:
             bracket = _BRACKET.search(self.text, self.at)
             self.at = bracket.start() if bracket else len(self.text)
         else:
-            self.at = _BLANK.match(self.text, self.at).end()
+            blank = _BLANK.match(self.text, self.at)
+            self.at = blank.end() if blank else self.at
         sign = self.text[self.at : self.at + 1]
         if sign in ("}", "]"):
             self._close("{" if sign == "}" else "[")

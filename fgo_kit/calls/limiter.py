@@ -60,7 +60,7 @@ class Limiter:
 
     def _given_up(self, error: CallFailed, tries: int, since: float, moment: float) -> bool:
         if self._answered_at < since:  # nobody has had an answer meanwhile
-            return moment - self._failing_since >= self._patience
+            return moment - (self._failing_since or moment) >= self._patience
         if isinstance(error, RateLimited) and not isinstance(error, Overloaded):  # says nothing about this call
             return moment - since >= self._patience
         return tries >= ALONE_TRIES and moment - since >= min(ALONE_SECONDS, self._patience)

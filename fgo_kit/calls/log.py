@@ -98,8 +98,9 @@ class CallLog(LogFile):
         return response
 
     def record(
-        self, run_id: str, place: Place, request: Asked, *, response=None, error=None, span=None
-    ) -> None:
+        self, run_id: str, place: Place, request: Asked, *, response: Any = None, error: Exception | None = None,
+        span: tuple[float, float] | None = None,
+    ) -> None:  # fmt: skip
         """Log one finished call, committed at once. Logging it again changes and counts nothing.
 
         response: a `Response` that was paid for by this very call; None when it came from the cache.
@@ -172,9 +173,8 @@ class CallLog(LogFile):
     def settle(self, run_id: str, place: Place, status: str, reason: str = "", lasting: bool = True) -> None:
         """Note how what was done at a place ended; "answered" takes an earlier failure there back."""
         row = (run_id, str(place), place.phase, str(place.subset), place.epoch, place.node, place.task)
-        if status == "answered":
-            return self.write([(sql.ANSWERED, row[:2])])
-        self.write([(sql.FAILED, (*row, status, redact(reason)[:2000], int(lasting)))])
+        failed = (sql.FAILED, (*row, status, redact(reason)[:2000], int(lasting)))
+        self.write([(sql.ANSWERED, row[:2]) if status == "answered" else failed])
 
     def failed_places(self, run_id: str) -> set[str]:
         """The places of a run's failures."""

@@ -51,8 +51,8 @@ class Meter:
         self.log, self.run_id, self.limits, self.sample, self.on_call = log, run_id, limits, sample, on_call
         self.pool = Pool(limits.workers)
         self._asks(llm)
-        paid, lost = log.paid(run_id), log.lost(run_id)
-        self._account = Account(limits, tuple((a or 0) + b for a, b in zip(paid, lost, strict=True)))
+        (calls, tokens, usd), lost = log.paid(run_id), log.lost(run_id)
+        self._account = Account(limits, (calls + lost[0], tokens + lost[1], (usd or 0.0) + lost[2]))
         self._limiter = Limiter(limits.patience, sample)
         self._outcomes = Outcomes(log, run_id, limits.max_failures)
         self._leases = Leases(log) if log.path else None  # what is in memory nobody else has
@@ -158,7 +158,7 @@ class Meter:
             flight.landed.release()
             if flight.response is not None:
                 return flight.response, False
-            if not isinstance(flight.error, (Cancelled, KeyboardInterrupt)):
+            if flight.error and not isinstance(flight.error, (Cancelled, KeyboardInterrupt)):
                 raise flight.error
         try:
             mine.response = self._found(request.key)

@@ -136,8 +136,8 @@ class Remote(ABC):
 
     def _known(self, messages: Sequence[Message], extra: str, reply: Reply) -> Estimate:
         answer = reply.text + "".join(call.name + call.arguments for call in reply.tool_calls)
-        sizes = (self._count(text) for text in (extra, answer, reply.thought))
-        return Estimate(self.context_window, self.count(messages), *sizes, self.counter)
+        more, said, thought = (self._count(text) for text in (extra, answer, reply.thought))
+        return Estimate(self.context_window, self.count(messages), more, said, thought, self.counter)
 
     def _tell(self, usage: Usage, known: Estimate) -> None:
         if read_less(usage, known) and not self._told:

@@ -31,5 +31,6 @@ class Roles:
 
     def filled(self, agent: LLM) -> dict[str, LLM]:
         """The LLM of every role by its name."""
-        optimizer = self.optimizer or agent
-        return {"optimizer": optimizer, "evaluator": self.evaluator or optimizer, "merger": self.merger or optimizer}
+        optimizer = as_llm(self.optimizer or agent)
+        evaluator, merger = as_llm(self.evaluator or optimizer), as_llm(self.merger or optimizer)
+        return {"optimizer": optimizer, "evaluator": evaluator, "merger": merger}

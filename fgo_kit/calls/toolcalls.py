@@ -72,11 +72,12 @@ def _call_at(reply: str, mark: re.Match) -> Turn:
         if found is None:
             sign = "TOOL:" if ours else mark[0].strip() or "<function="
             return Turn(problem=f"what follows {sign} is not JSON ({error})"[:200], start=start)
-    found = found[0] if isinstance(found, list) and found else found
-    name = found.get("tool", found.get("name", found.get("function"))) if isinstance(found, dict) else None
+    call = found[0] if isinstance(found, list) and found else found
+    call = call if isinstance(call, dict) else {}
+    name = call.get("tool", call.get("name", call.get("function")))
     if not isinstance(name, str):
         return Turn(problem='what follows TOOL: has no "tool" with the name of a tool', start=start)
-    arguments = found.get("arguments", found.get("parameters", {}))
+    arguments = call.get("arguments", call.get("parameters", {}))
     return Turn(tool=name, arguments=_parsed(arguments) if isinstance(arguments, str) else arguments, start=start)
 
 

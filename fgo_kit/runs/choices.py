@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from ..algorithm.registry import meant
 
 Function = TypeVar("Function", bound=Callable)
-Kind = TypeVar("Kind")
 
 
 def takes(*kinds: type) -> Callable[[Function], Function]:
@@ -28,7 +27,7 @@ def takes(*kinds: type) -> Callable[[Function], Function]:
     return dress
 
 
-def split(function: Callable, choices: Mapping[str, Any], *kinds: type[Kind]) -> list[Kind]:
+def split(function: Callable, choices: Mapping[str, Any], *kinds: type) -> list[Any]:
     """One object of each kind from choices by name. TypeError for a name that `function` does not take."""
     names = [{field.name for field in fields(kind)} for kind in kinds]
     for name in choices:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from ..algorithm.registry import REGISTRIES
@@ -16,7 +18,7 @@ class Listing(pd.DataFrame):
 
     def __repr__(self) -> str:
         width = {name: int(max(self[name].astype(str).str.len().max(), 1)) for name in self} if len(self) else {}
-        aligned = {name: f"{{:<{number}}}".format for name, number in width.items()}
+        aligned: Any = {name: f"{{:<{number}}}".format for name, number in width.items()}
         return self.to_string(index=False, justify="left", formatters=aligned, max_colwidth=None)
 
     def _repr_html_(self) -> str:

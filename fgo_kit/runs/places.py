@@ -12,7 +12,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-PACKAGE = Path(str(files(__package__.partition(".")[0]))).resolve()
+PACKAGE = Path(str(files(__name__.partition(".")[0]))).resolve()
 _REPOSITORY = PACKAGE.parent
 CHECKOUT = _REPOSITORY if (_REPOSITORY / "pyproject.toml").is_file() and (_REPOSITORY / "data").is_dir() else None
 """The checkout that this package is used from, None where it was installed from a wheel."""

@@ -82,7 +82,7 @@ def _bare(file: Path) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [line for line in body if not _is_text(line)] or [ast.Pass()]
+            body[:] = [line for line in body if not _is_text(line)] or [ast.Pass()]
     return ast.unparse(tree)
 
 

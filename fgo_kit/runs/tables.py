@@ -42,8 +42,9 @@ def rule_table(trees: Sequence[MergeNode], module: Module, cuts: Sequence[Cut] =
 
     trees: one a pass, the last one last; none for a method that merges nothing.
     """
-    places = [(*place, tree is trees[-1]) for tree in trees for place in _with_parents(tree)]
-    places = places or [("final", module, None, True)]
+    places: list[tuple[str, Module, MergeNode | None, bool]] = [
+        (name, held, parent, tree is trees[-1]) for tree in trees for name, held, parent in _with_parents(tree)
+    ] or [("final", module, None, True)]
     final = {rule.id for rule in module.rules}
     known = {rule.id: rule for _, held, _, _ in places for rule in held.rules}
     rows = []

@@ -68,7 +68,7 @@ class Watch:
             due = time.monotonic() - self._told >= EVERY
             self._told = time.monotonic() if due else self._told
             if due:
-                self._report({f"calls_{phase}": n for phase, n in self._calls.items()} | self._spent())
+                self._report({**{f"calls_{phase}": n for phase, n in self._calls.items()}, **self._spent()})
 
     def done(self, run: Run) -> Run:
         """The run as it was made, after its results were told."""
@@ -137,6 +137,6 @@ def results(run: Run) -> dict[str, float]:
     """The numbers of a finished run: its score with interval, its rules, tokens in all and by phase."""
     ledger = run.tokens().set_index("phase")
     parts = ("calls", "prompt", "completion")
-    by_phase = {f"{part}_{phase}": ledger.loc[phase, part] for phase in ledger.index for part in parts}
+    by_phase = {f"{part}_{phase}": count for part in parts for phase, count in ledger[part].items()}
     row = {name: value for name, value in run.row().items() if type(value) in (int, float)}
     return row | by_phase

@@ -45,7 +45,8 @@ def transfer(
 
 def _row(learnt: Run, bench: Benchmark, llm: LLM, log: str | Path | CallLog | None, choices: dict) -> tuple:
     choices = {"seed": learnt.config["seed"], **choices, "method": "base"}
-    base, own = (run(each, llm, log=log, **choices) for each in (bench, replace(bench, seed_module=learnt.module)))
+    taught = replace(bench, seed_module=learnt.module)  # pyright: ignore[reportArgumentType]
+    base, own = (run(each, llm, log=log, **choices) for each in (bench, taught))
     scores = [np.array([[scored.scores[task.id] for task in bench.test]]) for scored in (own, base)]
     gain, row = paired_difference([scores[0]], [scores[1]], np.random.default_rng(0)), own.row()
     return (

@@ -71,7 +71,7 @@ def _sample(packed: zipfile.ZipFile, part: zipfile.ZipInfo, most: int) -> Trace 
 def _read_zstandard() -> None:
     """Teach `zipfile` the packing that Inspect uses, which Python itself reads from 3.14 on."""
     try:
-        import zipfile_zstd  # noqa: F401
+        import zipfile_zstd  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             "this .eval log is packed with zstandard, which needs a package that is not installed: pip install "
