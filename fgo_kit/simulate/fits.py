@@ -63,11 +63,10 @@ def _rows() -> tuple[dict, ...]:
 @cache
 def points(curve: str, model: str) -> tuple[tuple[float, float], ...]:
     """The published (x, y) of one curve and model, by x; x is 0 where there is none. ValueError if absent."""
-    found = sorted((float(r["x"] or 0), float(r["y"])) for r in _rows()
-                   if r["curve"] == curve and r["model"] == model)
-    if not found:
+    published = [row for row in _rows() if (row["curve"], row["model"]) == (curve, model)]
+    if not published:
         raise ValueError(f"{CURVES.name} has no rows for curve={curve!r}, model={model!r}; restore the file")
-    return tuple(found)
+    return tuple(sorted((float(row["x"] or 0), float(row["y"])) for row in published))
 
 
 def _shares(curve: str, model: str) -> list[tuple[float, float]]:

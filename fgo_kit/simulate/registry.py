@@ -44,5 +44,5 @@ def by_rules(known: Sequence[Known]) -> Competence:
 
 def frozen() -> str:
     """A line for the limits and assumptions, and one for what each competence knows: name and hash."""
-    hashes = {"limits": constants_hash(), **{name: found.hash for name, found in sorted(competences().items())}}
-    return "".join(f"{name} {value}\n" for name, value in hashes.items())
+    hashes = [("limits", constants_hash()), *((name, known.hash) for name, known in sorted(competences().items()))]
+    return "".join(f"{name} {value}\n" for name, value in hashes)

@@ -108,7 +108,7 @@ def values(
     offsets = [name for name in main.headers if name in main.joined and "offset" in name]
     offset = offsets[0] if offsets and any(word.startswith("correct") for word in question.words) else ""
     per_eur = any(re.search(r"\bEUR (?:for|per) (?:one|1|unit|each)|\bin EUR\b", line, re.I) for _, line in seen.lines)
-    found = []
+    figures = []
     for record in records:
         if is_gone(record.cell(target)) and not zero:
             continue
@@ -118,8 +118,8 @@ def values(
                 value = value * price if per_eur else value / price
             else:
                 value *= price / (1000 if "1000" in rate else 100 if "100" in rate else 1)
-        found.append(value + (number(record.cell(offset)) or 0.0))
-    return found
+        figures.append(value + (number(record.cell(offset)) or 0.0))
+    return figures
 
 
 def _value(record: Record, target: str, question: Question, seen: World, on: Treatments, rate: str) -> float:

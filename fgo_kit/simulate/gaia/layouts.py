@@ -79,11 +79,11 @@ def _names_columns(header: list[str]) -> bool:
 
 def _logs(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table], list[str]]:
     """Lines that begin with a date and a time; key=value pairs become columns."""
-    found = [match for line in lines if (match := _LOG.match(line))]
-    if len(found) < 3:
+    entries = [match for line in lines if (match := _LOG.match(line))]
+    if len(entries) < 3:
         return [], lines
-    entries = []
-    for day, time, text in (match.groups() for match in found):
+    rows = []
+    for day, time, text in (match.groups() for match in entries):
         entry, message = {"date": day, "time": time}, []
         for at, word in enumerate(text.split()):
             key, equals, value = word.partition("=")
@@ -93,8 +93,8 @@ def _logs(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table]
                 entry[f"field {at + 1}"] = word.strip("[]:,")
             else:
                 message.append(word)
-        entries.append({**entry, "message": " ".join(message)})
-    return [records("", entries)], [line for line in lines if not _LOG.match(line)]
+        rows.append({**entry, "message": " ".join(message)})
+    return [records("", rows)], [line for line in lines if not _LOG.match(line)]
 
 
 def _heading(above: list[str], name: str) -> str:
@@ -128,13 +128,13 @@ def _columns(lines: list[str], name: str, before: list[Table]) -> tuple[list[Tab
 
 def _lists(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table], list[str]]:
     """Lines of `name: figure`, or of `figure unit name`, under one heading; single ones stay lines."""
-    found: dict[tuple, dict[int, tuple[str, ...]]] = defaultdict(dict)
+    items: dict[tuple, dict[int, tuple[str, ...]]] = defaultdict(dict)
     for at, line in enumerate(lines):
         for headers, form in _LISTS.items():
             if match := form.match(line):
-                found[_heading(lines[:at], name), headers][at] = match.groups("")
+                items[_heading(lines[:at], name), headers][at] = match.groups("")
                 break
-    lists = {key: rows for key, rows in found.items() if len(rows) > 1}
+    lists = {key: rows for key, rows in items.items() if len(rows) > 1}
     taken = {at for rows in lists.values() for at in rows}
     tables = [Table(title, headers, tuple(rows.values())) for (title, headers), rows in lists.items()]
     return tables, [line for at, line in enumerate(lines) if at not in taken]

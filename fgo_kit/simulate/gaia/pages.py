@@ -38,7 +38,7 @@ def _speaks(sentence: str, asked: frozenset[str]) -> bool:
     """Whether a sentence shares a word, or the beginning of one, with what is asked."""
     stems = [word[:5] for word in re.findall(r"[a-z]{4,}", sentence.casefold())]
     starts = {word[:5] for word in asked if len(word) > 3}
-    starts |= {one for one, other in _ALIKE if any(word.startswith(other) for word in asked)}
+    starts |= {written for written, meant in _ALIKE if any(word.startswith(meant) for word in asked)}
     return any(word in starts for word in stems)
 
 

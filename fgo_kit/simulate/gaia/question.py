@@ -106,8 +106,8 @@ def words(text: str) -> tuple[str, ...]:
 def understand(text: str) -> Question:
     """Read a question."""
     asked = _FACTOR.sub("", re.split(r"(?<=[?])\s", text, maxsplit=1)[0] if "?" in text else text)
-    found = _LEAD.search(asked.strip())
-    lead = found[1] if found else asked.strip()  # without what stands before it: "Over all sales, which ..."
+    match = _LEAD.search(asked.strip())
+    lead = match[1] if match else asked.strip()  # without what stands before it: "Over all sales, which ..."
     op, code = _operation(asked, lead), _CODE.search(asked)
     unit, places = _UNIT_ASKED.search(asked), _ROUND.search(text)
     counted = (_COUNTS[word.casefold()] for word in re.findall(r"\w+", lead[:60]) if word.casefold() in _COUNTS)

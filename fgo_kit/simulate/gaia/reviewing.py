@@ -63,13 +63,13 @@ class _Trials:
 
     def alike(self, sets: Iterable[Treatments]) -> list[Treatments]:
         """Those of the sets that give the right answer, as long as there are tries left."""
-        found: dict[Treatments, None] = {}
+        right: dict[Treatments, None] = {}
         for on in sets:
             if len(self.tried) >= MOST_TRIES:
                 break
             if self.right(on):
-                found[on] = None
-        return list(islice(found, 8))
+                right[on] = None
+        return list(islice(right, 8))
 
     def smallest(self, alive: list[str], others: list[str]) -> list[Treatments]:
         """The smallest sets of treatments that give the right answer; pairs may hold one that does nothing alone."""

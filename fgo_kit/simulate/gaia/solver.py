@@ -185,9 +185,9 @@ class _Solver:
         if linked and len(opened) < most:
             return f"The page refers to {linked}.", call_text("open_page", {"name": base(linked)})
         lines = (line for event in searches for line in event.output.splitlines() if " | " in line)
-        found = [line.split(" | ")[0] for line in lines] if len(opened) < (1 if steps > 1 else most) else []
+        named = [line.split(" | ")[0] for line in lines] if len(opened) < (1 if steps > 1 else most) else []
         noted = (name for name in pages if _NOTED.search(name) and name not in opened and self.does("notes", name))
-        further = next(chain((name for name in found if name not in opened), noted), None)
+        further = next(chain((name for name in named if name not in opened), noted), None)
         return further and (f"I open {further}.", call_text("open_page", {"name": further}))
 
     # -- programs

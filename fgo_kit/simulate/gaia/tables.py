@@ -46,9 +46,9 @@ def _json(text: str) -> Read | None:
         value = list(filter(None, map(_record, text.splitlines())))
         if len(value) < 2:
             return None
-    found: Read = ([], [])
-    _walk(value, "", found, 0)
-    return found
+    read_from: Read = ([], [])
+    _walk(value, "", read_from, 0)
+    return read_from
 
 
 def _record(line: str) -> dict | None:
@@ -59,9 +59,9 @@ def _record(line: str) -> dict | None:
     return value if isinstance(value, dict) else None
 
 
-def _walk(value, name: str, found: Read, depth: int) -> None:
-    """Add what a value holds to what was found; records in records become a table that repeats the outer ones."""
-    tables, lines = found
+def _walk(value, name: str, into: Read, depth: int) -> None:
+    """Add what a value holds to tables and lines; records in records become a table that repeats the outer ones."""
+    tables, lines = into
     if isinstance(value, dict):
         if len(value) > 1 and _are(dict, value.values()):
             tables.append(records(name, [{"name": key, **inner} for key, inner in value.items()]))
@@ -69,14 +69,14 @@ def _walk(value, name: str, found: Read, depth: int) -> None:
             rows = tuple((key, cell_text(figure)) for key, figure in value.items())
             tables.append(Table(name, ("name", name or "value"), rows))
         for key, inner in value.items() if depth < 4 else ():
-            _walk(inner, key, found, depth + 1)
+            _walk(inner, key, into, depth + 1)
     elif isinstance(value, list) and value and _are(dict, value):
         tables.append(records(name, value))
         for record in value if depth < 4 else ():
             outer = {key: cell for key, cell in record.items() if not isinstance(cell, dict | list)}
             for key, inner in record.items():
                 if isinstance(inner, list) and inner and _are(dict, inner):
-                    _walk([outer | row for row in inner], key, found, 4)
+                    _walk([outer | row for row in inner], key, into, 4)
     else:
         text = ", ".join(map(cell_text, value)) if isinstance(value, list) else cell_text(value)
         lines.append(f"{name}: {text}")
