@@ -110,9 +110,17 @@ def section(tag: str, text: str) -> str:
     return inside
 
 
+def is_right(score: str) -> bool:
+    """Whether a score, as written, counts as right; BadRequest where it is no number."""
+    try:
+        return float(score) >= 0.5
+    except ValueError:
+        raise BadRequest(f"a trajectory has score={score!r}; the simulated LLM reads numbers from 0 to 1") from None
+
+
 def scored_right(text: str) -> bool:
     """Whether the trajectory in an evaluator's prompt was scored right; BadRequest where it has no score."""
     match = _SCORE.search(text)
     if match is None:
         raise BadRequest("the simulated LLM finds no <trajectory> with a score in this prompt")
-    return float(match[1]) >= 0.5
+    return is_right(match[1])

@@ -18,7 +18,7 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import BadRequest, ContextOverflow, Reply, Usage
 from ..calls.tokens import count_messages, estimate
 from ..calls.toolcalls import read_turn, split_reply
-from .competence import Competence, Known, Shown, section
+from .competence import Competence, Known, Shown, is_right, section
 from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, noticing, obey, profile
 from .modules import home_of, rules_by_component, shown_rules, written_module
 from .registry import by_rules, by_tag, competences
@@ -92,8 +92,9 @@ class Prompt:
     def __init__(self, limits: Profile, messages: list[dict], tokens: int, sample: int):
         self.limits = limits
         self.tokens = tokens
-        self.system = messages[0]["content"] if messages[0]["role"] == "system" else ""
-        self.chat = messages[1:] or messages
+        instructed = messages[0]["role"] == "system"
+        self.system = messages[0]["content"] if instructed else ""
+        self.chat = messages[instructed:] or messages
         self.user = next((m["content"] for m in self.chat if m["role"] == "user"), "")
         state = hashlib.blake2b(str(sample).encode(), digest_size=16)
         self.sample_seed, lasting = state.digest(), state.copy()
@@ -161,7 +162,7 @@ class Prompt:
     def _shown(self, trajectories: str) -> list[Shown]:
         parts = _TRAJECTORY.findall(trajectories)
         return [
-            Shown(unescape(task), float(score) >= 0.5, body, (number + 0.5) / len(parts), self.luck(task))
+            Shown(unescape(task), is_right(score), body, (number + 0.5) / len(parts), self.luck(task))
             for number, (task, score, body) in enumerate(parts)
         ]
 

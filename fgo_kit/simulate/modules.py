@@ -25,10 +25,9 @@ def shown_rules(text: str) -> list[Known]:
 def rules_by_component(text: str) -> dict[str, list[str]]:
     """The ids of the rules below each component's heading; the same component of several modules is one."""
     ids: dict[str, list[str]] = defaultdict(list)
-    headings = list(_HEADING.finditer(text))
-    for heading, after in zip(headings, [*headings[1:], None], strict=True):
-        below = text[heading.end() : after.start() if after else None]
-        ids[heading[1]] += [rule[0] for rule in _RULE.findall(below)]
+    _, *parts = _HEADING.split(text)
+    for name, below in zip(parts[::2], parts[1::2], strict=True):
+        ids[name] += [rule[0] for rule in _RULE.findall(below)]
     return dict(ids)
 
 

@@ -210,6 +210,15 @@ def test_text_nobody_here_wrote_is_answered():
         assert "ANSWER: " in NULL.complete(chat).text
 
 
+@pytest.mark.parametrize("task", ["put a hot mug in fridge", "look at the pen under the desklamp", "put two pens in drawer"])
+def test_a_room_without_receptacles_is_played_on(task):
+    start = [{"role": "user", "content": f"<scene>\nYou are in the middle of nowhere.\nYour task is to: {task}.\n</scene>"}]
+    held = [{"role": "assistant", "content": "ANSWER: take mug 1 from table 1"},
+            {"role": "user", "content": "<result>\nYou pick up the mug 1 from the table 1.\n</result>"}]  # fmt: skip
+    for sample in range(20):
+        assert NULL.complete(start, sample=sample).text and NULL.complete(start + held, sample=sample).text
+
+
 def test_it_is_fast():
     start = time.process_time()
     calls = sum(len(t.steps) for t in play(n=60))

@@ -185,10 +185,52 @@ def test_it_merges_duplicates_and_keeps_what_it_cannot_read():
     ([{"role": "user", "content": "<modules>\nnever closed"}], "no whole <modules> ... </modules> section"),
     ([{"role": "user", "content": "<trajectories>\n<document>\nx\n</document>\n</trajectories>"}], "no whole <module> ... </module> section"),
     ([{"role": "user", "content": "<document>a</document><expected>b</expected>"}], "no whole <action>"),
+    ([{"role": "user", "content": '<trajectory task="t" score="high">\n<scene>\na\n</scene>\n</trajectory>\n<expected>b</expected>'}],
+     "score='high'; .* numbers from 0 to 1"),
 ])  # fmt: skip
 def test_a_prompt_it_cannot_read_is_refused_with_the_reason(messages, says):
     with pytest.raises(BadRequest, match=says):
         load("small").complete(messages)
+
+
+def prompts_of_every_kind():
+    """Conversations about a document, a game and a question with files: each acted on, reviewed, learnt from, merged."""
+    bodies = {
+        "document": "Note: B/L MSKU1234567 of 2024, invoice 99 PO-77881",
+        "scene": "You are in a room. you see a fridge 1, and a cabinet 1.\nYour task is to: put a hot mug in fridge.",
+        "question": "Which town sold most in 2024?\n\nAttached files: sales.csv, notes.md",
+    }
+    played = {
+        "document": "ANSWER: MSKU1234567",
+        "scene": "<turns>\n> go to fridge 1\nThe fridge 1 is closed.\n> heat mug 1 with fridge 1\nNothing happens.\n</turns>",
+        "question": '<turns>\n> TOOL: {"tool": "read_file", "arguments": {"name": "sales.csv"}}\ntown,units,status\n'
+                    "Lund,3 kg,paid\nOulu,7,void\nTotal,10,\n\n> FINAL ANSWER: Oulu\n</turns>",
+    }
+    for tag, text in bodies.items():
+        body = f"<{tag}>\n{text}\n</{tag}>"
+        seen = f'<trajectory task="t1" score="0">\n{body}\n<action>\n{played[tag]}\n</action>\n{played[tag]}\n' \
+               "<expected>\nLund\n</expected>\n<feedback>\nWrong. Step 1 went wrong: it is closed.\n</feedback>\n</trajectory>"
+        module = "<module>\ninstructions: Do it.\n[r1] Heat objects with the fridge. (support 2)\n</module>"
+        yield from (body, seen, f"{module}\n<trajectories>\n{seen}\n{seen}\n</trajectories>",
+                    f"<modules>\n{module}\n{module}\n</modules>")
+
+
+DAMAGE = st.tuples(st.floats(0, 1), st.integers(0, 30), st.sampled_from(
+    ["", "\n", "  ", ";", ",", "|", "9", "-", "é", "<", "&lt;", '"', " not ", "%", "\x00", "1 2", "{", "[r9] ", "Nothing happens."]))
+
+
+@pytest.mark.parametrize("prompt", list(prompts_of_every_kind()))
+@given(damage=st.lists(DAMAGE, max_size=6))
+@checks(max_examples=25, deadline=None)
+def test_a_damaged_prompt_is_answered_or_refused(prompt, damage):
+    for place, length, put in damage:
+        at = int(place * len(prompt))
+        prompt = prompt[:at] + put + prompt[at + length :]
+    for system in ("Answer in JSON.\n[r1] Heat objects with the stove.\nRULES:", "Go on."):
+        try:
+            assert isinstance(load("null").complete([{"role": "system", "content": system}, {"role": "user", "content": prompt}]).text, str)
+        except BadRequest as refused:
+            assert "simulated LLM" in str(refused)
 
 
 def test_a_prompt_beyond_its_window_overflows():

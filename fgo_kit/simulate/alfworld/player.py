@@ -94,7 +94,7 @@ class _Player:
         held = self.memory.held
         mine = next((name for name in held if kind(name) == self.goal.thing), "")
         if held and not mine:
-            return "I do not need this.", self._put(held[0], (self.memory.here or self.game.room)[0])
+            return "I do not need this.", self._put(held[0], [*self.memory.here, *self.game.room, "room"][0])
         return self._look(mine) if self.goal.verb == "look" else self._bring(mine)
 
     def _bring(self, mine: str) -> tuple[str, str]:
@@ -192,10 +192,10 @@ class _Player:
         habit = self.habit(verb)
         named = [place for place in (habit.places if habit else ()) if place in kinds]
         chosen = named[0] if named else self._belief(verb, kinds)
-        return next(place for place in self.game.room if kind(place) == chosen)
+        return next((place for place in self.game.room if kind(place) == chosen), f"{chosen} 1")
 
     def _belief(self, verb: str, kinds: list[str]) -> str:
-        known = [place for place in APPLIANCES[verb] if place in kinds] or kinds
+        known = [place for place in APPLIANCES[verb] if place in kinds] or kinds or list(APPLIANCES[verb])
         if len(known) > 1 and self.lasting("wrong_appliance", verb) < MISTAKES.wrong_appliance:
             known[1:] = sorted(known[1:], key=lambda place: self.lasting("belief", verb, place))
             known = [known[1], known[0], *known[2:]]
