@@ -6,12 +6,15 @@ The quick test unpacks the wheel into a folder of its own; the slow one installs
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from blocks import block, first_example
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,3 +71,35 @@ run = fgo.run(fgo.load_benchmark("logisticsqa", n_train=8), "simulated", method=
 print(round(run.score, 1) >= 0, manifest()["commit"])
 """
     assert said(unpacked("-c", code, cwd=tmp_path)).split("\n")[:2] == ["[8, 8, 8]", "True unknown"]
+
+
+def tried(run, folder):
+    """What README says of an installed package: its first example, and its commands. `run` starts Python far away."""
+    said(run("-c", f"{first_example()}\nassert run.module.rules and run.score > 0", cwd=folder))
+    commands = [shlex.split(line, comments=True) for line in block("elsewhere").splitlines()]
+    assert [command[0] for command in commands] == ["pip", "fgo", "fgo", "fgo"]
+    told = [said(run("-m", "fgo_kit.cli", *command[1:], cwd=folder)) for command in commands[1:]]
+    assert "files copied to work" in told[0] and "saved: results/one" in told[1] and told[2] in told[1].replace("saved:", told[2])
+    assert len(list((folder / "work" / "notebooks").glob("0*.ipynb"))) >= 9 and (folder / "results" / "one" / "run.json").is_file()
+
+
+def test_what_readme_says_works_from_the_wheel_alone(unpacked, tmp_path):
+    tried(unpacked, tmp_path)
+
+
+@pytest.mark.slow
+def test_pip_install_into_an_empty_environment(tmp_path):
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(tmp_path / "venv")], check=True, timeout=100)
+    subprocess.run([uv, "pip", "install", "-q", "--python", str(python), str(ROOT)], check=True, timeout=250)
+    work = tmp_path / "work here"
+    work.mkdir()
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(*arguments, cwd):
+        return subprocess.run([str(python), *arguments], cwd=cwd, env=clean, capture_output=True, text=True, timeout=200)
+
+    tried(run, work)
+    script = subprocess.run([str(python.with_name("fgo")), "--version"], capture_output=True, text=True, timeout=60)
+    assert script.stdout.startswith("fgo-kit ")

@@ -188,3 +188,9 @@ def test_nothing_that_is_written_holds_a_text_of_a_private_task(tmp_path):
     assert loaded.scores.keys() == run.scores.keys() and math.isclose(loaded.score, run.score)
     assert loaded.trajectory("test0").private and replace(loaded.state.tasks[0], answer="") == replace(run.state.tasks[0], answer="")
     assert facts(run)["run"] == run.id
+
+
+def test_a_table_is_saved_into_a_folder_of_ones_own(tmp_path):
+    path = fgo.report.save("mine", pd.DataFrame({"a": [1.0]}), folder=tmp_path / "new" / "results")
+    assert path == tmp_path / "new" / "results" / "mine.csv" and path.read_text() == "a\n1.0000\n"
+    assert (tmp_path / "new" / "results" / "mine.json").is_file()

@@ -1,0 +1,34 @@
+"""From a log of one's own to a better prompt: README's block, with a model of one's own."""
+
+import json
+
+from blocks import block
+from helpers import job_of
+
+import fgo_kit as fgo
+
+
+def model(messages):
+    """A model that reviews and proposes; nothing else may be asked of it."""
+    job = job_of(messages)
+    assert job in ("evaluate", "propose", "merge"), job
+    if job == "propose":
+        text = {"edits": [{"op": "add", "component": "instructions", "text": "Carry the one.", "support": ["q0"]}]}
+        return json.dumps(text)
+    return "It forgot to carry the one."
+
+
+def test_own_traces(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    chats = [{"id": f"q{n}", "expected": str(19 + n), "score": 0, "messages": [
+        {"role": "system", "content": "Add up."}, {"role": "user", "content": f"{n} + 19?"}, {"role": "assistant", "content": "1"},
+    ]} for n in range(12)]  # fmt: skip
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, chats)))
+    code = block("own traces")
+    assert len(code.splitlines()) <= 10
+    names = {"fgo": fgo, "llm": fgo.wrap_llm(model, name="mine", context_window=32_000)}
+    exec(code, names)
+    assert capsys.readouterr().out.strip() == "Add up.\n- Carry the one."
+    assert "- Carry the one." in (tmp_path / "my-skill" / "SKILL.md").read_text()
+    loaded = fgo.load_run(tmp_path / "results" / "mine")
+    assert loaded.module == names["run"].module and "q0" in loaded.module.rules[0].support
