@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..algorithm.benchmark import Benchmark
-from ..algorithm.context import Context, Judged
+from ..algorithm.context import Context, Cut, Judged
 from ..algorithm.merge_strategies import related_first
 from ..algorithm.settings import Settings
 from ..calls.limits import DEFAULT, Limits
@@ -146,11 +146,11 @@ class Merging:
 
 @dataclass(frozen=True)
 class Desk:
-    """What decisions need beside the state: the run whose modules are merged, its tasks, and an LLM.
+    """What decisions need apart from the state: the run whose modules are merged, its tasks, and an LLM.
 
-    run_id: under which calls are logged. record: the run's rollouts, which audits compare with, and trajectories of
-    evaluations and audits, as they end.
-    on_call: see `Meter`; on_meter: called with every meter before it is used.
+    run_id: under which calls are logged. on_call: see `Meter`; on_meter: called with every meter before it is used.
+    record: the run's rollouts, which audits compare with, and trajectories of evaluations and audits, as they end.
+    cuts, unused: see `Context`.
     """
 
     run: Run
@@ -161,6 +161,8 @@ class Desk:
     on_call: Callable[[Place, bool], None] | None = None
     on_meter: Callable[[Meter], None] | None = None
     record: list[Judged] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    unused: list[tuple[Place, str]] = field(default_factory=list)
 
     def context(self, seed: int | None = None, **changes) -> Context:
         """A context as the run had it, with another seed or other settings."""
@@ -169,7 +171,7 @@ class Desk:
         meter = Meter(self.llm, self.run.log, self.run_id, self.limits, sample=settings.seed, on_call=self.on_call)
         if self.on_meter:
             self.on_meter(meter)
-        return Context(self.bench, meter, settings, self.record)
+        return Context(self.bench, meter, settings, self.record, cuts=self.cuts, unused=self.unused)
 
 
 def unmerged(run: Run) -> Merging:

@@ -75,7 +75,7 @@ def run_by_hand(decisions: Iterable[Decision | Mapping[str, Any]], desk: Desk) -
         "method": METHOD, "from_run": run.id, "llm": desk.llm.name, "decisions": [step.as_dict() for step in decisions],
     }  # fmt: skip
     limits = Limits(workers=desk.limits.workers)
-    desk = replace(desk, run_id=digest(config), limits=limits, record=_explored(run))
+    desk = replace(desk, run_id=digest(config), limits=limits, record=_explored(run), cuts=[], unused=[])
     began = time.perf_counter()
     past = run.log.begin(desk.run_id, config, manifest())
     if past["status"] == "ok" and past["result"]:
@@ -89,12 +89,14 @@ def run_by_hand(decisions: Iterable[Decision | Mapping[str, Any]], desk: Desk) -
     ctx = desk.context()
     rollouts(ctx, state.module, desk.bench.test, Place("test"))
     own = {node.id for node in run.merge_tree.walk()}  # those merges are made by hand
-    learnt = [
-        judged for judged in run.state.record
-        if judged.place.node.split("<")[0] not in own and judged.place.phase not in ("test", "rollout")
-    ]  # the desk has the rollouts  # fmt: skip
-    record = sorted([*learnt, *ctx.record], key=lambda judged: str(judged.place))
-    kept = replace(run.state, module=state.module, record=record, merge_tree=state.open[0])
+    learnt = lambda place: place.node.split("<")[0] not in own and place.phase not in ("test", "final")  # noqa: E731
+    past_record = [j for j in run.state.record if learnt(j.place) and j.place.phase != "rollout"]  # the desk has those
+    record = sorted([*past_record, *ctx.record], key=lambda judged: str(judged.place))
+    cuts = [*(cut for cut in run.state.cuts if learnt(cut.place)), *desk.cuts]
+    cuts.sort(key=lambda cut: (str(cut.place), cut.rule.id))
+    unused = sorted([*(part for part in run.state.unused if learnt(part[0])), *desk.unused], key=str)
+    made = {"module": state.module, "merge_tree": state.open[0], "record": record, "cuts": cuts, "unused": unused}
+    kept = replace(run.state, **made)
     seconds = time.perf_counter() - began
     run.log.finish(desk.run_id, "ok", {} if run.log.path is None else {"state": to_json(kept), "seconds": seconds})
     return Run(desk.run_id, config, kept, run.log, seconds)

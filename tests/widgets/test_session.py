@@ -214,6 +214,18 @@ def test_decisions_in_json_say_only_what_was_decided():
 # -- the result as a run
 
 
+def test_what_controls_cut_in_merges_by_hand_is_listed_as_cut():
+    answers = {"merge": helpers.take_over_all}
+    run, bench, llm = scripted(lambda m: answers.get(helpers.job_of(m), learner)(m), controls={"max_rules": 3})
+    assert (run.rules()["fate"] == "cut").any()
+    desk = desk_for(run, bench, llm)
+    pd.testing.assert_frame_equal(run_by_hand([Decision("finish")], desk).rules(), run.rules())
+    pooled = Decision("merge", nodes=("s1", "s2"), strategy="pool")  # all rules are kept, so no control cuts there
+    rules = run_by_hand([pooled, Decision("finish")], desk).rules()
+    first = rules[rules["node"].isin(["s1", "s2"])]
+    assert set(first["fate"]) == {"kept"} and (rules["fate"] == "cut").any()
+
+
 def test_the_result_is_a_run_like_any_other(tmp_path):
     run, bench, llm = made(log=tmp_path / "log.sqlite")
     session = Session(desk_for(run, bench, llm))
