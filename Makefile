@@ -106,8 +106,9 @@ notebooks: $(STAMP)  ## run the notebooks in place, so that they are committed w
 	@FGO_HEADLESS=1 $(RUN) -m nbconvert --to notebook --execute --inplace \
 	    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
-lint: $(STAMP)  ## check the style of code and notebooks
+lint: $(STAMP)  ## check the style of code and notebooks, and the types of the core
 	$(PY) -m ruff check .
+	$(PY) -m basedpyright
 
 $(VENV)/bin/uv:
 	@$(MAKE) --no-print-directory setup

@@ -112,7 +112,7 @@ def chosen_for(
     settings.check(bench)
     for each in (llm, *vars(roles).values()):
         if hasattr(each, "check"):  # an LLM that knows what it cannot do
-            each.check(bench)
+            each.check(bench)  # pyright: ignore[reportAttributeAccessIssue]
     return settings, limits, roles
 
 
