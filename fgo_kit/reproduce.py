@@ -115,6 +115,15 @@ def headline(path: Path) -> list[str]:
     return lines
 
 
+def write_page(figures: Path) -> None:
+    """Write the page of all results beside the tables it is made of."""
+    from .report.results_page import results_page
+
+    if any(figures.glob("*.csv")):
+        (figures / "README.md").write_text(results_page(figures), encoding="utf-8")
+        print(f"\nAll results: {figures / 'README.md'}")
+
+
 def show(outcomes: list[Outcome], figures: Path) -> None:
     """Print the closing table: notebook, seconds, figures; then the headline scores if they are new."""
     width = max(len(o.name) for o in outcomes)
@@ -158,6 +167,7 @@ def main(argv: list[str] | None = None) -> int:
         outcomes.append(o := execute(notebook, copy, parameters, figures))
         print(f"FAILED, {o.error} (see {copy})" if o.error else "ok", f"{o.seconds:.1f} s", flush=True)
     show(outcomes, figures)
+    write_page(figures)
     return 1 if any(o.error for o in outcomes) else 0
 
 

@@ -1,0 +1,76 @@
+"""The page of all results: `paper_figures/README.md`, written from the CSVs beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .summary import REFERENCE, cells, holm_p, numbers
+
+SUMMARIES = {
+    "main_results": "How do the methods compare on the three sets?",
+    "quickstart_methods": "LogisticsQA-gen: the four profiles of the simulated LLM",
+    "quickstart_sources": "LogisticsQA-gen: other readings of how far a prompt is noticed",
+    "real_invoices_methods": "Real invoices (81 of matrix-paper, cross-validated)",
+    "matched_tokens": "At matched tokens, compared with fgo",
+    "fgo_steps": "From fgo to fgo+, one change after another",
+    "division_profiles": "Division strategies, compared with the default",
+    "merge_profiles": "Merge strategies, compared with the default",
+    "held_out_trace2skill": "Held-out check: parallel merging against learning in sequence (Trace2Skill)",
+}
+OTHERS = {
+    "paper_table": "The paper's claims",
+    "token_changes": "Change of fgo's tokens compared with all_at_once, per cent",
+    "dataset_size_consistency": "Consistency over training-set sizes",
+    "merge_gates": "What gates refuse, and whether the test split bears it out",
+    "held_out_summhay": "Held-out check: SummHay",
+}
+
+
+def results_page(folder: Path) -> str:
+    """The page as Markdown: one table a question, for every CSV of the two lists that is in the folder.
+
+    Of a summary: score and paired gain with 95 % intervals, p after Holm's correction, the gain's method, all tokens
+    compared with all_at_once's, and the critical path: calls that wait for each other.
+    """
+    parts = [
+        "# Results", "", "Written from the CSV files in this folder, which hold more columns; each has its provenance",
+        "in the JSON of the same name. **What is marked simulated is no evidence about any named model.**",
+    ]  # fmt: skip
+    for table_of, names in ((_summary_table, SUMMARIES), (_plain_table, OTHERS)):
+        for name, title in names.items():
+            if (folder / f"{name}.csv").is_file():
+                table = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+                parts += ["", f"## {title}", "", f"`{name}.csv`", "", markdown(table_of(table))]
+    return "\n".join(parts) + "\n"
+
+
+def _summary_table(table: pd.DataFrame) -> pd.DataFrame:
+    reference = table[table["method"] == REFERENCE].set_index(["benchmark", "llm"])["tokens_all_in"]
+    totals = [reference.get((row.benchmark, row.llm), np.nan) for row in table.itertuples()]
+    shown = table[["benchmark", "llm", "method"]].copy()
+    shown["score, %"], shown["gain, points"] = cells(table), cells(table, "gain", "+")
+    p_values = holm_p(table)
+    shown["p, Holm"] = np.where(p_values < 0.0005, "< 0.001", numbers(p_values, 3))
+    shown["tokens, times all_at_once"] = numbers(table["tokens_all_in"] / np.array(totals, float), 2)
+    shown["waiting calls"] = numbers(table["chain"], 0) if "chain" in table else ""
+    return shown[[name for name in shown if (shown[name] != "").any()]]
+
+
+def _plain_table(table: pd.DataFrame) -> pd.DataFrame:
+    kept = table.drop(columns=[name for name in ("constants", "simulated") if name in table])
+    return kept.map(lambda value: "" if value != value else f"{value:.3g}" if isinstance(value, float) else str(value))
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table of texts as Markdown.
+
+    >>> print(markdown(pd.DataFrame({"a": ["1"], "b": ["x|y"]})))
+    | a | b |
+    | --- | --- |
+    | 1 | x\\|y |
+    """
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
