@@ -13,9 +13,9 @@ from pathlib import Path
 MAX_ROWS = 100_000
 MAX_BYTES = 100_000_000
 """Longest text of all rows, as JSON."""
-MEMORY = 4 << 30
+MEMORY = 2 << 30
 """Address space of the process, in bytes."""
-SECONDS = 60
+SECONDS = 30
 
 
 def parquet_rows(file: Path, columns: tuple[str, ...] = ()) -> list[dict]:
