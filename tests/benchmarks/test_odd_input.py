@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.benchmarks.gaia.tools import Desk, call
 from fgo_kit.benchmarks.logisticsqa import benchmark as lqa
-from fgo_kit.benchmarks.logisticsqa.ubl import DocumentError, read_ubl
+from fgo_kit.benchmarks.logisticsqa.opening import DocumentError
+from fgo_kit.benchmarks.logisticsqa.ubl import read_ubl
 from fgo_kit.benchmarks.reading import shipped_rows
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'

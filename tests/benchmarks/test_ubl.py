@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgo_kit.benchmarks.logisticsqa.ubl import MAX_CHARS, DocumentError, read_ubl
+from fgo_kit.benchmarks.logisticsqa.opening import DocumentError
+from fgo_kit.benchmarks.logisticsqa.ubl import MAX_CHARS, read_ubl
 
 SPACES = (
     'xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2" '

@@ -22,9 +22,10 @@ from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote
 from ...records import Component, Module, Task, Trajectory, digest
 from ...runs.places import DATA
-from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows
+from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows, utf8_text
 from ..splits import checked_seed, deal, near_duplicates, training_set
-from .ubl import MAX_CHARS, check_size, read_ubl
+from .opening import check_size
+from .ubl import MAX_CHARS, read_ubl
 
 WORLDS = (0, 1, 2)
 NONE = "None"
@@ -211,9 +212,7 @@ def _ground_truth(file: Path) -> dict[str, str]:
         raise FileNotFoundError(f'{file} is missing; write it as {{"a.xml": "reference or None", ...}}')
     refuse_pointer(file)
     try:
-        answers = json.loads(file.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 at byte {error.start}; save it again as UTF-8") from error
+        answers = json.loads(utf8_text(file))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{file}: invalid JSON at {place}: {error.msg}; correct it there") from error
