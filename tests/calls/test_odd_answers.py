@@ -32,12 +32,14 @@ def asked(server, body, provider="openai", status=200, headers=None, **options):
 
 
 @pytest.mark.parametrize(("message", "thought", "text"), [
-    ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "4"}]}, "hm", "4"),
+    ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "4"}]},
+        "hm", "4"),
     ({"content": [{"type": "reasoning", "reasoning": "hm"}, "4"]}, "hm", "4"),
     ({"content": [{"type": "image_url", "image_url": {}}, {"type": "text", "text": "4"}]}, "", "4"),
     ({"content": "4", "reasoning_content": "hm"}, "hm", "4"), ({"content": "4", "reasoning": "hm"}, "hm", "4"),
     ({"content": "<think>more</think>4", "reasoning_content": "hm"}, "hm\nmore", "4"),
-    ({"content": None, "reasoning_content": "FINAL ANSWER: 4"}, "FINAL ANSWER: 4", ""), ({"content": "<think>all of it"}, "all of it", ""),
+    ({"content": None, "reasoning_content": "FINAL ANSWER: 4"}, "FINAL ANSWER: 4", ""),
+    ({"content": "<think>all of it"}, "all of it", ""),
     ({"content": {"odd": 1}}, "", ""),
 ])  # fmt: skip
 def test_thought_and_text_come_from_wherever_they_stand(server, message, thought, text):
@@ -67,7 +69,8 @@ def test_arguments_of_any_kind_make_a_call(server, arguments, read_as):
 
 
 @pytest.mark.parametrize(("finish", "read_as"), [
-    ("length", "length"), ("max_tokens", "length"), ("content_filter", "refusal"), ("SAFETY", "refusal"), ("eos", "stop"), (None, "stop"),
+    ("length", "length"), ("max_tokens", "length"), ("content_filter", "refusal"), ("SAFETY", "refusal"),
+    ("eos", "stop"), (None, "stop"),
 ])  # fmt: skip
 def test_how_an_answer_ended(server, finish, read_as):
     assert asked(server, chat({"content": "x"}, finish)).finish == read_as
@@ -81,12 +84,15 @@ def test_a_refusal_in_a_field_of_its_own_is_one(server):
 @pytest.mark.parametrize(("body", "kind", "words"), [
     ({"error": {"message": "upstream rate-limited", "code": 429}}, api.RateLimited, "upstream rate-limited"),
     ({"error": {"message": "upstream timeout", "code": "502"}}, api.Overloaded, "upstream timeout"),
-    ({"error": "boom"}, api.BadRequest, "boom"), ({"error": {"message": "slow", "type": "rate_limit_exceeded"}}, api.RateLimited, "slow"),
+    ({"error": "boom"}, api.BadRequest, "boom"),
+    ({"error": {"message": "slow", "type": "rate_limit_exceeded"}}, api.RateLimited, "slow"),
     ({"error": {"message": "prompt is too long", "code": 400}}, api.ContextOverflow, "too long"),
     ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, api.AuthError, "insufficient balance"),
     ({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}, api.Overloaded, "busy"),
-    ({"choices": []}, api.Unreachable, "choices"), ({"choices": [{"index": 0}]}, api.Unreachable, "message"), ({"choices": None, "id": "x"}, api.Unreachable, "id"),
-    ({"choices": [{"error": {"message": "stopped amid", "code": 502}}]}, api.Overloaded, "stopped amid"), ([1], api.Unreachable, "[1]"),
+    ({"choices": []}, api.Unreachable, "choices"), ({"choices": [{"index": 0}]}, api.Unreachable, "message"),
+    ({"choices": None, "id": "x"}, api.Unreachable, "id"),
+    ({"choices": [{"error": {"message": "stopped amid", "code": 502}}]}, api.Overloaded, "stopped amid"),
+    ([1], api.Unreachable, "[1]"),
 ])  # fmt: skip
 def test_a_200_without_an_answer_is_the_error_it_holds(server, body, kind, words):
     with pytest.raises(api.CallFailed, match=words.replace("[", r"\[")) as caught:
@@ -96,28 +102,42 @@ def test_a_200_without_an_answer_is_the_error_it_holds(server, body, kind, words
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 @pytest.mark.parametrize(("body", "content_type"), [
-    (b"<!doctype html><title>A chat</title>", "text/html"), (b'data: {"choices": []}\n\ndata: [DONE]\n', "text/event-stream"),
+    (b"<!doctype html><title>A chat</title>", "text/html"),
+    (b'data: {"choices": []}\n\ndata: [DONE]\n', "text/event-stream"),
 ])  # fmt: skip
 def test_a_page_or_a_stream_is_told_at_once(server, provider, body, content_type):
     with pytest.raises(api.BadRequest, match=f"{content_type}.*{body[:5].decode()}.*/v1"):
         asked(server, body, provider, headers={"content-type": content_type})
-    assert asked(server, json.dumps(OPENAI).encode(), headers={"content-type": "text/plain"}).text == "Hi"  # JSON after all
+    plain = {"content-type": "text/plain"}
+    assert asked(server, json.dumps(OPENAI).encode(), headers=plain).text == "Hi"  # JSON after all
 
 
 # -- refusals
 
+def said(message, **more):
+    """A body that says this, in the commonest form."""
+    return {"error": {"message": message, **more}}
+
+
 OVERFLOWS = [
-    (400, [{"error": {"code": 400, "message": "The input token count (3141) exceeds the maximum number of tokens allowed (1310)."}}]),
-    (400, {"error": "Trying to keep the first 512 tokens when context the overflows. However, the model is loaded with context length of only 409 tokens"}),
-    (422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000", "error_type": "validation"}),
-    (400, {"error": {"message": "prompt too long; exceeded max context length by 31 tokens"}}), (400, {"error": {"message": "Input is too long for requested model."}}),
-    (400, {"message": "The input (5001 tokens) is longer than the model's context length (4096 tokens)."}), (400, {"error": {"code": "1261", "message": "Prompt exceeds max length"}}),
-    (400, {"error": "This model's maximum prompt length is 131 but the request contains 537 tokens."}), (413, {"error": {"message": "Request Entity: request_too_large"}}),
-    (400, {"error": {"message": "Invalid request: Your request exceeded model token limit: 8192"}}), (500, {"error": {"message": "Context size has been exceeded."}}),
-    (400, {"error": {"message": "You passed 5001 input tokens and requested 4096 output tokens. However, the model's context length is only 8192 tokens."}}),
-    (429, {"error": {"message": "Request too large for m on tokens per min (TPM): Limit 10000, Requested 20000."}}), (400, {"detail": "too many tokens: size limit exceeded"}),
-    (400, {"error": {"message": "Range of input length should be [1, 30720]"}}), (400, {"error": {"message": "Please reduce the length of the messages or completion."}}),
-]  # fmt: skip
+    (400, [said("The input token count (3141) exceeds the maximum number of tokens allowed (1310).", code=400)]),
+    (400, {"error": "Trying to keep the first 512 tokens when context the overflows. However, the model is loaded with "
+                    "context length of only 409 tokens"}),
+    (422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"}),
+    (400, said("prompt too long; exceeded max context length by 31 tokens")),
+    (400, said("Input is too long for requested model.")),
+    (400, {"message": "The input (5001 tokens) is longer than the model's context length (4096 tokens)."}),
+    (400, said("Prompt exceeds max length", code="1261")),
+    (400, {"error": "This model's maximum prompt length is 131 but the request contains 537 tokens."}),
+    (413, said("Request Entity: request_too_large")),
+    (400, said("Invalid request: Your request exceeded model token limit: 8192")),
+    (500, said("Context size has been exceeded.")),
+    (400, said("You passed 5001 input tokens. However, the model's context length is only 8192 tokens.")),
+    (429, said("Request too large for m on tokens per min (TPM): Limit 10000, Requested 20000.")),
+    (400, {"detail": "too many tokens: size limit exceeded"}),
+    (400, said("Range of input length should be [1, 30720]")),
+    (400, said("Please reduce the length of the messages or completion.")),
+]
 
 
 @pytest.mark.parametrize(("status", "body"), OVERFLOWS)
@@ -127,10 +147,13 @@ def test_an_overflow_in_many_words(server, status, body):
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), [
-    (400, {"error": {"message": "max_tokens is too large: 99999. This model supports at most 16384 completion tokens"}}, api.BadRequest),
-    (400, {"error": {"message": "Your credit balance is too low to access the API."}}, api.AuthError), (400, [{"error": {"message": "API key not valid."}}], api.AuthError),
-    (403, {"error": {"message": "your input was flagged: moderation"}}, api.BadRequest), (402, {"error": "payment"}, api.AuthError),
-    (429, {"error": {"message": "Not enough credits"}}, api.AuthError), (429, {"error": {"message": "quota of this minute"}}, api.RateLimited),
+    (400, said("max_tokens is too large: 99999. This model supports at most 16384 tokens"), api.BadRequest),
+    (400, {"error": {"message": "Your credit balance is too low to access the API."}}, api.AuthError),
+    (400, [{"error": {"message": "API key not valid."}}], api.AuthError),
+    (403, {"error": {"message": "your input was flagged: moderation"}}, api.BadRequest),
+    (402, {"error": "payment"}, api.AuthError),
+    (429, {"error": {"message": "Not enough credits"}}, api.AuthError),
+    (429, {"error": {"message": "quota of this minute"}}, api.RateLimited),
 ])  # fmt: skip
 def test_other_refusals_are_what_they_say(server, status, body, kind):
     for provider in ("openai", "anthropic"):
@@ -140,7 +163,8 @@ def test_other_refusals_are_what_they_say(server, status, body, kind):
 
 
 @pytest.mark.parametrize("body", [
-    [{"error": {"message": "words of a list"}}], {"error": "words of a list"}, {"detail": [{"loc": ["body", "n"], "msg": "words of a list"}]}, {"message": "words of a list"},
+    [{"error": {"message": "words of a list"}}], {"error": "words of a list"},
+    {"detail": [{"loc": ["body", "n"], "msg": "words of a list"}]}, {"message": "words of a list"},
 ])  # fmt: skip
 def test_the_providers_words_are_shown_wherever_they_stand(server, body):
     with pytest.raises(api.BadRequest, match="words of a list"):
@@ -168,21 +192,34 @@ def test_a_refusal_without_a_reason_near_the_window_is_an_overflow(server):
 
 # -- what is optional
 
+def has(name):
+    return lambda body: name in body
+
+
+def has_system(body):
+    return body["messages"][0]["role"] == "system"
+
+
+EXTRA = [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]
+NO_LIMIT = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+NO_HEAT = "Unsupported value: 'temperature' does not support 0.5 with this model."
+NO_CHOICE = '"auto" tool choice requires --enable-auto-tool-choice to be set'
+NO_DEFS = "Invalid JSON payload. Unknown name \"$defs\" at 'response_schema'"
 REFUSALS = {
-    "seed": (lambda body: "seed" in body, 422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}),
-    "limit": (lambda body: "max_tokens" in body, 400, {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.", "param": "max_tokens"}}),
-    "temperature": (lambda body: "temperature" in body, 400, {"error": {"message": "Unsupported value: 'temperature' does not support 0.5 with this model."}}),
-    "system": (lambda body: body["messages"][0]["role"] == "system", 400, {"object": "error", "message": "System role not supported"}),
-    "roles": (lambda body: body["messages"][0]["role"] == "system", 500, {"error": "Only user and assistant roles are supported!"}),
-    "tools": (lambda body: "tools" in body, 400, {"error": {"message": "gemma does not support tools"}}),
-    "choice": (lambda body: "tools" in body, 400, {"error": {"message": '"auto" tool choice requires --enable-auto-tool-choice to be set'}}),
-    "endpoints": (lambda body: "tools" in body, 404, {"error": {"message": "No endpoints found that support tool use."}}),
-    "wordless": (lambda body: "tools" in body, 400, {"error": {"message": "bad"}}),
-    "defs": (lambda body: "response_format" in body, 400, [{"error": {"message": "Invalid JSON payload. Unknown name \"$defs\" at 'response_schema'"}}]),
-    "xgrammar": (lambda body: "response_format" in body, 400, {"error": {"message": "The schema contains features not supported by xgrammar."}}),
-    "silent": (lambda body: "response_format" in body, 500, {"error": {"message": "Internal Server Error"}}),
-    "two": (lambda body: "seed" in body or "response_format" in body, 400, {"error": {"message": "unknown fields: seed, response_format"}}),
-}  # fmt: skip
+    "seed": (has("seed"), 422, {"detail": EXTRA}),
+    "limit": (has("max_tokens"), 400, said(NO_LIMIT, param="max_tokens")),
+    "temperature": (has("temperature"), 400, said(NO_HEAT)),
+    "system": (has_system, 400, {"object": "error", "message": "System role not supported"}),
+    "roles": (has_system, 500, {"error": "Only user and assistant roles are supported!"}),
+    "tools": (has("tools"), 400, said("gemma does not support tools")),
+    "choice": (has("tools"), 400, said(NO_CHOICE)),
+    "endpoints": (has("tools"), 404, said("No endpoints found that support tool use.")),
+    "wordless": (has("tools"), 400, said("bad")),
+    "defs": (has("response_format"), 400, [said(NO_DEFS)]),
+    "xgrammar": (has("response_format"), 400, said("The schema contains features not supported by xgrammar.")),
+    "silent": (has("response_format"), 500, said("Internal Server Error")),
+    "two": (lambda body: {"seed", "response_format"} & body.keys(), 400, said("unknown: seed, response_format")),
+}
 
 
 @pytest.mark.parametrize("what", REFUSALS)
@@ -201,7 +238,8 @@ def test_what_is_optional_and_refused_is_left_out_from_then_on_and_told_once(ser
     assert len(server.seen) == first + 1 and not refuses(server.seen[-1][1])
     assert len(told) == first - 1 and llm.params == before
     last = server.seen[-1][1]
-    assert "Be brief." in last["messages"][0]["content"] and (last.get("max_tokens") or last["max_completion_tokens"]) == 4096
+    assert "Be brief." in last["messages"][0]["content"]
+    assert (last.get("max_tokens") or last["max_completion_tokens"]) == 4096
 
 
 def test_a_part_is_put_back_where_it_was_not_the_reason(server):
@@ -219,7 +257,8 @@ def test_a_part_is_put_back_where_it_was_not_the_reason(server):
 
 
 def test_anthropics_options_are_optional_too(server):
-    server.refuse = lambda body: (400, {"error": {"message": "system messages are not supported"}}, {}) if "system" in body else None
+    server.refuse = lambda body: (400, {"error": {"message": "system messages are not supported"}},
+        {}) if "system" in body else None
     llm = load_llm("anthropic:m", base_url=server.url)
     with pytest.warns(UserWarning, match="system role"):
         llm.complete(CHAT)
@@ -231,8 +270,11 @@ def test_anthropics_options_are_optional_too(server):
 LONG = [{"role": "user", "content": "The transport reference is on the second line. " * 60}]
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": None}, {"prompt_tokens": -3, "completion_tokens": -1},
-                                   {"prompt_tokens": 10**9, "completion_tokens": 10**9}, {"prompt_tokens": 0, "completion_tokens": 0}, "many", {"prompt_tokens": "5"}])  # fmt: skip
+@pytest.mark.parametrize("usage",
+    [None, {}, {"prompt_tokens": None, "completion_tokens": None}, {"prompt_tokens": -3, "completion_tokens": -1},
+                                   {"prompt_tokens": 10**9, "completion_tokens": 10**9},
+                                   {"prompt_tokens": 0, "completion_tokens": 0}, "many",
+                                   {"prompt_tokens": "5"}])  # fmt: skip
 def test_usage_that_cannot_be_is_estimated_and_says_so(server, usage):
     server.script.append((200, chat({"content": "an answer of a few words"}, usage=usage), {}))
     llm = load_llm("openai:m", base_url=server.url)
@@ -248,17 +290,18 @@ def test_a_half_of_usage_is_believed(server):
     assert usage.counter == "estimate" and usage.prompt > 0
 
 
-@pytest.mark.parametrize(("usage", "completion"), [
-    ({"prompt_tokens": 700, "completion_tokens": 5, "total_tokens": 1705, "completion_tokens_details": {"reasoning_tokens": 1000}}, 1005),
-    ({"prompt_tokens": 700, "completion_tokens": 5, "total_tokens": 1705}, 1005), ({"prompt_tokens": 700, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 1000}}, 1005),
-])  # fmt: skip
-def test_thinking_that_is_left_out_is_added(server, usage, completion):
+REASONED = {"completion_tokens_details": {"reasoning_tokens": 1000}}
+SHORT, WHOLE = {"prompt_tokens": 700, "completion_tokens": 5}, {"total_tokens": 1705}
+
+
+@pytest.mark.parametrize("usage", [SHORT | REASONED, SHORT | WHOLE, SHORT | REASONED | WHOLE])
+def test_thinking_that_is_left_out_is_added(server, usage):
     server.script.append((200, chat({"content": "four"}, usage=usage), {}))
     llm = load_llm("openai:m", base_url=server.url)
     with CallLog(None) as log:
         Meter(llm, log, "r").ask(LONG, Place("test"))
         row = log.calls().iloc[0]
-    assert (row.completion, row.counter) == (completion, "provider, thinking added") and log is not None
+    assert (row.completion, row.counter) == (1005, "provider, thinking added")
 
 
 def test_a_visible_thought_that_was_not_counted_is_added(server):

@@ -30,10 +30,12 @@ CALL = 'TOOL: {"tool": "search", "arguments": {"query": "x"}}'
     ("<think>one <think>in</think> another</think>\nANSWER: 4", "one <think>in\nanother", "ANSWER: 4"),
     ("<think>it wrote </think> in its answer</think> ANSWER: 4", "it wrote\nin its answer", "ANSWER: 4"),
     ("<think>a</think>first,\n<think>b</think>then", "a\nb", "first,\nthen"),
-    (f"<think>I could write\n{CALL}\nbut no</think>\nFINAL ANSWER: 42", f"I could write\n{CALL}\nbut no", "FINAL ANSWER: 42"),
+    (f"<think>I could write\n{CALL}\nbut no</think>\nFINAL ANSWER: 42", f"I could write\n{CALL}\nbut no",
+        "FINAL ANSWER: 42"),
     ('<think>a draft: {"edits": [{"op": "add"}]} and', 'a draft: {"edits": [{"op": "add"}]} and', ""),
     ("  <think>", "", ""),
-    ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>ANSWER: 4<|return|>", "hm", "ANSWER: 4"),
+    ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>ANSWER: 4<|return|>", "hm",
+        "ANSWER: 4"),
     ("analysisWe add.assistantfinalANSWER: 4", "We add.", "ANSWER: 4"),
     ("ANSWER: 4<|im_end|>\n<|endoftext|>", "", "ANSWER: 4"),
     ("<s> ANSWER: 4</s>", "", "ANSWER: 4"),
@@ -43,8 +45,10 @@ def test_thought_and_answer_are_split(text, thought, answer):
 
 
 @pytest.mark.parametrize("text", [
-    "THOUGHT: what our own prompts ask for\nRULES: r1\nANSWER: 4", '{"edits": [{"op": "add", "text": "write no <think> tags"}]}',
-    '{"edits": [{"op": "add", "text": "end with </think> always"}]}', "use <think> amid a sentence", "", " \n ", "a < b [1]", "<module>\na\n</module>",
+    "THOUGHT: what our own prompts ask for\nRULES: r1\nANSWER: 4",
+    '{"edits": [{"op": "add", "text": "write no <think> tags"}]}',
+    '{"edits": [{"op": "add", "text": "end with </think> always"}]}', "use <think> amid a sentence", "", " \n ",
+    "a < b [1]", "<module>\na\n</module>",
 ])  # fmt: skip
 def test_an_answer_without_a_thought_stays_as_it_is(text):
     assert split_thought(text) == ("", text)
@@ -56,7 +60,8 @@ def test_a_thought_of_the_provider_and_one_in_the_text_are_one():
 
 
 def test_a_harmony_call_is_a_call():
-    _, answer = split_thought('<|channel|>commentary to=functions.search <|constrain|>json<|message|>{"query": "a"}<|call|>')
+    header = "<|channel|>commentary to=functions.search <|constrain|>json<|message|>"
+    _, answer = split_thought(f'{header}{{"query": "a"}}<|call|>')
     assert (read_turn(answer).tool, read_turn(answer).arguments) == ("search", {"query": "a"})
 
 
@@ -74,16 +79,20 @@ CODE = "MSKU1234567"
 
 @pytest.mark.parametrize("text", [
     "ANSWER: {}", "ANSWER：{}", "ANSWER: “{}”", 'ANSWER: "{}"', "ANSWER: '{}'", "ANSWER: «{}»", "ANSWER: {}<|im_end|>",
-    "ANSWER:\n```\n{}\n```", "ANSWER:\n```text\n{}\n```", "ANSWER:\n- {}", "THOUGHT: x\nFINAL ANSWER: {}", "### ANSWER\n{}",
-    "**Answer**\n\n{}", "**ANSWER:** `{}`", "Final_Answer: {}", "ANSWER: $\\boxed{{{}}}$", "ANSWER: 12\nNo.\nANSWER: {}", "```\nANSWER: {}\n```",
+    "ANSWER:\n```\n{}\n```", "ANSWER:\n```text\n{}\n```", "ANSWER:\n- {}", "THOUGHT: x\nFINAL ANSWER: {}",
+    "### ANSWER\n{}",
+    "**Answer**\n\n{}", "**ANSWER:** `{}`", "Final_Answer: {}", "ANSWER: $\\boxed{{{}}}$",
+    "ANSWER: 12\nNo.\nANSWER: {}", "```\nANSWER: {}\n```",
 ])  # fmt: skip
 def test_an_answer_is_read_in_whatever_form_it_is_set(text):
     assert prompts.parse_action(text.format(CODE))[0] == given_answer(text.format(CODE)) == CODE
-    final = text.replace("ANSWER", "FINAL ANSWER").replace("FINAL FINAL", "FINAL").replace("Answer", "Final Answer").replace("Final_Final ", "Final_")
+    final = text.replace("ANSWER", "FINAL ANSWER").replace("FINAL FINAL", "FINAL").replace("Answer",
+        "Final Answer").replace("Final_Final ", "Final_")
     assert final_answer(final.format(CODE)) == CODE
 
 
-@pytest.mark.parametrize(("text", "answer"), [("ANSWER:", ""), ("no label", None), ('ANSWER: "a" or "b"', '"a" or "b"'), ("ANSWER: it's", "it's")])
+@pytest.mark.parametrize(("text", "answer"),
+    [("ANSWER:", ""), ("no label", None), ('ANSWER: "a" or "b"', '"a" or "b"'), ("ANSWER: it's", "it's")])
 def test_what_is_no_pair_of_quotes_stays(text, answer):
     assert given_answer(text) == answer
 
@@ -97,13 +106,15 @@ def test_rules_and_thoughts_have_full_width_colons_too():
 
 
 @pytest.mark.parametrize(("text", "arguments"), [
-    ('THOUGHT: look\n<tool_call>\n{"name": "read_file", "arguments": {"name": "a.txt"}}\n</tool_call>', {"name": "a.txt"}),
+    ('THOUGHT: look\n<tool_call>\n{"name": "read_file", "arguments": {"name": "a.txt"}}\n</tool_call>',
+        {"name": "a.txt"}),
     ('<tool_call>{"name": "read_file", "arguments": "{\\"name\\": \\"a.txt\\"}"}', {"name": "a.txt"}),
     ('[TOOL_CALLS] [{"name": "read_file", "arguments": {"name": "a.txt"}}]', {"name": "a.txt"}),
     ('[TOOL_CALLS]read_file[ARGS]{"name": "a.txt"}', {"name": "a.txt"}),
     ('<|python_tag|>{"name": "read_file", "parameters": {"name": "a.txt"}}', {"name": "a.txt"}),
     ('<function=read_file>{"name": "a.txt"}</function>', {"name": "a.txt"}),
-    ("<tool_call>\n<function=read_file>\n<parameter=name>\na.txt\n</parameter>\n</function>\n</tool_call>", {"name": "a.txt"}),
+    ("<tool_call>\n<function=read_file>\n<parameter=name>\na.txt\n</parameter>\n</function>\n</tool_call>",
+        {"name": "a.txt"}),
     ("<tool_call>read_file\n<arg_key>name</arg_key>\n<arg_value>a.txt</arg_value>\n</tool_call>", {"name": "a.txt"}),
     ("TOOL: {'tool': 'read_file', 'arguments': {'name': 'a.txt',},}", {"name": "a.txt"}),
     ('TOOL： {"tool": "read_file", "arguments": {"name": "a.txt"}}', {"name": "a.txt"}),
@@ -120,18 +131,22 @@ def test_a_call_that_cannot_be_read_is_a_problem_to_tell(text):
 
 MODULE = Module((Component("instructions", "Do."), Component("tool_notes", "Use.")))
 HARD = {
-    "tags": "<think>", "ends": "</think>", "tokens": "<|x|>", "blanks": " ", "lines": "\n", "stars": "*", "labels": "ANSWER:\n",
-    "braces": "{", "brackets": "[", "keys": '{"a":', "strings": '{"a":"', "quotes": '"', "curly": "{„", "backslash": '["\\', "pairs": "{}",
-    "mixed": "[}", "calls": "<tool_call>", "parameters": "<parameter=a>", "modules": "<module>\n", "records": "(support 1 ", "dots": "RULES: .....",
+    "tags": "<think>", "ends": "</think>", "tokens": "<|x|>", "blanks": " ", "lines": "\n", "stars": "*",
+    "labels": "ANSWER:\n",
+    "braces": "{", "brackets": "[", "keys": '{"a":', "strings": '{"a":"', "quotes": '"', "curly": "{„",
+    "backslash": '["\\', "pairs": "{}",
+    "mixed": "[}", "calls": "<tool_call>", "parameters": "<parameter=a>", "modules": "<module>\n",
+    "records": "(support 1 ", "dots": "RULES: .....",
     "functions": "<function=a>", "channels": "<|channel|>a<|message|>", "items": '{"edits":[{"op":1}',
 }  # fmt: skip
 
 
 def readers(text):
     split_thought(text), given_answer(text), final_answer(text), read_turn(text), prompts.parse_action(text)
-    for reader in (lambda: read_list(text, "edits", Edit), lambda: rewritten(MODULE, f"<module>{text}</module>", "p", "o")):
-        with suppress(ValueError):
-            reader()
+    with suppress(ValueError):
+        read_list(text, "edits", Edit)
+    with suppress(ValueError):
+        rewritten(MODULE, f"<module>{text}</module>", "p", "o")
 
 
 @pytest.mark.parametrize("hard", HARD)
