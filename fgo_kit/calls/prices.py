@@ -19,6 +19,8 @@ def price(spec: str, usage: Usage, base_url: str | None = None) -> float | None:
     >>> price("simulated", Usage(1000, 100))
     0.0
     """
+    if spec.startswith("any:"):  # at the prices of the provider that is asked
+        spec = spec.removeprefix("any:").replace("/", ":", 1)
     provider, (name, _, model) = provider_of(spec), spec.partition(":")
     if provider is not None and not provider.prices:
         return 0.0

@@ -30,6 +30,7 @@ PROVIDERS: dict[str, Any] = {
     "simulated": "fgo_kit.simulate.model:SimulatedLLM",
     "openai": "fgo_kit.calls.openai_chat:OpenAIChat",
     "anthropic": "fgo_kit.calls.anthropic_messages:AnthropicMessages",
+    "any": "fgo_kit.calls.any_llm:AnyLLMChat",
     "replay": "fgo_kit.calls.replay:ReplayLLM",
 }
 """Each provider as "module:class", or the class itself."""
@@ -74,7 +75,7 @@ def as_llm(llm: LLM | str) -> LLM:
 
 
 def load_llm(spec: str, **params: Any) -> LLM:
-    """An LLM by its spec: "simulated", "openai:gpt-4o-mini", "anthropic:...", "replay:run.sqlite".
+    """An LLM by its spec: "simulated", "openai:gpt-4o-mini", "anthropic:...", "any:mistral/...", "replay:run.sqlite".
 
     base_url: an OpenAI- or Anthropic-compatible server; on this machine it needs no key.
     api_key: by default from OPENAI_API_KEY or ANTHROPIC_API_KEY; it appears in no log and no error.

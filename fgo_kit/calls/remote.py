@@ -60,7 +60,7 @@ class Remote(ABC):
         """Raises AuthError without a key, ValueError for a password in the base URL."""
         base_url = base_url or os.environ.get(cls.url_variable) or None
         key = api_key or _key_for(base_url, cls.key_variable)
-        return cls(model, api_key=key, base_url=_without_password(base_url), **params)
+        return cls(model, api_key=key, base_url=without_password(base_url), **params)
 
     def __init__(
         self, model: str, *, api_key: str, base_url: str | None = None, temperature: float | None = None,
@@ -179,7 +179,8 @@ def _key_for(base_url: str | None, variable: str) -> str:
     return key
 
 
-def _without_password(base_url: str | None) -> str | None:
+def without_password(base_url: str | None) -> str | None:
+    """The URL; ValueError for one that holds a user name or password."""
     if base_url and "@" in urlsplit(base_url).netloc:
         raise ValueError("base_url holds a user name or password, which would be logged; use api_key=")
     return base_url

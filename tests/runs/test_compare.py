@@ -214,7 +214,7 @@ def test_rows_of_an_edited_function_are_made_again(benches, tmp_path):
 
 
 def test_rows_of_the_package_s_own_functions_keep_their_place():
-    job = grid._Job("id", "", None, None, 0, {}, after=tokens.spent)
+    job = grid._Job("id", "", None, None, 0, {}, None, after=tokens.spent)
     assert job.row_id == digest(["id", "fgo_kit.experiments.tokens.spent"])
 
 
