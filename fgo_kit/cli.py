@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -43,6 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("fgo: stopped; with a log, the same command goes on from here", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # a reader such as head has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  Python would flush the broken one when it ends
+        return 0
     except (FGOError, ValueError, TypeError, OSError, ImportError) as error:
         print(f"fgo: {error}", file=sys.stderr)
         return 2

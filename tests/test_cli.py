@@ -1,6 +1,8 @@
 """The command line: the words of the API, clear errors instead of tracebacks, nothing overwritten."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -86,6 +88,12 @@ def test_a_stop_is_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr(fgo, "run", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(["run", "logisticsqa", "--n_train", "4"]) == 130
     assert "stopped" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    words = f"{sys.executable} -m fgo_kit.cli run logisticsqa --n_train 4 --n_test 6 --method base | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, timeout=100)
+    assert done.stderr == "" and done.stdout.strip() == "0"
 
 
 def test_values_are_literals_or_texts():

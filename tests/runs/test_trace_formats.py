@@ -100,6 +100,8 @@ def test_conversations_of_eto_and_agentgym(tmp_path):
     assert actions(first) == actions(second) == ["go to cabinet 1"] and first.final == "It is closed."
     assert first.steps[0].action == second.steps[0].action == "THOUGHT: first the mug\nANSWER: go to cabinet 1"
     assert traces.tasks["4"].text == f"{ROOM}\n\n{GOAL}" and traces.tasks["3"].text == f"Interact.\n{ROOM}\n\n{GOAL}"
+    shared = {"conversations": [{"from": "system", "value": "Be brief."}, *game]}
+    assert fgo.read_traces(lines(tmp_path, shared)).instructions == "Be brief."
     (gym,) = fgo.read_traces(lines(tmp_path, {"item_id": "alfworld_3", "conversations": introduced}))
     assert gym.task_id == "alfworld_3" and gym.steps == first.steps and gym.score != gym.score
 
@@ -147,6 +149,13 @@ def test_a_trial_of_reflexion_without_examples_memory_and_summary(tmp_path):
     assert actions(first) == actions(second) == ["go to cabinet 1", "fly"] and first.info["invalid actions"] == "1"
     assert first.steps[0].action == "THOUGHT: a mug.\nANSWER: go to cabinet 1" and first.final == "Nothing happens."
     assert traces.tasks["env_2"].text == f"{ROOM}\n{GOAL}"
+
+
+def test_games_one_below_the_other_are_told_apart_from_a_look_around(tmp_path):
+    play = f"{ROOM}\n{GOAL}\n> think: a mug.\nOk.\n> look\nYou are in the middle of a room. You see nothing.\n> go to desk 1\nDone."
+    first, second = fgo.read_traces(lines(tmp_path, f"{play}\nReward: 1\n\n{play}\nReward: 0\n", name="games.txt"))
+    assert actions(first) == actions(second) == ["look", "go to desk 1"] and (first.score, second.score) == (1.0, 0.0)
+    assert "Ok." not in first.steps[0].observation and first.task_id != second.task_id
 
 
 def test_blocks_of_react(tmp_path):

@@ -18,7 +18,7 @@ EXAMPLE = """\
 TURNS = ("conversations", "history")
 AGENTS = ("gpt", "assistant", "agent", "model", "bot")
 OTHERS = ("human", "user", "system", "environment", "env", "tool", "observation")
-IDS = ("name", "id", "item_id", "task_id", "index")
+IDS = ("name", "id", "item_id", "task_id", "index", "game_file")
 _OBSERVED = re.compile(r"\A\s*observation(?: \d{1,4})?:[ \t]*", re.IGNORECASE)
 
 
@@ -35,11 +35,17 @@ def conversations(record: Any, default_id: str) -> Trace:
     turns = _turns(record)
     if turns is None:
         raise ValueError(f"it has no list of {' or '.join(TURNS)}")
-    events = list(_events(turns))
+    told = next((number for number, turn in enumerate(turns) if not _is_system(turn)), len(turns))
+    system = "\n".join(str(turn.get("value", turn.get("content"))) for turn in turns[:told])
+    events = list(_events(turns[told:]))
     played = trajectory(identity(record, IDS, default_id), events, reward(record))
     first = next(number for number, (kind, _) in enumerate(events) if kind != "shown")
     text = "\n".join(words for _, words in events[:first] if words)
-    return Trace(Task(played.task_id, text, meta=short_values(record.get("meta"))), played)
+    return Trace(Task(played.task_id, text, meta=short_values(record.get("meta"))), played, system)
+
+
+def _is_system(turn: Any) -> bool:
+    return isinstance(turn, dict) and "system" in (turn.get("from"), turn.get("role"))
 
 
 def _events(turns: list) -> Iterator[Event]:

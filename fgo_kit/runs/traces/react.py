@@ -21,7 +21,9 @@ _NAME = re.compile(r"\s*Environment #(\d+):?", re.IGNORECASE)
 _STATUS = re.compile(r"^(?:STATUS|Reward|Score|Success)[ \t]*:[ \t]*(\S+)[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _BLOCK = re.compile(r"^(Question|Thought|Action|Observation)(?: \d+)?[ \t]*:[ \t]*", re.MULTILINE)
 _KINDS = {"Question": "shown", "Observation": "shown", "Thought": "thought", "Action": "action"}
-_QUESTION = re.compile(r"(?=^Question(?: \d+)?[ \t]*:)", re.MULTILINE)
+_BEGINS = re.compile(
+    r"(?=^Question(?: \d+)?[ \t]*:|^You are in the middle of a room\.[^\n]*\n{1,3}Your task is to:)", re.MULTILINE
+)
 _TURN = re.compile(r"^> ", re.MULTILINE)
 
 
@@ -55,19 +57,24 @@ def _is_summary(part: str) -> bool:
 
 
 def _traces(part: str, default_id: str) -> list[Trace]:
-    named, status = _NAME.match(part), _STATUS.findall(part)
-    score = scored(status[-1] if status else None, "STATUS")
+    """The games or questions of a part, each with the score that stands after it."""
+    named = _NAME.match(part)
     task_id = f"env_{named[1]}" if named else default_id
     begins = [match.end() for match in _START.finditer(part)]
-    body = part[begins[-1] if begins else named.end() if named else 0 :]
-    body = _STATUS.sub("", body).partition("\n-----")[0].strip()
-    if _TURN.search(body):
-        return [Trace(Task(task_id, _TURN.split(body)[0].strip()), trajectory(task_id, played(body), score))]
-    questions = [block for block in _QUESTION.split(body) if _is_blocks(block)]
-    if not questions:
+    body = part[begins[-1] if begins else named.end() if named else 0 :].partition("\n-----")[0]
+    texts = [text for text in _BEGINS.split(body) if _TURN.search(text) or _is_blocks(text)]
+    if not texts:
         raise ValueError(f"it has no line of an agent: {brief(part)!r}")
-    ids = [task_id] if len(questions) == 1 else [f"{task_id}.{n}" for n in range(1, len(questions) + 1)]
-    return [_blocks(block, name, score) for block, name in zip(questions, ids, strict=True)]
+    ids = [task_id] if len(texts) == 1 else [f"{task_id}.{n}" for n in range(1, len(texts) + 1)]
+    return [_trace(text, name) for text, name in zip(texts, ids, strict=True)]
+
+
+def _trace(text: str, task_id: str) -> Trace:
+    status = _STATUS.findall(text)
+    score, text = scored(status[-1] if status else None, "STATUS"), _STATUS.sub("", text).strip()
+    if not _TURN.search(text):
+        return _blocks(text, task_id, score)
+    return Trace(Task(task_id, _TURN.split(text)[0].strip()), trajectory(task_id, played(text), score))
 
 
 def _blocks(text: str, task_id: str, score: float) -> Trace:

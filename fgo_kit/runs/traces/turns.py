@@ -69,7 +69,7 @@ def trajectory(name: str, events: Iterable[Event], score: float, info: dict[str,
         if kind == "action":
             steps.append(_step(held, text, first=not steps))
             held = {"shown": [], "thought": [], "path": []}
-        elif text and not (text == "OK." and held["thought"] + held["path"]):  # with which games answer a thought
+        elif text and not (text.upper() == "OK." and held["thought"] + held["path"]):  # so games answer a thought
             held[kind].append(text)
     if held["thought"] or held["path"]:  # it ended on a thought
         steps.append(_step(held, "", first=not steps))
