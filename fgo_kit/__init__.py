@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .adapters.wrapped import wrap_llm
 from .algorithm.benchmark import Benchmark
 from .algorithm.controls import Controls
 from .algorithm.merge import merge_tree
@@ -21,18 +22,17 @@ from .algorithm.union import pooled
 from .calls.log import CallLog
 from .calls.protocol import Reply, Usage
 from .calls.providers import load_llm
-from .calls.wrapped import wrap_llm
 from .records import Component, Module, Rule, Task, Trajectory, brief
 from .runs.compare import compare as compare_benchmarks
 from .runs.estimate import estimate as estimate_run
-from .runs.learn import learn
 from .runs.listing import strategies
 from .runs.result import Run
 from .runs.run import run as run_benchmark
 from .runs.saved import load_run
-from .runs.traces import optimiser_tokens, read_traces, read_trajectories
 from .runs.transfer import transfer
 from .runs.variants import VARIANTS
+from .traces import optimiser_tokens, read_traces, read_trajectories
+from .traces.learn import learn
 
 __version__ = "0.1.0"
 __all__ = [

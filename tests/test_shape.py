@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fgo_kit"
 ORDER = (
-    "records", "stats", "calls", "algorithm", "runs", "sandbox", "benchmarks", "simulate", "report", "experiments",
+    "records", "stats", "calls", "adapters", "algorithm", "runs", "traces", "sandbox", "benchmarks", "simulate", "report", "experiments",
     "widgets", "__init__", "reproduce", "cli",
 )  # fmt: skip
 """The rooms from the ground up: what stands in one imports only what stands in those before it."""

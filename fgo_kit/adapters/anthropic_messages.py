@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ..calls.prices import is_local
+from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
+from ..calls.toolcalls import Called, paired
 from .optional import SCHEMA, SYSTEM, TOOLS, Part, without_system
-from .prices import is_local
-from .protocol import Message, Reply, ToolCall, Unreachable, Usage
 from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces
-from .toolcalls import Called, paired
 from .usage import Reported, tokens
 
 

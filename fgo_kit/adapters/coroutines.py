@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import wait
 from typing import Any
 
-from .clock import TICK
+from ..calls.clock import TICK
 
 _LOOPS: dict[str, asyncio.AbstractEventLoop] = {}
 _LOCK = threading.Lock()

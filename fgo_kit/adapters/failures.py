@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Overloaded, RateLimited, Unreachable
+from ..calls.protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Overloaded, RateLimited, Unreachable
 
 LONGEST = 1_500
 """So many characters of a provider's words are shown."""

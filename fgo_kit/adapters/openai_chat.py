@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
+from ..calls.toolcalls import Called, paired
 from .failures import answered_failure
 from .optional import LIMIT, SCHEMA, SEED, SYSTEM, TEMPERATURE, TOOLS, Part, without_system
-from .protocol import Message, Reply, ToolCall, Unreachable, Usage
 from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces
-from .toolcalls import Called, paired
 from .usage import Reported, tokens
 
 

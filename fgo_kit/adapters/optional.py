@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .protocol import BadRequest, CallFailed, Message, Overloaded
+from ..calls.protocol import BadRequest, CallFailed, Message, Overloaded
 
 Answer = TypeVar("Answer")
 _NOT_TAKEN = re.compile(

@@ -16,13 +16,13 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from .entries import redact
+from ..calls.entries import redact
+from ..calls.prices import is_local, known_window
+from ..calls.protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
+from ..calls.reply_text import thought_apart
+from ..calls.tokens import count_messages, encoding_for
 from .failures import read_body, translated
 from .optional import Part, Wishes
-from .prices import is_local, known_window
-from .protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
-from .reply_text import thought_apart
-from .tokens import count_messages, encoding_for
 from .usage import Estimate, Reported, read_less, settled
 
 CONTEXT_WINDOW = 128_000  # tokens, for models whose window nobody here knows

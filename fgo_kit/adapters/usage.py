@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .protocol import Usage
+from ..calls.protocol import Usage
 
 ABSURD, UNSEEN = 10, 20_000
 """A prompt is not so many times longer than the estimate, and so many tokens that a server may add out of sight."""

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from numbers import Integral
 from typing import Any
 
+from ..calls.protocol import LLM, BadRequest, FGOError, Message, Reply, Unreachable, Usage
+from ..calls.providers import PROVIDERS
+from ..calls.tokens import count_messages, estimate
 from .coroutines import settled
 from .failures import translated
-from .protocol import LLM, BadRequest, FGOError, Message, Reply, Unreachable, Usage
-from .providers import PROVIDERS
-from .tokens import count_messages, estimate
 
 Answering = Callable[[list[Message]], str | Reply | Awaitable[str | Reply]]
 

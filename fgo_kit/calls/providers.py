@@ -28,9 +28,9 @@ class Provider(Protocol):
 
 PROVIDERS: dict[str, Any] = {
     "simulated": "fgo_kit.simulate.model:SimulatedLLM",
-    "openai": "fgo_kit.calls.openai_chat:OpenAIChat",
-    "anthropic": "fgo_kit.calls.anthropic_messages:AnthropicMessages",
-    "any": "fgo_kit.calls.any_model:AnyModel",
+    "openai": "fgo_kit.adapters.openai_chat:OpenAIChat",
+    "anthropic": "fgo_kit.adapters.anthropic_messages:AnthropicMessages",
+    "any": "fgo_kit.adapters.any_model:AnyModel",
     "replay": "fgo_kit.calls.replay:ReplayLLM",
 }
 """Each provider as "module:class", or the class itself."""

@@ -59,7 +59,7 @@ def _deciding(package: Path, folder: str, provider: str, tools: bool) -> list[Pa
     rooms = [package / room for room in (*GROUND, *(("sandbox",) if tools else ()))]
     shared = [package / "benchmarks"] if folder else []
     answering = _provider_file(package, provider)
-    if answering is not None and answering.parent == package / "simulate":
+    if answering is not None and answering.parent.name in ("adapters", "simulate"):
         shared.append(answering.parent)
     for room in shared:  # what its benchmarks have in common, and what belongs to this one
         rooms += [*room.glob("*.py"), room / folder]

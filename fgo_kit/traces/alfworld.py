@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...records import Task
+from ..records import Task
 from .formats import record_format
 from .trace import Trace, identity, reward
 from .turns import Event, is_game, said, trajectory

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ...calls.log import CallLog
-from ...records import from_json
-from ..result import State
+from ..calls.log import CallLog
+from ..records import from_json
+from ..runs.result import State
 from .formats import file_format
 from .source import Source
 from .trace import Trace

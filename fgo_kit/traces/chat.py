@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ...calls.toolcalls import call_text, final_answer
-from ...records import Step, Task, Trajectory
+from ..calls.toolcalls import call_text, final_answer
+from ..records import Step, Task, Trajectory
 from .formats import record_format
 from .trace import Trace, first_of, identity, reward, short_values
 from .turns import Event, is_labelled, opening, said, section, trajectory

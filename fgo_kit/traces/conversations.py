@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ...records import Task
+from ..records import Task
 from .formats import record_format
 from .trace import Trace, identity, reward, short_values
 from .turns import Event, is_labelled, said, trajectory

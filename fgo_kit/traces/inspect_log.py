@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from ...records import Task
+from ..records import Task
 from .chat import from_messages
 from .formats import file_format, record_format
 from .source import Source

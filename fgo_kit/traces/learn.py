@@ -12,10 +12,10 @@ from ..algorithm.benchmark import Benchmark, Environment
 from ..algorithm.registry import METHODS
 from ..calls.protocol import LLM
 from ..records import Component, Module, Task, Trajectory
-from .first_epoch import fingerprint
-from .result import Run
-from .run import run
-from .traces import Traces, read_traces
+from ..runs.first_epoch import fingerprint
+from ..runs.result import Run
+from ..runs.run import run
+from . import Traces, read_traces
 
 Scorer = Callable[[Task, Trajectory], float | tuple[float, str]]
 INSTRUCTIONS = "Do the task you are given."

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ...algorithm import prompts
-from ...algorithm.divide import divide
-from ...calls.tokens import count_messages, estimate
-from ...records import Component, Feedback, Module, Task, Trajectory
+from ..algorithm import prompts
+from ..algorithm.divide import divide
+from ..calls.tokens import count_messages, estimate
+from ..records import Component, Feedback, Module, Task, Trajectory
 
 ALL_AT_ONCE = 1
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ...algorithm import prompts
-from ...records import Step, Trajectory
+from ..algorithm import prompts
+from ..records import Step, Trajectory
 
 _LABEL = re.compile(
     r"^[ \t]*(thought|think|actionpath|action|act)(?:[ \t]+\d{1,4})?[ \t]*:|\b((?-i:ACTION)):",

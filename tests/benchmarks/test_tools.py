@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fgo_kit as fgo
+from fgo_kit.adapters import anthropic_messages, openai_chat
 from fgo_kit.algorithm import prompts
 from fgo_kit.algorithm.rollout import rollout, rollouts
 from fgo_kit.benchmarks.gaia import benchmark as gaia
-from fgo_kit.calls import anthropic_messages, openai_chat, toolcalls
+from fgo_kit.calls import toolcalls
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.calls.protocol import Reply, ToolCall, Usage
 from fgo_kit.calls.providers import load_llm

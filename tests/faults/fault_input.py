@@ -147,7 +147,7 @@ def of_tables(folder: Path, draw: random.Random) -> Callable[[], object]:
 
 
 def of_traces(folder: Path, draw: random.Random) -> Callable[[], object]:
-    from fgo_kit.runs.traces import read_traces
+    from fgo_kit.traces import read_traces
 
     turns = [{"from": who, "value": text} for who, text in (("human", PLAY["traj"]), ("gpt", "Thought: x\nAction: y"), ("human", "z"))]
     records = draw.choice(([PLAY] * 3, [{"id": "1", "conversations": turns}] * 3))
@@ -195,7 +195,7 @@ def gzipped(piece: bytes, times: int) -> bytes:
 def of_bombs(folder: Path, draw: random.Random) -> Callable[[], object]:
     """One after the other; they are made in a process of their own, whose memory does not count."""
     from fgo_kit.benchmarks.gaia.tools import Desk, call
-    from fgo_kit.runs.traces import read_traces
+    from fgo_kit.traces import read_traces
 
     if not any(folder.iterdir()):
         if (maker := os.fork()) == 0:

@@ -17,8 +17,8 @@ DECIDING = [
 ]  # fmt: skip
 OTHER = [
     "__init__.py", "reproduce.py", "report/figures.py", "experiments/costs.py", "widgets/catalogue.py", "sandbox/walls.py",
-    "benchmarks/gaia/score.py", "simulate/gaia/solver.py", "simulate/alfworld/player.py", "calls/openai_chat.py",
-    "calls/anthropic_messages.py",
+    "benchmarks/gaia/score.py", "simulate/gaia/solver.py", "simulate/alfworld/player.py", "adapters/openai_chat.py",
+    "adapters/anthropic_messages.py",
 ]  # fmt: skip
 
 
@@ -63,8 +63,8 @@ def test_comments_docstrings_and_blank_lines_decide_nothing(package, bench):
 
 
 @pytest.mark.parametrize("spec, own, other", [
-    ("openai:m", "calls/openai_chat.py", "calls/anthropic_messages.py"),
-    ("anthropic:m", "calls/anthropic_messages.py", "calls/openai_chat.py"),
+    ("openai:m", "adapters/openai_chat.py", "adapters/anthropic_messages.py"),
+    ("anthropic:m", "adapters/anthropic_messages.py", "adapters/openai_chat.py"),
 ])  # fmt: skip
 def test_a_provider_decides_its_own_runs_alone(package, bench, spec, own, other):
     llm = fgo.load_llm(spec, base_url="http://localhost:1/v1")

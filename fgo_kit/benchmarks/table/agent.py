@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from ...adapters.coroutines import settled
 from ...algorithm.answers import NoAnswer
 from ...algorithm.benchmark import EnvironmentFailed
 from ...algorithm.prompts import quote
 from ...calls.clock import now
-from ...calls.coroutines import settled
 from ...calls.entries import UNCOUNTED, Place, Response, asked
 from ...calls.meter import Meter
 from ...calls.protocol import CallFailed, FGOError, Message, Reply

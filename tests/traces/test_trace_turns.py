@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 
 from fgo_kit.algorithm import prompts
-from fgo_kit.runs.traces import read_trajectories
+from fgo_kit.traces import read_trajectories
 
 SCENE = "You are in the middle of a room. You see a cabinet 1, and a desk 1.\n\nYour task is to: put some mug in desk."
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..calls.entries import redact
+from ..calls.prices import known_window
+from ..calls.protocol import AuthError, CallFailed, Message, Reply, Usage
+from ..calls.reply_text import thought_apart
+from ..calls.tokens import count_messages, encoding_for
 from .coroutines import settled
-from .entries import redact
 from .failures import failure, translated
-from .prices import known_window
-from .protocol import AuthError, CallFailed, Message, Reply, Usage
 from .remote import CONTEXT_WINDOW, FINISH, MAX_COMPLETION, TIMEOUT, clean, without_password
-from .reply_text import thought_apart
-from .tokens import count_messages, encoding_for
 from .usage import Estimate, Reported, tokens
 from .usage import settled as settled_usage
 

@@ -9,7 +9,7 @@ from helpers import small_bench
 import fgo_kit as fgo
 from fgo_kit.algorithm import prompts
 from fgo_kit.records import Task
-from fgo_kit.runs.traces import inspect_log
+from fgo_kit.traces import inspect_log
 
 ROOM = "You are in the middle of a room. Looking quickly around you, you see a cabinet 1, and a desk 1."
 GOAL = "Your task is to: put some mug in desk."
@@ -231,7 +231,7 @@ def test_damaged_inspect_logs(tmp_path, monkeypatch):
         fgo.read_traces(tmp_path / "cut.eval")
     with pytest.raises(ValueError, match="without samples/"):
         fgo.read_traces(inspect_archive(tmp_path))
-    monkeypatch.setattr("fgo_kit.runs.traces.source.LEAST", 1_000)
+    monkeypatch.setattr("fgo_kit.traces.source.LEAST", 1_000)
     with pytest.raises(ValueError, match="unpacks to over"):
         fgo.read_traces(inspect_archive(tmp_path, {**SAMPLE, "input": "x" * 100_000}))
 

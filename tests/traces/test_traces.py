@@ -11,8 +11,8 @@ import fgo_kit as fgo
 from fgo_kit.algorithm import prompts
 from fgo_kit.calls.tokens import count_messages
 from fgo_kit.records import Task
-from fgo_kit.runs.traces import optimiser_tokens, read_traces, read_trajectories, source
-from fgo_kit.runs.traces.formats import OF_FILES, OF_RECORDS
+from fgo_kit.traces import optimiser_tokens, read_traces, read_trajectories, source
+from fgo_kit.traces.formats import OF_FILES, OF_RECORDS
 
 ROOM = "You are in the middle of a room. Looking quickly around you, you see a desk 1, and a shelf 1.\nYour task is to: {}\n"
 WON = {

@@ -9,12 +9,12 @@ import pytest
 from helpers import ScriptedLLM, TinyBench, tasks
 from wire import ANTHROPIC, OPENAI
 
+from fgo_kit.adapters.openai_chat import OpenAIChat
 from fgo_kit.calls import protocol as api
 from fgo_kit.calls import providers
 from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.calls.meter import Meter
-from fgo_kit.calls.openai_chat import OpenAIChat
 from fgo_kit.calls.prices import price
 from fgo_kit.calls.protocol import Usage
 from fgo_kit.calls.providers import load_llm
