@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup checked engine test test-browser lab reproduce notebooks lint lock clean FORCE
+.PHONY: help setup checked engine test test-browser test-faults lab reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -89,6 +89,9 @@ engine: $(STAMP)  ## install ALFWorld's game engine, where there is a C++ compil
 
 test: $(STAMP) engine  ## run the whole test suite, notebooks included (ARGS="-k name" picks)
 	@$(RUN) -m pytest --nbmake --nbmake-timeout=$(CELL_TIMEOUT) tests $(wildcard notebooks) $(ARGS)
+
+test-faults: $(STAMP)  ## bring about every kind of fault in full, 20 minutes, and write tests/faults/README.md
+	@$(RUN) tests/faults/table.py $(ARGS)
 
 test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed Chromium (CHROMIUM=/path names one)
 	@$(RUN) -m pytest -m browser tests/browser $(ARGS)

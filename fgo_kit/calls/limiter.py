@@ -14,7 +14,7 @@ from .protocol import CallFailed, Overloaded, RateLimited
 SHORTEST = 0.25  # seconds to wait at least
 LONGEST = 30.0  # seconds to wait at most, unless the provider asks for more
 SHARE = 0.15  # of the time that a call has been failing it waits before its next try: an outage costs little more
-RECENT = 16  # tries that are looked at to see whether it is one call that fails or all
+RECENT, MOST = 16, 0.75  # all calls are held when such a share of so many recent tries failed
 ALONE_TRIES, ALONE_SECONDS = 3, 60.0  # after both a call is given up that fails while others succeed
 
 
@@ -43,7 +43,7 @@ class Limiter:
     def failed(self, error: CallFailed, tries: int, since: float) -> float:
         """Seconds to wait before the next try of a call that failed so often since then; raises `error` to give it up.
 
-        One call that fails waits alone. When most of the last tries of all calls failed, all are held as long.
+        One call that fails waits alone. When most of the recent tries of all calls failed, all are held as long.
         """
         if not error.waiting_helps:
             raise error
@@ -54,7 +54,7 @@ class Limiter:
             if self._given_up(error, tries, since, moment):
                 raise error
             seconds = self._seconds(error, moment - since)
-            if 3 <= sum(self._recent) > len(self._recent) / 2:
+            if 3 <= sum(self._recent) >= MOST * len(self._recent):
                 self._held_until = max(self._held_until, moment + seconds)
             return seconds
 
