@@ -139,7 +139,9 @@ def translated(error: Any, name: str) -> CallFailed:
     text = f"{name}: {type(error).__name__}: {error}"[:LONGEST]
     if error.__cause__:
         text += f" ({type(error.__cause__).__name__}: {error.__cause__})"
-    return Unreachable(text)
+    unreachable = Unreachable(text)
+    unreachable.maybe_billed = type(error.__cause__).__name__ not in ("ConnectError", "ConnectTimeout")
+    return unreachable
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -15,7 +15,7 @@ from fgo_kit.calls.log import CallLog
 
 def rows(short: bool) -> Rows:
     tried, kept, lost, twice, flying = (defaultdict(int) for _ in range(5))
-    for seed in range(4 if short else 120):
+    for seed in range(4 if short else 100):
         phase, result = _killed(np.random.default_rng(seed))
         tried[phase] += 1
         for count, part in zip((kept, lost, twice, flying), result, strict=True):

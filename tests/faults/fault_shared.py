@@ -11,8 +11,8 @@ from common import CHOICES, Row, Rows, last_told, made, making, process, server,
 
 
 def rows(short: bool) -> Rows:
-    yield _together(1 if short else 10, kill=False)
-    yield _together(1 if short else 20, kill=True)
+    yield _together(1 if short else 6, kill=False)
+    yield _together(1 if short else 12, kill=True)
 
 
 def _together(tried: int, kill: bool) -> Row:

@@ -10,14 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fgo_kit.simulate.protocols import OpenAI
 
-STATUSES = {"400": 400, "401": 401, "403": 403, "404": 404, "429": 429, "500": 500, "503": 503}
-KINDS = (*STATUSES, "reset", "hang", "drip", "cut", "page")
-"""What can become of a request: a status; the connection reset, or silent, or a byte a second; half a body; HTML."""
+STATUSES = {name: int(name) for name in ("400", "401", "403", "404", "422", "429", "500", "503")}
+ENDS = {"empty": "stop", "length": "length", "filter": "refusal"}
+KINDS = (*STATUSES, *ENDS, "reset", "hang", "drip", "cut", "page")
+"""What can become of a request: a status; no text, for one of three reasons; the connection reset, or silent, or three
+bytes a second; half a body; HTML."""
 
 
 class Provider:
@@ -88,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             provider.requests += 1
             kind = provider.fault(request.messages[-1]["content"], provider.requests)
         if kind in STATUSES:
-            return self.send(STATUSES[kind], OpenAI.error("fault", STATUSES[kind], f"{kind} on purpose"), provider.headers)
+            return self.send(STATUSES[kind], {"error": {"message": f"{kind} on purpose"}}, provider.headers)
         if kind == "reset":
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -100,14 +103,17 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(provider.latency)
         reply = provider.llm.complete(request.messages, tools=request.tools, response_schema=request.schema,
                                       sample=request.sample)
+        if kind in ENDS:
+            reply = replace(reply, text="", finish=ENDS[kind])
         with provider.lock:
             provider.billed[sha256(body).hexdigest()] += 1
         answer = json.dumps(OpenAI.write(request, reply, provider.requests)).encode()
+        headers = {}
         if kind == "page":
-            answer = b"<!DOCTYPE html><html>Welcome</html>"
+            answer, headers = b"<!DOCTYPE html><html>Welcome</html>", {"Content-Type": "text/html"}
         if kind == "cut":
             answer = answer[: len(answer) // 2]
-        self.send(200, answer, {}, drip=kind == "drip")
+        self.send(200, answer, headers, drip=kind == "drip")
 
     def send(self, status: int, body, headers: dict[str, str], drip: bool = False):
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
