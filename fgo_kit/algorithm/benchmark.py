@@ -8,6 +8,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from ..calls.entries import Place
+from ..calls.meter import Meter
 from ..calls.protocol import FGOError
 from ..records import Module, Task, Trajectory
 
@@ -80,8 +82,11 @@ class Benchmark:
         """From 0.0 to 1.0, NaN for a rollout that failed; or that and a comment, which the optimiser is shown."""
         raise NotImplementedError
 
-    def scored(self, task: Task, trajectory: Trajectory) -> Trajectory:
-        """The trajectory with its score and the scorer's comment."""
+    def scored(
+        self, task: Task, trajectory: Trajectory, meter: Meter | None = None, place: Place | None = None
+    ) -> Trajectory:
+        """The trajectory with its score and the scorer's comment. meter, place: of its rollout, for a scorer that asks
+        an LLM; one that gets no answer raises what an `Environment` raises."""
         given = self.score(task, trajectory)
         score, comment = given if isinstance(given, tuple) else (given, "")
         return replace(trajectory, score=score, comment=comment)

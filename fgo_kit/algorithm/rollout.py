@@ -33,7 +33,8 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
         else:
             with closing(ctx.bench.start(task)) as environment:
                 played = _play(ctx, module, environment, steps, place)
-            trajectory = replace(trajectory, final=environment.final, **played)
+            trajectory = replace(trajectory, steps=tuple(steps), final=environment.final, **played)
+        trajectory = ctx.bench.scored(task, trajectory, ctx.meter, place)
     except NoAnswer as error:
         trajectory, reason = replace(trajectory, status=error.status, reason=str(error)), str(error)
     except (CallFailed, EnvironmentFailed) as error:
@@ -41,7 +42,7 @@ def rollout(ctx: Context, module: Module, task: Task, place: Place) -> Trajector
     trajectory = replace(trajectory, steps=tuple(steps))
     last = replace(place, turn=max(0, len(steps) - trajectory.ok))
     ctx.meter.outcome(last, "answered" if trajectory.ok else trajectory.status, reason)
-    return ctx.bench.scored(task, trajectory) if trajectory.ok else trajectory
+    return trajectory
 
 
 def _play(ctx: Context, module: Module, environment: Environment, steps: list[Step], place: Place) -> dict:

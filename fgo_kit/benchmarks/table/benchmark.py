@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ import pandas as pd
 
 from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote, section
+from ...calls.entries import Place
+from ...calls.meter import Meter
 from ...records import Component, Module, Task, Trajectory, digest, to_json
 from ...runs.run import source_of
 from ..splits import checked_seed, testing_set, training_set
 from .agent import Agent, agent_of
+from .judge import Judge
 from .scores import Named, Scorer, checked, scorer_of
 from .source import read_rows
 from .tasks import Columns, split_tasks
@@ -49,7 +52,7 @@ class Table(Benchmark):
     gate: tuple[Task, ...]
     test: tuple[Task, ...]
     seed_module: Module
-    scorer: Scorer
+    scorer: Scorer | Judge
     agent: Agent | None = None
 
     def __repr__(self) -> str:
@@ -59,16 +62,27 @@ class Table(Benchmark):
     def fingerprint(self) -> str:
         """A hash of all tasks with their splits, of how they are scored, and of an agent with its version."""
         splits = [sorted(to_json(task) for task in split) for split in (self.train, self.gate, self.test)]
-        named = isinstance(self.scorer, Named)
-        scored = self.scorer.name if named else source_of(self.scorer)
+        named = isinstance(self.scorer, Named | Judge)
+        scored = self.scorer.identity if named else source_of(self.scorer)
         return digest([*splits, scored, *([self.agent.identity] if self.agent else [])])
 
     def start(self, task: Task) -> Asking:
         return Asking(task)
 
     def score(self, task: Task, trajectory: Trajectory) -> float | tuple[float, str]:
-        """What the scorer gives; NaN for a rollout that failed. Raises ValueError for what is no score from 0 to 1."""
+        """What the scorer gives; NaN for a rollout that failed. Raises ValueError for what is no score from 0 to 1, and
+        for a judge, which needs a run to ask in."""
+        if isinstance(self.scorer, Judge):
+            raise ValueError(f"score='judge:{self.scorer.spec}' asks an LLM, which is done within a run alone")
         return checked(self.scorer(task, trajectory), task) if trajectory.ok else math.nan
+
+    def scored(
+        self, task: Task, trajectory: Trajectory, meter: Meter | None = None, place: Place | None = None
+    ) -> Trajectory:
+        if not isinstance(self.scorer, Judge) or meter is None or place is None:
+            return super().scored(task, trajectory)
+        score, comment = self.scorer.judged(task, trajectory, meter, place)
+        return replace(trajectory, score=score, comment=comment)
 
 
 def from_table(
@@ -97,9 +111,10 @@ def from_table(
     training, 15 % for gates and the rest for the test, dealt by `seed`, and questions alike (cosine of their words
     of at least `alike`; 1.0: equal ones alone) stay in one split. n_train, n_test: take so many; smaller sets are parts
     of larger ones.
-    score: "exact", "normalised" (case, punctuation, articles), "number" (the last one), "contains", "f1", or
-    a function `(task, trajectory) -> float` from 0 to 1, which may give `(float, feedback)`: the feedback is for the
-    optimiser. instructions: the text that is optimised, as a text or a `Module`.
+    score: "exact", "normalised" (case, punctuation, articles), "number" (the last one), "contains", "f1",
+    "judge:<llm>" (a spec of `load_llm`, asked within the run and paid from its budget), or a function
+    `(task, trajectory) -> float` from 0 to 1, which may give `(float, feedback)`. The feedback, and what a judge says,
+    is for the optimiser. instructions: the text that is optimised, as a text or a `Module`.
     agent: a function `(module_text, task)`, async or not, that answers in place of the run's LLM, which then evaluates,
     proposes and merges alone; one with a third parameter is given that LLM, and calls through it are in the ledger
     (`llm(text)`, `llm.complete(messages)`, `await llm.acomplete(messages)`). It returns an answer, a list of texts or

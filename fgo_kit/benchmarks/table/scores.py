@@ -7,11 +7,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 from ...algorithm.registry import meant
+from ...calls.providers import load_llm
 from ...records import Task, Trajectory
+from .judge import Judge
 
 _NUMBER = re.compile(r"(?:(?<!\w)[-+])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|(?<!\w)[-+]?\.\d+")
 
@@ -84,23 +87,33 @@ SCORES: dict[str, Callable[[str, str], float]] = {
 }
 
 
+@dataclass(frozen=True)
 class Named:
-    """The scorer of a name in `SCORES`; two of one name are equal, and another process can have it."""
+    """The scorer of a name in `SCORES`, which another process can have."""
 
-    def __init__(self, name: str):
-        self.name = name
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """What its scores depend on."""
+        return self.name
 
     def __call__(self, task: Task, trajectory: Trajectory) -> float:
         return SCORES[self.name](trajectory.answer, task.answer)
 
 
-def scorer_of(score: str | Scorer) -> Scorer:
-    """The scorer of a name, or the function given. Raises ValueError or TypeError with what is allowed."""
+def scorer_of(score: str | Scorer) -> Scorer | Judge:
+    """The scorer of a name, or the function given. Raises ValueError or TypeError with what is allowed, and for a judge
+    what `load_llm` raises."""
     if callable(score):
         return score
-    allowed = f"one of {list(SCORES)} or a function (task, trajectory) -> float or (float, feedback)"
+    allowed = f"one of {list(SCORES)}, 'judge:<llm>' or a function (task, trajectory) -> float or (float, feedback)"
     if not isinstance(score, str):
         raise TypeError(f"score={score!r} is not allowed; use {allowed}")
+    kind, _, spec = score.partition(":")
+    if kind == "judge" and spec:
+        load_llm(spec)  # a wrong spec or a missing key is told at once
+        return Judge(spec)
     if score not in SCORES:
         raise ValueError(f"score={score!r} is unknown; {meant(score, SCORES)}use {allowed}")
     return Named(score)
