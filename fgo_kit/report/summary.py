@@ -45,7 +45,8 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     gain_other and so on: the same for the difference to bootstrapping. Token figures (see
     `Run.token_figures`), calls and rules are means a run; dropped counts trajectories left out of optimiser
     prompts. failed counts runs without a score; they are in no mean. Where test tasks have no answer, which leaves
-    them out of all scores: unanswered, the share of them.
+    them out of all scores: unanswered, the share of them. Where an agent of the user's own asks models by itself:
+    agent_runs, how often it was run, a mean a run; what that takes is in none of the token figures.
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
@@ -86,6 +87,7 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
         gain, p = paired(own, scores[other], rng=rng) if asked else (UNDEFINED, np.nan)
         line |= {name: gain.value, f"{name}_lo": gain.lo, f"{name}_hi": gain.hi, f"{name}_p": p}
     line |= {"unanswered": missing} if (missing := unanswered(runs)) else {}
+    line |= {"agent_runs": float(runs["agent_runs"].mean())} if "agent_runs" in runs else {}
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
 
 
@@ -185,6 +187,8 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     shown["failed runs"] = [str(value) for value in table["failed"]]
     if "unanswered" in table:
         shown["unanswered, %"] = numbers(100 * table["unanswered"].fillna(0))
+    if "agent_runs" in table:
+        shown["agent runs, tokens not known"] = numbers(table["agent_runs"].fillna(0))
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
     return by_method(shown.drop(columns=[name for name in shown if name in none or (shown[name] == "").all()]))
 

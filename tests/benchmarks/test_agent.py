@@ -57,6 +57,13 @@ def test_an_agent_is_evaluated_improved_and_merged_around():
     assert "tokens of the agent's own calls are not known" in repr(run) and run.row()["agent_runs"] == 17
 
 
+def test_the_report_says_that_the_tokens_of_an_agents_own_calls_are_not_known():
+    rows = fgo.compare(bench(reckon), ScriptedLLM(teaching), ["base"], [0, 1], progress=False)
+    table = fgo.report.summary(rows)
+    assert table["agent_runs"].tolist() == [7.0]
+    assert fgo.report.show(table)["agent runs, tokens not known"].tolist() == ["7.0"]
+
+
 async def pausing(module_text, task):
     await asyncio.sleep(0.001)
     return reckon(module_text, task)
