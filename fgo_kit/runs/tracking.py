@@ -137,6 +137,6 @@ def results(run: Run) -> dict[str, float]:
     """The numbers of a finished run: its score with interval, its rules, tokens in all and by phase."""
     ledger = run.tokens().set_index("phase")
     parts = ("calls", "prompt", "completion")
-    by_phase = {f"{part}_{phase}": count for part in parts for phase, count in ledger[part].items()}
-    row = {name: value for name, value in run.row().items() if type(value) in (int, float)}
+    by_phase = {f"{part}_{phase}": float(n) for part in parts for phase, n in ledger[part].to_dict().items()}
+    row = {name: float(value) for name, value in run.row().items() if type(value) in (int, float)}
     return row | by_phase

@@ -34,14 +34,13 @@ def said(text: str) -> Iterator[Event]:
     >>> list(said("Thought: a mug first.\\nAction: go to desk 1"))
     [('thought', 'a mug first.'), ('action', 'go to desk 1')]
     """
-    labels = [(match, _KINDS[(match[1] or match[2]).lower()]) for match in _LABEL.finditer(text)]
-    if not labels or text[: labels[0][0].start()].strip():  # it begins without a label
-        labels = [(match, kind) for match, kind in labels if kind == "action"][:1]
-        before = text[: labels[0][0].start()] if labels else text
-        yield "thought" if labels else "action", before.strip()
-    ends = [*(match.start() for match, _ in labels[1:]), len(text)]
-    for (match, kind), end in zip(labels, ends, strict=False):
-        yield kind, text[match.end() : end].strip()
+    labels = [(match.start(), match.end(), _KINDS[(match[1] or match[2]).lower()]) for match in _LABEL.finditer(text)]
+    if not labels or text[: labels[0][0]].strip():  # it begins without a label
+        labels = [label for label in labels if label[2] == "action"][:1]
+        yield "thought" if labels else "action", (text[: labels[0][0]] if labels else text).strip()
+    ends = [*(start for start, _, _ in labels[1:]), len(text)]
+    for (_, start, kind), end in zip(labels, ends, strict=False):
+        yield kind, text[start:end].strip()
 
 
 def played(text: str) -> Iterator[Event]:

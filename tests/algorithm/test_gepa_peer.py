@@ -125,7 +125,7 @@ def test_a_failed_rollout_counts_as_wrong_for_it_and_as_failed_in_the_record(ben
 
 
 def test_it_says_what_is_missing(bench, monkeypatch):
-    monkeypatch.setitem(sys.modules, "gepa", None)
+    monkeypatch.setitem(sys.modules, "gepa.api", None)
     with pytest.raises(ImportError, match="method='gepa' needs the package gepa, .*pip install gepa"):
         run(bench, "simulated", method="gepa")
 
