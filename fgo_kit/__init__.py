@@ -16,9 +16,9 @@ from typing import Any
 from .adapters.wrapped import wrap_llm
 from .algorithm.benchmark import Benchmark
 from .algorithm.controls import Controls
+from .algorithm.lineage import pooled
 from .algorithm.merge import merge_tree
 from .algorithm.registry import METHODS, division, gate, meant, merging, method
-from .algorithm.union import pooled
 from .calls.log import CallLog
 from .calls.protocol import Reply, Usage
 from .calls.providers import load_llm
@@ -47,7 +47,7 @@ LAZY = {
     "report": ".report",  # matplotlib takes a second to import
     "from_table": ".benchmarks.table",
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
-    "replay_merges": ".widgets.replay", "start": ".widgets.monitor",
+    "replay_merges": ".widgets.replay_decisions", "start": ".widgets.monitor",
     "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip
 """Names that are imported when first used, and the modules that hold them."""

@@ -112,7 +112,7 @@ def source():
 @pytest.fixture
 def session(source):
     """A session on it that saves nothing."""
-    from fgo_kit.widgets.replay import desk_for
+    from fgo_kit.widgets.replay_decisions import desk_for
     from fgo_kit.widgets.session import Session
 
     return Session(desk_for(*source))

@@ -131,7 +131,7 @@ def third_party_imports():
             for module in modules:
                 found.setdefault(module.partition(".")[0], path.relative_to(ROOT))
     # the sandbox runs outside the package too: its files import each other as plain files
-    local = {"fgo_kit", "run", "walls", "room", *(p.stem for p in files if p.relative_to(ROOT).parts[0] in ("tests", "data"))}
+    local = {"fgo_kit", "program", "walls", "room", "common", *(p.stem for p in files if p.relative_to(ROOT).parts[0] in ("tests", "data"))}
     return {m: p for m, p in found.items() if m not in sys.stdlib_module_names and m not in local}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..calls.entries import redact
 from ..calls.prices import known_window
 from ..calls.protocol import AuthError, CallFailed, Message, Reply, Usage
 from ..calls.reply_text import thought_apart
+from ..calls.requests import redact
 from ..calls.tokens import count_messages, encoding_for
 from .coroutines import settled
 from .failures import failure, translated

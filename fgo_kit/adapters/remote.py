@@ -16,10 +16,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..calls.entries import redact
 from ..calls.prices import is_local, known_window
 from ..calls.protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
 from ..calls.reply_text import thought_apart
+from ..calls.requests import redact
 from ..calls.tokens import count_messages, encoding_for
 from .failures import read_body, translated
 from .optional import Part, Wishes

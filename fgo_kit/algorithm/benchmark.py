@@ -8,9 +8,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from ..calls.entries import Place
 from ..calls.meter import Meter
 from ..calls.protocol import FGOError
+from ..calls.requests import Place
 from ..records import Module, Task, Trajectory
 
 

@@ -25,11 +25,11 @@ from . import prompts
 from .audit import audit
 from .context import Context
 from .gates import gated, refused
+from .lineage import MERGED_SCHEMA, pooled, read_merged, unite
 from .optimize import ask_checked
 from .registry import MERGES
 from .rewrite import rewritten
 from .trimming import broken, trimmed
-from .union import MERGED_SCHEMA, pooled, read_merged, unite
 
 Plan = int | tuple["Plan", ...]
 

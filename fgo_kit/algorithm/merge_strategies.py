@@ -17,9 +17,9 @@ import numpy as np
 from ..records import MergeNode, Module, Rule
 from .context import Context
 from .gates import gate_scores, mean_score
+from .lineage import MergedRule, pooled, unite
 from .merge import Plan, tasks_of, total_support
 from .registry import merging, tree_of_merges
-from .union import MergedRule, pooled, unite
 
 VOTE_RULES = 24
 """Most rules that `vote` keeps: about as many as small models obey together."""

@@ -15,7 +15,7 @@ from ..calls.log import Place
 from ..calls.protocol import LLM, CallFailed, ContextOverflow
 from ..records import Feedback, Module, Task, Trajectory
 from . import prompts
-from .answers import ending, why
+from .answer_status import ending, why
 from .context import Context, Judged
 from .edits import PROPOSAL_SCHEMA, apply_edits, read_edits, unlocked
 from .rewrite import rewritten

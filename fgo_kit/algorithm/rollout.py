@@ -12,7 +12,7 @@ from ..calls.log import Place
 from ..calls.protocol import CallFailed, Reply
 from ..records import Module, Step, Task, Trajectory
 from . import prompts
-from .answers import NoAnswer, ending, has_whole_answer, why
+from .answer_status import NoAnswer, ending, has_whole_answer, why
 from .benchmark import Environment, EnvironmentFailed
 from .context import Context, Judged
 

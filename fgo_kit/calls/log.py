@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import log_sql as sql
-from .entries import Asked, Place, Response, asked, llm_hash, message_hash, redact
 from .log_file import LogFile, LogNotWritten, NotACallLog, damaged, text_checksum
+from .requests import Asked, Place, Response, asked, llm_hash, message_hash, redact
 
 if TYPE_CHECKING:  # pandas takes half a second to import and processes that only write never need it
     import pandas as pd

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from ..records import storable
 from . import log_sql as sql
-from .entries import Response
+from .requests import Response
 
 try:
     import resource

@@ -12,7 +12,6 @@ from typing import Any
 from ..records import storable
 from .budget import NOTHING, Account, Tariff
 from .clock import TICK, now, sleep_until
-from .entries import Asked, Place, Response, asked
 from .leases import Leases
 from .limiter import Limiter
 from .limits import DEFAULT, Limits
@@ -20,6 +19,7 @@ from .log import CallLog, LogNotWritten, NotACallLog
 from .outcomes import Outcomes
 from .protocol import LLM, BudgetExceeded, CallFailed, Cancelled, ContextOverflow, Message, Reply, Unreachable, as_reply
 from .reply_text import thought_apart
+from .requests import Asked, Place, Response, asked
 from .workers import Pool, within
 
 __all__ = ["Meter", "Place"]

@@ -6,9 +6,9 @@ import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from .entries import Place
 from .log import CallLog
 from .protocol import AuthError, BadRequest, ContextOverflow, RateLimited, TooManyFailures, Unreachable
+from .requests import Place
 
 ENOUGH = 10
 """From so many answers on a phase is judged before its end."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .entries import Response
+from .requests import Response
 
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
 

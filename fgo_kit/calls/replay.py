@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .entries import asked
 from .log import CallLog
 from .protocol import ContextOverflow, Message, Reply, UnseenCall, as_reply
 from .providers import provider_of
+from .requests import asked
 from .tokens import count_messages, encoding_for
 
 

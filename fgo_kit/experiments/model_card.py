@@ -7,8 +7,8 @@ import csv
 import pandas as pd
 
 from ..report.summary import cells
-from ..simulate.fits import CURVES, NOTICE_CURVES, SIZES
 from ..simulate.limits import noticing, profile
+from ..simulate.published_curves import CURVES, NOTICE_CURVES, SIZES
 
 
 def limits_table() -> pd.DataFrame:

@@ -6,8 +6,8 @@
 
 from .drawing import COLOURS, note_simulated
 from .figures import plot_curves, plot_merge_tree, plot_methods, plot_points, plot_waiting
-from .files import save
 from .paper import paper_table
+from .save_figures import save
 from .summary import (
     by_group,
     differences,

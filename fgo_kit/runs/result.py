@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..algorithm.context import Cut, Judged
-from ..calls.entries import UNCOUNTED
 from ..calls.log import CallLog, Place
+from ..calls.requests import UNCOUNTED
 from ..records import Division, MergeNode, Module, Task, Trajectory, escape, folded, showable
 from ..stats import Interval, mean_interval, wilson
 from .export import export, prompt

@@ -1,6 +1,6 @@
 """The launcher of the sandbox: builds the walls, starts the program behind them and watches over it.
 
-A process of its own, started by `sandbox.run` without site packages and with an empty environment; standard
+A process of its own, started by `program.run` without site packages and with an empty environment; standard
 library alone. It reads one request from its standard input and ends, with all it started, when that is closed.
 What came of it goes to a pipe that the program never sees.
 """

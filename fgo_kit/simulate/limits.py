@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 
 from ..records import digest
-from . import fits
-from .fits import Hill
+from . import published_curves as fits
+from .published_curves import Hill
 
 SOURCES = tuple(fits.NOTICE_CURVES)
 UNLIMITED = 10**9  # tokens: the context window of the profile without limits

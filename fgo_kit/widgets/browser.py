@@ -8,9 +8,9 @@ import traitlets
 
 from ..records import escape, folded, pre
 from ..runs.result import Run
-from .catalogue import LIMIT, Catalogue
-from .entries import Filters
 from .page import STATIC, Page, script
+from .trajectory_entries import Filters
+from .trajectory_filter import LIMIT, Catalogue
 
 STATIC_ROWS = 8
 COLUMNS = ("task", "run", "where", "outcome", "answer", "expected", "cited")

@@ -10,7 +10,7 @@ from ..algorithm.merge import total_support
 from ..algorithm.rollout import rollouts
 from ..calls.log import Place
 from ..records import MergeNode, Task, digest
-from .hand import Decision, Desk, Evaluation, Merging
+from .merging_by_hand import Decision, Desk, Evaluation, Merging
 
 K_GATE = 20
 """Gate tasks that a module is scored on where nobody says how many."""

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from ..records import MergeNode, Rule, brief, showable
 from ..stats import wilson
 from .gate_steps import better_child, flips
-from .hand import YOU, Merging
+from .merging_by_hand import YOU, Merging
 
 LIMIT = 2_000
 """Longest text that is shown, in characters; rules are shorter, but a name or a task id may be anything."""

@@ -17,7 +17,7 @@ from ..calls.providers import as_llm
 from ..records import Module, digest, from_json, to_json
 from ..runs.provenance import manifest
 from ..runs.result import Run
-from .hand import Decision, Desk, Merging, unmerged
+from .merging_by_hand import Decision, Desk, Merging, unmerged
 from .steps import apply
 
 METHOD = "by hand"

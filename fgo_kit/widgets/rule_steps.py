@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..algorithm.edits import RULE_LIMIT
-from ..algorithm.union import pooled
+from ..algorithm.lineage import pooled
 from ..records import MergeNode, Rule, showable
-from .hand import YOU, Decision, Desk, Merging
+from .merging_by_hand import YOU, Decision, Desk, Merging
 
 
 def edit(desk: Desk, state: Merging, decision: Decision) -> Merging:

@@ -16,7 +16,7 @@ from ..calls.protocol import BudgetExceeded
 from ..records import Module, digest, to_json
 from ..runs.places import RUNS, placed
 from ..runs.result import Run
-from .hand import Decision, Desk, Merging, suggestion, unmerged
+from .merging_by_hand import Decision, Desk, Merging, suggestion, unmerged
 from .steps import apply
 
 FORMAT = "fgo merges by hand 1"

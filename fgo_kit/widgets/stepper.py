@@ -21,9 +21,9 @@ from ..runs.choices import split, takes
 from ..runs.places import placed
 from ..runs.result import Run
 from .gate_steps import to_score
-from .hand import Decision, Merging
+from .merging_by_hand import Decision, Merging
 from .page import STATIC, Page, script
-from .replay import desk_for, run_by_hand
+from .replay_decisions import desk_for, run_by_hand
 from .session import Session, default_path
 from .static_stepper import static_page
 from .steps import ASKS

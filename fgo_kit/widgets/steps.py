@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..algorithm.lineage import pooled
 from ..algorithm.merge import merge_node, tasks_of
-from ..algorithm.union import pooled
 from ..records import MergeNode
 from ..runs.result import Run
 from . import rule_steps
 from .gate_steps import better_child, evaluate
-from .hand import Decision, Desk, Merging, suggestion
+from .merging_by_hand import Decision, Desk, Merging, suggestion
 
 STRATEGIES = {"edits": "edits", "rewrite": "rewrite", "pool": "pool (no LLM)"}
 """How one merge is made, with labels: by edits, by rewriting the whole text, or by taking all rules, without an LLM."""

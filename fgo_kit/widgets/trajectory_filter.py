@@ -10,8 +10,8 @@ from functools import cache, cached_property
 
 from ..records import Rule, brief, showable
 from ..runs.result import Run
-from .entries import SORTS, Entry, Filters, entries_of, labels_of, natural
 from .progress import PHASES
+from .trajectory_entries import SORTS, Entry, Filters, entries_of, labels_of, natural
 
 PAGE = 50
 """Entries a page."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..records import MergeNode, brief
 from ..report.tree import positions
 from ..runs.result import Run
-from .hand import YOU, Merging, suggestion
+from .merging_by_hand import YOU, Merging, suggestion
 
 COLUMN, LEVEL = 74, 62
 """Pixels from one column, and from one level, to the next."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..algorithm.edits import RULE_LIMIT
 from .gate_steps import K_GATE
-from .hand import Decision, suggestion
+from .merging_by_hand import Decision, suggestion
 from .node_view import clipped, node_view
 from .session import Session
 from .steps import STRATEGIES

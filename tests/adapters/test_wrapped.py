@@ -8,8 +8,8 @@ from helpers import TinyBench, context, tasks
 
 import fgo_kit as fgo
 from fgo_kit.adapters.coroutines import settled
-from fgo_kit.calls.entries import Place
 from fgo_kit.calls.protocol import BadRequest, Overloaded, RateLimited, Unreachable
+from fgo_kit.calls.requests import Place
 
 ASKED = [{"role": "user", "content": "What is it?"}]
 

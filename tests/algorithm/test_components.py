@@ -6,10 +6,10 @@ import pytest
 from helpers import ScriptedLLM, TinyBench, context, module
 
 from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.lineage import pooled
 from fgo_kit.algorithm.merge import merge_tree
 from fgo_kit.algorithm.optimize import propose
 from fgo_kit.algorithm.rewrite import rewritten
-from fgo_kit.algorithm.union import pooled
 from fgo_kit.calls.log import Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
 from fgo_kit.simulate.modules import home_of, rules_by_component, written_module

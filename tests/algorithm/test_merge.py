@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 
 from fgo_kit.algorithm.context import Judged
 from fgo_kit.algorithm.gates import accepts
+from fgo_kit.algorithm.lineage import pooled, read_merged, unite
 from fgo_kit.algorithm.merge import merge, merge_tree
 from fgo_kit.algorithm.merge_strategies import related_first
 from fgo_kit.algorithm.registry import MERGES, Strategy
 from fgo_kit.algorithm.registry import merging as registered
-from fgo_kit.algorithm.union import pooled, read_merged, unite
 from fgo_kit.calls.log import Place
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow
 from fgo_kit.records import Component, MergeNode, Module, Rule, Trajectory

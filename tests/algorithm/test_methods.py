@@ -15,8 +15,8 @@ from fgo_kit.records import Rule
 from fgo_kit.report import plot_merge_tree
 from fgo_kit.runs.run import run
 from fgo_kit.runs.variants import VARIANTS
-from fgo_kit.widgets.hand import Decision
-from fgo_kit.widgets.replay import desk_for, run_by_hand
+from fgo_kit.widgets.merging_by_hand import Decision
+from fgo_kit.widgets.replay_decisions import desk_for, run_by_hand
 
 ALL = ["base", "all_at_once", "bootstrapping", "fgo", "combee"]
 

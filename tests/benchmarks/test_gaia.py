@@ -22,9 +22,9 @@ from fgo_kit.benchmarks.gaia.source import read_folder
 from fgo_kit.benchmarks.gaia.tools import PAGE, TOOLS, Desk, ToolProblem, call
 from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import NOT_SHOWN
-from fgo_kit.sandbox import run as sandbox
+from fgo_kit.sandbox import program as sandbox
 from fgo_kit.widgets.browser import static_page
-from fgo_kit.widgets.catalogue import Catalogue
+from fgo_kit.widgets.trajectory_filter import Catalogue
 
 
 @pytest.fixture(scope="module")

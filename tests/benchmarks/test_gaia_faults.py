@@ -21,7 +21,7 @@ from fgo_kit.calls.log import Place
 from fgo_kit.calls.protocol import BadRequest
 from fgo_kit.calls.toolcalls import call_text
 from fgo_kit.records import Feedback
-from fgo_kit.sandbox import run as sandbox
+from fgo_kit.sandbox import program as sandbox
 
 CALL = call_text("calculator", {"expression": "6 * 7"})
 

@@ -19,7 +19,7 @@ import pytest
 from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.benchmarks.gaia import tools as gaia_tools
 from fgo_kit.benchmarks.gaia.files import names_in, read_text
-from fgo_kit.sandbox import run as sandbox
+from fgo_kit.sandbox import program as sandbox
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "gaia_like"
 MODULES = [path.stem for path in DATA.glob("*.py")]

@@ -107,7 +107,7 @@ def runs_of(name: str, preset: str) -> set:
 
 @pytest.mark.parametrize("preset", ["fast", "full"])
 def test_runs_are_those_that_the_notebooks_ask_for(preset, monkeypatch, tmp_path):
-    monkeypatch.setattr("fgo_kit.report.files.FIGURES", tmp_path)  # a cell may save a figure that needs no result
+    monkeypatch.setattr("fgo_kit.report.save_figures.FIGURES", tmp_path)  # a cell may save a figure that needs no result
     monkeypatch.setenv("FGO_LOGISTICSQA", "")
     counted = forecast.parts(preset)
     counted = counted[(counted["benchmark"] == SETS["logisticsqa"]) & (counted["times"] != 1.5)]  # matched: a guess

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from fgo_kit import report
-from fgo_kit.report import drawing, figures, files
+from fgo_kit.report import drawing, figures
+from fgo_kit.report import save_figures as files
 
 
 @pytest.fixture(autouse=True)

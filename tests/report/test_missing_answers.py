@@ -37,7 +37,7 @@ def test_they_are_in_no_score_and_counted(rows):
 
 
 def test_a_figure_says_so(rows, tmp_path, monkeypatch):
-    monkeypatch.setattr("fgo_kit.report.files.FIGURES", tmp_path)
+    monkeypatch.setattr("fgo_kit.report.save_figures.FIGURES", tmp_path)
     for missing, said in ((rows, ["16.7 % of the test tasks have no answer and are in no score"]), (rows.assign(scores=[{"a": 1.0}] * 4), [])):
         figure = plt.figure()
         report.save("scores", report.summary(rows), missing, figure)

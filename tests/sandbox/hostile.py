@@ -129,7 +129,7 @@ def received(mailbox: socket.socket) -> bytes:
 
 def main(folder: Path, wall: str) -> None:
     sys.path.insert(0, str(folder))
-    import run as sandbox
+    import program as sandbox
 
     room = Path(tempfile.mkdtemp(prefix="fgo-hostile-"))
     room.chmod(0o755)

@@ -14,7 +14,7 @@ from pathlib import Path
 import hostile
 import pytest
 
-from fgo_kit.sandbox import run as sandbox
+from fgo_kit.sandbox import program as sandbox
 
 HERE = Path(__file__).parent
 NOBODY = 65534
@@ -196,7 +196,7 @@ def test_a_wall_with_a_hole_is_not_used():
 @pytest.mark.parametrize(("dropped", "expected"), [("-sys_admin", "landlock"), ("-sys_admin,-setuid,-setgid", "")])
 def test_without_privileges_landlock_takes_over_or_nothing_runs(folder, dropped, expected):
     """As root of an ordinary container, which may make no namespaces, and of one without any capability."""
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import run as sandbox; print(sandbox.available() or sandbox._tried())"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import program as sandbox; print(sandbox.available() or sandbox._tried())"
     command = ["setpriv", "--bounding-set", dropped, python_of(PEOPLE[-1]), "-c", script, str(folder)]
     said = subprocess.run(command, capture_output=True, text=True, cwd="/").stdout.strip()
     if expected and "landlock: " in said:

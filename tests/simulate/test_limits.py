@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from fgo_kit.simulate import fits, limits
+from fgo_kit.simulate import limits
+from fgo_kit.simulate import published_curves as fits
 
 matplotlib.use("Agg")
 DATA = Path(__file__).parents[2] / "data"

@@ -11,8 +11,8 @@ from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
 from fgo_kit.runs.result import Run, State
 from fgo_kit.runs.run import run
-from fgo_kit.widgets.catalogue import PAGE, Catalogue
-from fgo_kit.widgets.entries import Filters
+from fgo_kit.widgets.trajectory_entries import Filters
+from fgo_kit.widgets.trajectory_filter import PAGE, Catalogue
 
 HOSTILE = "<script>alert(1)</script>\u202e\x00\x1b[31m\ud800 javascript:alert(1)"
 

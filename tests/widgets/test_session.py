@@ -18,8 +18,8 @@ from fgo_kit import report
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import Cancelled
 from fgo_kit.records import Rule, to_json
-from fgo_kit.widgets.hand import Decision, unmerged
-from fgo_kit.widgets.replay import desk_for, replay_merges, run_by_hand
+from fgo_kit.widgets.merging_by_hand import Decision, unmerged
+from fgo_kit.widgets.replay_decisions import desk_for, replay_merges, run_by_hand
 from fgo_kit.widgets.session import Session
 from fgo_kit.widgets.static_stepper import static_page
 from fgo_kit.widgets.views import stepper_view

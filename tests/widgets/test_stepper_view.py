@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fgo_kit.records import MergeNode, Rule
-from fgo_kit.widgets.hand import unmerged
+from fgo_kit.widgets.merging_by_hand import unmerged
 from fgo_kit.widgets.node_view import fate, word_diff
-from fgo_kit.widgets.replay import desk_for
+from fgo_kit.widgets.replay_decisions import desk_for
 from fgo_kit.widgets.session import Session
 from fgo_kit.widgets.static_stepper import static_page, svg
 from fgo_kit.widgets.views import shown, stepper_view

@@ -9,8 +9,8 @@ from by_hand import made, merge_all, scripted
 import fgo_kit as fgo
 from fgo_kit.records import MergeNode, Rule
 from fgo_kit.widgets.gate_steps import flips
-from fgo_kit.widgets.hand import Decision, Merging, suggestion, unmerged
-from fgo_kit.widgets.replay import desk_for, replay_merges
+from fgo_kit.widgets.merging_by_hand import Decision, Merging, suggestion, unmerged
+from fgo_kit.widgets.replay_decisions import desk_for, replay_merges
 from fgo_kit.widgets.rule_steps import restored
 from fgo_kit.widgets.session import Session
 from fgo_kit.widgets.steps import apply

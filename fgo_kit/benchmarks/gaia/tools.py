@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from ...algorithm.rollout import EnvironmentFailed
-from ...sandbox import run as sandbox
+from ...sandbox import program as sandbox
 from .calculator import NotArithmetic, calculate
 from .files import FileProblem, Files, State, files_of, read_text, state_of
 from .pages import has_pages, open_page, search

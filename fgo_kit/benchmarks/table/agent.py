@@ -16,13 +16,13 @@ from itertools import count
 from typing import Any
 
 from ...adapters.coroutines import settled
-from ...algorithm.answers import NoAnswer
+from ...algorithm.answer_status import NoAnswer
 from ...algorithm.benchmark import EnvironmentFailed
 from ...algorithm.prompts import quote
 from ...calls.clock import now
-from ...calls.entries import UNCOUNTED, Place, Response, asked
 from ...calls.meter import Meter
 from ...calls.protocol import CallFailed, FGOError, Message, Reply
+from ...calls.requests import UNCOUNTED, Place, Response, asked
 from ...records import Module, Task, Trajectory, from_json, storable, to_json
 from .steps import trajectory_of
 

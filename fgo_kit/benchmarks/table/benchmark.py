@@ -13,8 +13,8 @@ import pandas as pd
 
 from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote, section
-from ...calls.entries import Place
 from ...calls.meter import Meter
+from ...calls.requests import Place
 from ...records import Component, Module, Task, Trajectory, digest, to_json
 from ...runs.run import source_of
 from ..splits import checked_seed, testing_set, training_set

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, replace
 from functools import cache
 
-from ...algorithm.answers import ending, why
+from ...algorithm.answer_status import ending, why
 from ...algorithm.benchmark import EnvironmentFailed
 from ...algorithm.prompts import quote, repair, section
-from ...calls.entries import Place
 from ...calls.meter import Meter
 from ...calls.protocol import LLM
 from ...calls.providers import load_llm
+from ...calls.requests import Place
 from ...records import Task, Trajectory, digest
 
 TURN = 9_999

@@ -9,7 +9,7 @@ from dataclasses import replace
 from numbers import Number
 from typing import Any
 
-from ...algorithm.answers import NoAnswer
+from ...algorithm.answer_status import NoAnswer
 from ...algorithm.prompts import section
 from ...records import Step, Task, Trajectory
 
