@@ -21,8 +21,9 @@ class Tariff:
 
     def __init__(self, llm: LLM, limits: Limits):
         self._llm, self._base_url = llm, llm.params.get("base_url")
+        self._budgeted = limits.budget_usd is not None
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
-        if limits.budget_usd is not None and self.usd(Usage(1, 1)) is None:
+        if self._budgeted and self.usd(Usage(1, 1)) is None:
             raise ValueError(
                 f"budget_usd={limits.budget_usd} needs a price, and none is known for {llm.name!r}"
                 f"{f' at {self._base_url}' if self._base_url else ''}; limit tokens or calls instead"
@@ -32,15 +33,19 @@ class Tariff:
         """The price of a call, None where nobody here knows it."""
         return 0.0 if self._free else price(self._llm.name, usage, self._base_url)
 
-    def most(self, messages: Sequence[Message], extra: str) -> Cost:
-        """The most that a call can cost: exact when simulated, else no token is under a byte."""
+    def most(self, messages: Sequence[Message], extra: str, priced: bool = False) -> Cost:
+        """The most that a call can cost: exact when simulated, else no token is under a byte.
+
+        The price is looked up, which takes its time, for a budget in USD or when it must be `priced`.
+        """
         if self._llm.simulated:
             prompt = self._llm.count(messages)
         else:
             prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in messages) + 16
             prompt += len(extra.encode("utf-8", "replace")) + TOOL_PROMPT if extra else 0
         usage = Usage(prompt, self._llm.max_completion)
-        return 1, usage.prompt + usage.completion, self.usd(usage) or 0.0
+        usd = self.usd(usage) if priced or self._budgeted else 0.0
+        return 1, usage.prompt + usage.completion, usd or 0.0
 
 
 class Account:

@@ -28,12 +28,15 @@ class Leases:
         self.holder = f"{_host()} {process.pid} {process.create_time():.0f} {uuid4().hex[:8]}"
 
     def take(self, name: str) -> bool:
-        """Whether the work of this name is now this holder's; False while another holder, who lives, has it."""
-        rows = self._log.read(sql.LEASE, (name,))
-        other = rows[0][0] if rows else ""
-        if rows and other != self.holder and _holds(*rows[0]):
-            return False
-        return self._log.write([(sql.TAKE_LEASE, (name, self.holder, now() + SECONDS, other))]) == 1
+        """Whether the work of this name is now this holder's; False when it is done, or another holder has it."""
+        if self._take(name, ""):
+            return True
+        former = self._log.read(sql.LEASE, (name,))
+        return any(self._take(name, holder) for holder, until in former if not _holds(holder, until))
+
+    def _take(self, name: str, former: str) -> bool:
+        lease = (name, self.holder, now() + SECONDS, former)
+        return self._log.write([(sql.TAKE_LEASE, lease)]) == 1
 
     def release(self, name: str) -> None:
         """Give the work of this name up."""

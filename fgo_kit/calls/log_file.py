@@ -75,6 +75,7 @@ class LogFile:
 
     def __init__(self, path: str | os.PathLike | None = None):
         self.path = None if path is None else Path(path)
+        self._file = self.path and self.path.resolve()
         self.read_only = False
         self._lock = threading.Lock()
         with explained(self.path):
@@ -113,9 +114,9 @@ class LogFile:
         """
         if self.read_only:
             raise LogNotWritten(f"{self.path} is read-only: it can be replayed, not added to; give another path")
-        statements, where = list(statements), self.path and self.path.resolve()
+        statements = list(statements)
         with self._lock:
-            owed = _OWED.pop(where, [])
+            owed = _OWED.pop(self._file, [])
             try:
                 with explained(self.path):
                     self._check_there()
@@ -123,7 +124,7 @@ class LogFile:
                         return [self._execute(*statement) for statement in (*owed, *statements)][-1]
             except BaseException:
                 if owed or keep:
-                    _OWED[where] = [*owed, *(statements if keep else ())]
+                    _OWED[self._file] = [*owed, *(statements if keep else ())]
                 raise
 
     def _check_there(self) -> None:
@@ -256,7 +257,8 @@ def _alone(db: sqlite3.Connection):
     try:
         yield
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # a full disk has ended it already
+            db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
 

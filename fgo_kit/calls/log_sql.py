@@ -86,8 +86,8 @@ PUT_CALL = f"""INSERT INTO calls VALUES ({", ".join("?" * 14)}) {_TAKE_OVER}
     WHERE calls.key != excluded.key OR calls.status != 'ok'"""
 
 LEASE = "SELECT holder, until FROM leases WHERE name = ?"
-TAKE_LEASE = """INSERT INTO leases VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE
-    SET holder = excluded.holder, until = excluded.until WHERE leases.holder IN (?2, ?4)"""
+TAKE_LEASE = """INSERT INTO leases SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM responses WHERE key = ?1)
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until WHERE leases.holder IN (?2, ?4)"""
 RELEASE = "DELETE FROM leases WHERE name = ? AND holder = ?"
 RELEASE_ALL = "DELETE FROM leases WHERE holder = ?"
 RELEASE_DONE = "DELETE FROM leases WHERE name = ?"

@@ -176,9 +176,7 @@ class Meter:
 
     def _found(self, key: str) -> Response | None:
         """The logged answer, also when it is another holder of the log who is getting it; None to get it oneself."""
-        while (response := self.log.find(key)) is None and self._leases:
-            if self._leases.take(key):
-                return self.log.find(key)
+        while (response := self.log.find(key)) is None and self._leases and not self._leases.take(key):
             self.pool.check()
             time.sleep(TICK / 2)
         return response
@@ -195,9 +193,10 @@ class Meter:
                     again_at = now() + self._limiter.failed(error, tries, since)
                 with self.pool.away():
                     sleep_until(lambda: again_at, self.pool.check)  # noqa: B023
-        finally:
-            if self._leases:
+        except BaseException:
+            if self._leases:  # an answer that is logged ends its lease
                 self._leases.release(request.key)
+            raise
 
     def _try(self, request: Asked, messages, options: tuple, place: Place, tries: int) -> Response:
         """Ask once, log the answer, and account for it. Times and cost are those of this try."""
@@ -217,8 +216,8 @@ class Meter:
             return response
         except CallFailed as error:
             if error.maybe_billed:
-                cost = most
-                self.log.lose(self.run_id, place, most, error)
+                cost = self._tariff.most(messages, request.extra, priced=True)
+                self.log.lose(self.run_id, place, cost, error)
             raise
         finally:
             self._account.settle(most, cost)

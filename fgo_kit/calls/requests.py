@@ -57,10 +57,12 @@ class Response:
 
     def checksum(self, key: str) -> str:
         """A hash of a key and of all fields as a file gives them back."""
-        kinds = {"float": float, "float | None": float, "int": int, "str": str}
-        values = [(field, getattr(self, field.name)) for field in fields(self)]
-        plain = [value if value is None else kinds[str(field.type)](value) for field, value in values]
+        values = vars(self)
+        plain = [None if values[name] is None else kind(values[name]) for name, kind in _KINDS.items()]
         return sha256(repr([key, *plain]).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+_KINDS = {field.name: {"str": str, "int": int}.get(str(field.type), float) for field in fields(Response)}
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import wait_until
+from helpers import ScriptedLLM, wait_until
 
 from fgo_kit.calls.leases import Leases
 from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog, LogNotWritten, NotACallLog, Place, Response, asked, redact
 from fgo_kit.calls.log_file import check_header
+from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.providers import load_llm
 
 
@@ -272,10 +273,6 @@ def test_keys_are_redacted(log):
 
 def test_lone_surrogates_in_tasks_and_answers_are_no_reason_to_lose_a_run(tmp_path):
     """JSON may carry half a character; files cannot."""
-    from helpers import ScriptedLLM
-
-    from fgo_kit.calls.meter import Meter
-
     with CallLog(tmp_path / "log.sqlite") as hostile:
         hostile.begin("r", {}, {})
         meter = Meter(ScriptedLLM(lambda messages: "half \ud800 a character"), hostile, "r", Limits(workers=1))
@@ -537,3 +534,34 @@ def test_the_same_run_elsewhere_is_waited_for(log):
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, "abc"))
     assert order[::2] == order[1::2] and sorted(order) == list("aabbcc")
+
+
+# -- a full disk
+
+
+def test_a_disk_without_room_is_seen_before_anything_is_asked(tmp_path, monkeypatch):
+    llm = ScriptedLLM(lambda messages: "yes")
+    with CallLog(tmp_path / "log.sqlite") as log:
+        log.begin("r", {}, {})
+        meter = Meter(llm, log, "r", Limits(workers=2))
+        assert meter.ask([{"role": "user", "content": "a"}], Place("test", task="1")).text == "yes"
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr("shutil.disk_usage", lambda path: usage._replace(free=100_000))
+        with pytest.raises(LogNotWritten, match=r"log\.sqlite can grow by 100,000 bytes .* make room"):
+            meter.ask([{"role": "user", "content": "b"}], Place("test", task="2"))
+        assert meter.ask([{"role": "user", "content": "a"}], Place("test", task="3")).text == "yes"  # logged
+        assert len(llm.asked) == 1
+
+
+def test_an_answer_that_could_not_be_written_is_written_once_there_is_room(tmp_path):
+    path = tmp_path / "log.sqlite"
+    with CallLog(path) as log, CallLog(path) as again:
+        log.begin("r", {"seed": 0}, {})
+        pages = log.read("PRAGMA page_count")[0][0]
+        log.read(f"PRAGMA max_page_count = {pages}")
+        long = response(text="paid for " * 5_000)
+        with pytest.raises(LogNotWritten, match=r"log\.sqlite cannot be written .*full.*make room"):
+            log.record("r", Place("test"), request("a"), response=long)
+        assert log.find(request("a").key) is None
+        again.finish("r", "LogNotWritten")  # whoever has the file open in this process writes what is owed first
+        assert again.find(request("a").key) == log.find(request("a").key) == long and log.paid("r")[0] == 1

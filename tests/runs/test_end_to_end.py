@@ -1,12 +1,15 @@
 """Whole runs through the official SDKs against the loopback server: ledger, faults, concurrency, secrets."""
 
 import sqlite3
+import time
 
 import pytest
 from helpers import small_bench
 
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
+from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.meter import Meter, Place
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.records import to_json
 from fgo_kit.runs.run import run
@@ -138,3 +141,19 @@ def test_sixteen_workers_are_kept_busy(capsys, tmp_path):
     assert found.concurrency() >= 12
     assert found.concurrency() <= 16.01
     assert found.critical_path() < span
+
+
+def test_throughput_stays_when_a_tenth_of_all_calls_is_refused(capsys):
+    """A refused call waits the second it was told to without its slot, and holds nobody."""
+    rates = []
+    for share in (0.0, 0.1):
+        with serving_process("small", latency_ms=200, p429=share, retry_after=1.0, seed=5) as server, CallLog() as log:
+            meter = Meter(client("openai", server), log, "r", Limits(workers=16))
+            chats = [[{"role": "user", "content": f"<document>\nOrder {n}\n</document>"}] for n in range(640)]
+            began = time.monotonic()
+            meter.map(lambda chat: meter.ask(chat, Place("test", task=chat[0]["content"])), chats)  # noqa: B023
+            rates.append(len(chats) / (time.monotonic() - began))
+            assert bool(share) == bool(server.ledger()["faults"])
+    with capsys.disabled():
+        print(f" [{rates[0]:.0f} calls/s, {rates[1]:.0f} with a tenth refused]", end="")
+    assert rates[1] > 0.7 * rates[0]
