@@ -29,6 +29,10 @@ OTHERS = {
 }
 
 
+SUMMARY = {"benchmark", "llm", "method", "score", "lo", "hi", "gain", "gain_lo", "gain_hi", "seeds", "tokens_all_in"}
+"""The columns by which a table is known to be a summary of runs."""
+
+
 def results_page(folder: Path) -> str:
     """The page as Markdown: one table a question, for every CSV of the two lists that is in the folder.
 
@@ -39,11 +43,11 @@ def results_page(folder: Path) -> str:
         "# Results", "", "Written from the CSV files in this folder, which hold more columns; each has its provenance",
         "in the JSON of the same name. **What is marked simulated is no evidence about any named model.**",
     ]  # fmt: skip
-    for table_of, names in ((_summary_table, SUMMARIES), (_plain_table, OTHERS)):
-        for name, title in names.items():
-            if (folder / f"{name}.csv").is_file():
-                table = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
-                parts += ["", f"## {title}", "", f"`{name}.csv`", "", markdown(table_of(table))]
+    for name, title in (SUMMARIES | OTHERS).items():
+        if (folder / f"{name}.csv").is_file():
+            table = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+            shown = _summary_table(table) if set(table) >= SUMMARY else _plain_table(table)
+            parts += ["", f"## {title}", "", f"`{name}.csv`", "", markdown(shown)]
     return "\n".join(parts) + "\n"
 
 
