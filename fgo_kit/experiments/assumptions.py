@@ -236,16 +236,18 @@ def _draw_map(ax: Axes, table: pd.DataFrame, column: str, label: str) -> None:
     wide = table.pivot(index=column, columns="x50", values=["gain", "verdict"]).sort_index().sort_index(axis=1)
     words, gains = wide["verdict"], wide["gain"]
     colours = {word: COLOURS[name] for name, word in RESULTS.items()}
-    ax.imshow([[to_rgb(colours[word]) for word in line] for line in words.to_numpy()], origin="lower", aspect="auto")
+    shades = np.array([[to_rgb(colours[word]) for word in line] for line in words.to_numpy()])
+    ax.pcolormesh(shades, edgecolors="white")
     for (y, x), gain in np.ndenumerate(gains.to_numpy(float)):
         ink = "black" if words.iloc[y, x] == "ties" else "white"
         text = "?" if np.isnan(gain) else f"{100 * gain:+.0f}"
-        ax.text(x, y, text, ha="center", va="center", fontsize=7, color=ink)
+        ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
     ticks = ["no limit" if np.isinf(x) else f"{x / 1000:.3g}k" for x in gains.columns]
-    ax.set_xticks(range(len(ticks)), ticks, fontsize=7)
-    ax.set_yticks(range(len(gains)), [f"{y:.3g}" for y in gains.index], fontsize=7)
+    ax.set_xticks(np.arange(len(ticks)) + 0.5, ticks, fontsize=7)
+    ax.set_yticks(np.arange(len(gains)) + 0.5, [f"{y:.3g}" for y in gains.index], fontsize=7)
     ax.set_xlabel("tokens at which half is noticed", fontsize=8)
     ax.set_ylabel(label, fontsize=8)
+    ax.spines[:].set_visible(False)
 
 
 # -- checks
