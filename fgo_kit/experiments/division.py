@@ -85,4 +85,4 @@ def rank_correlation(
         for (seed, _), group in rows.groupby(["seed", of_group]) if len(group) > 2
     ]  # fmt: skip
     seeds, values = zip(*correlations, strict=True) if correlations else ((), ())
-    return over_seeds(values, seeds)
+    return over_seeds(values, seeds).within(-1, 1)
