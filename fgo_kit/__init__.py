@@ -123,12 +123,15 @@ def _loaded(bench: Any) -> Any:
 run, compare = map(_by_name, (run_benchmark, compare_benchmarks))
 
 
-def estimate(bench: Benchmark, model: str, **choices: Any) -> dict:
+def estimate(bench: Benchmark | str, model: str, **choices: Any) -> dict:
     """What one run would take with a model, by a dry run with the simulated LLM: calls, tokens, USD (None: no price).
 
-    choices: those of `run`. `estimate_notebooks` has the same for all notebooks.
+    choices: those of `run`. An agent of your own counts as one call a task, and a judge as none. `estimate_notebooks`
+    has the same for all notebooks.
 
     >>> estimate(load_benchmark("logisticsqa", n_train=8), "openai:gpt-5-mini", method="base")["calls"]
     128
     """
-    return estimate_run(_loaded(bench), model, "simulated", **choices)
+    bench = _loaded(bench).dry()
+    stand_in = import_module(".simulate.stand_in", __package__).stand_in(bench)
+    return estimate_run(bench, model, stand_in, **choices)

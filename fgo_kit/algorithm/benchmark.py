@@ -82,6 +82,10 @@ class Benchmark:
         """From 0.0 to 1.0, NaN for a rollout that failed; or that and a comment, which the optimiser is shown."""
         raise NotImplementedError
 
+    def dry(self) -> Benchmark:
+        """The same tasks for a dry run, in which nothing is asked or paid outside."""
+        return self
+
     def scored(
         self, task: Task, trajectory: Trajectory, meter: Meter | None = None, place: Place | None = None
     ) -> Trajectory:

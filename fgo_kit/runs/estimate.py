@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
+from ..calls.log import CallLog
 from ..calls.prices import price
 from ..calls.protocol import LLM, Usage
 from .run import run
@@ -28,7 +29,7 @@ def estimate(bench: Benchmark, model: str, stand_in: LLM | str, **choices) -> di
 
 def dry_run(bench: Benchmark, stand_in: LLM | str, **choices) -> pd.DataFrame:
     """What every phase of a run takes with a stand-in: columns calls, prompt, completion (tokens)."""
-    return run(bench, stand_in, workers=1, **choices).tokens().set_index("phase")[COUNTED]
+    return run(bench, stand_in, workers=1, **{"log": CallLog(None), **choices}).tokens().set_index("phase")[COUNTED]
 
 
 def priced(model: str, used: pd.Series) -> dict:

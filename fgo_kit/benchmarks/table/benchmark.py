@@ -76,6 +76,10 @@ class Table(Benchmark):
             raise ValueError(f"score='judge:{self.scorer.spec}' asks an LLM, which is done within a run alone")
         return checked(self.scorer(task, trajectory), task) if trajectory.ok else math.nan
 
+    def dry(self) -> Table:
+        """The tasks without agent and judge."""
+        return replace(self, agent=None, scorer=Named("normalised") if isinstance(self.scorer, Judge) else self.scorer)
+
     def scored(
         self, task: Task, trajectory: Trajectory, meter: Meter | None = None, place: Place | None = None
     ) -> Trajectory:
