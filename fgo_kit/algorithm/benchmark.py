@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -40,6 +40,19 @@ class Environment:
 
     def close(self) -> None:
         """Called once, whatever happened."""
+
+
+@dataclass(frozen=True)
+class OneAnswer(Environment):
+    """A task that needs no interaction: one observation, and the first answer ends it."""
+
+    seen: str
+
+    def observe(self) -> str:
+        return self.seen
+
+    def step(self, action: str) -> tuple[str, bool]:
+        return "", True
 
 
 class Benchmark:

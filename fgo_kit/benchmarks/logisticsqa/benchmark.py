@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...algorithm.benchmark import Benchmark, Environment
-from ...algorithm.prompts import quote
+from ...algorithm.benchmark import Benchmark, OneAnswer
+from ...algorithm.prompts import quote, section
 from ...records import Component, Module, Task, Trajectory, digest
 from ...runs.places import DATA
 from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows, utf8_text
@@ -38,19 +38,6 @@ PREAMBLE = (
     "reference. Answer with the reference exactly as written, or with None if the document has none. "
     "Rules listed below take precedence over general judgement, and more specific rules over general ones."
 )
-
-
-@dataclass(frozen=True)
-class Reading(Environment):
-    """The environment of one task: one observation, one step."""
-
-    task: Task
-
-    def observe(self) -> str:
-        return f"<document>\n{quote(self.task.text)}\n</document>"
-
-    def step(self, action: str) -> tuple[str, bool]:
-        return "", True
 
 
 @dataclass(frozen=True)
@@ -75,8 +62,8 @@ class LogisticsQA(Benchmark):
         """Baselines that ask no model, by the name they have as methods."""
         return {"always_none": always_none, "most_frequent_reference": most_frequent_reference}
 
-    def start(self, task: Task) -> Reading:
-        return Reading(task)
+    def start(self, task: Task) -> OneAnswer:
+        return OneAnswer(section("document", quote(task.text)))
 
     def score(self, task: Task, trajectory: Trajectory) -> float:
         """1.0 for the gold answer after `normalise`, else 0.0; NaN for a rollout that failed."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...algorithm.benchmark import Benchmark, Environment
+from ...algorithm.benchmark import Benchmark, OneAnswer
 from ...algorithm.prompts import quote, section
 from ...calls.meter import Meter
 from ...calls.requests import Place
@@ -28,19 +28,6 @@ INSTRUCTIONS = (
     "Answer the question inside <task>. Rules listed below take precedence over general judgement, and more specific "
     "rules over general ones."
 )
-
-
-@dataclass(frozen=True)
-class Asking(Environment):
-    """The environment of one task: one question, one answer."""
-
-    task: Task
-
-    def observe(self) -> str:
-        return section("task", quote(self.task.text))
-
-    def step(self, action: str) -> tuple[str, bool]:
-        return "", True
 
 
 @dataclass(frozen=True)
@@ -66,8 +53,8 @@ class Table(Benchmark):
         scored = self.scorer.identity if named else source_of(self.scorer)
         return digest([*splits, scored, *([self.agent.identity] if self.agent else [])])
 
-    def start(self, task: Task) -> Asking:
-        return Asking(task)
+    def start(self, task: Task) -> OneAnswer:
+        return OneAnswer(section("task", quote(task.text)))
 
     def score(self, task: Task, trajectory: Trajectory) -> float | tuple[float, str]:
         """What the scorer gives; NaN for a rollout that failed. Raises ValueError for what is no score from 0 to 1, and
