@@ -19,6 +19,16 @@ DEFAULT = {"merge": "progressive", "fan_in": 2, "gate": "none", "edits": True}
 PLANNED = ("progressive", "pairwise", "sequential")
 """Strategies that plan a tree, to which fan-in matters."""
 AT_ONCE = ("oneshot", "concat", "vote")
+CONTROLS = {
+    "no controls": {},
+    "5 rules at most": {"controls": {"max_rules": 5}},
+    "150 tokens at most": {"controls": {"max_tokens": 150}},
+    "support of 2 at least": {"controls": {"min_support": 2}},
+    "hard gate, 2 passes": {"gate": "hard", "passes": 2},
+    "and refused rules shown": {"gate": "hard", "passes": 2, "controls": {"remember": True}},
+    "6 epochs, stopped without gain": {"epochs": 6, "controls": {"stop_after": 1}},
+}  # fmt: skip
+"""`fgo` with one control at a time, and what each is to be compared with."""
 LOG = "data/runs/merge_ablations.sqlite"
 
 
@@ -32,7 +42,7 @@ def grids(name: str) -> dict[str, Grid]:
     others = {"merge": [*AT_ONCE, "select", *PLANNED[1:]], "fan_in": fan_ins[1:], "gate": ["hard", "soft"]}
     single = one_at_a_time(DEFAULT, **others, edits=[False])
     data = ({"n_train": 128 if full else 64},)
-    asked = {"strategies": strategies, "references": REFERENCES, "single": single}
+    asked = {"strategies": strategies, "references": REFERENCES, "single": single, "controls": CONTROLS}
     found = {part: Grid("logisticsqa", data, methods, chosen.seeds, LOG, times=2.7) for part, methods in asked.items()}
     return found | (elsewhere(chosen, crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]), LOG) if full else {})
 
