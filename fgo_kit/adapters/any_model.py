@@ -12,6 +12,7 @@ from ..calls.requests import redact
 from ..calls.tokens import count_messages, encoding_for
 from .coroutines import settled
 from .failures import failure, translated
+from .redaction import Redaction
 from .remote import CONTEXT_WINDOW, FINISH, MAX_COMPLETION, TIMEOUT, clean, without_password
 from .usage import Estimate, Reported, tokens
 from .usage import settled as settled_usage
@@ -47,9 +48,9 @@ class AnyModel:
         provider, _, name = model.partition("/")
         self.context_window = context_window or known_window(provider, name) or CONTEXT_WINDOW
         self.counter, self._count = encoding_for(name)
-        self._model, self._key = asked, given["api_key"] or ""
+        self._model, self._scrub = asked, Redaction(given["api_key"] or "", given["base_url"])
         self._settings = {"timeout": TIMEOUT, **settings, "max_tokens": max_completion}
-        deciding = {"base_url": given["base_url"], "temperature": settings.get("temperature")}
+        deciding = {"base_url": self._scrub(given["base_url"] or ""), "temperature": settings.get("temperature")}
         self.params = {"max_completion": max_completion, **{key: value for key, value in deciding.items() if value}}
 
     def __repr__(self) -> str:
@@ -75,8 +76,7 @@ class AnyModel:
             refused = _failure(error, self.name)
         else:
             return self._reply(answer, messages)
-        text = str(refused).replace(self._key, "[redacted]") if len(self._key) > 4 else str(refused)
-        refused.args = (redact(text),)
+        refused.args = (self._scrub(str(refused)),)
         raise refused  # out here pydantic-ai's own error, which may hold the request, is not chained to it
 
     def _reply(self, answer: Any, messages: Sequence[Message]) -> Reply:

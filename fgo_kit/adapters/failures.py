@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..calls.protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Overloaded, RateLimited, Unreachable
+from ..calls.protocol import (
+    AuthError,
+    BadRequest,
+    CallFailed,
+    ContextOverflow,
+    Overloaded,
+    RateLimited,
+    Refused,
+    Unreachable,
+)  # fmt: skip
 
 LONGEST = 1_500
 """So many characters of a provider's words are shown."""
@@ -30,6 +39,8 @@ _NO_ACCESS = re.compile(
     r"|(invalid|incorrect)[_ ]api[_ ]key|authentication_error",
     re.IGNORECASE,
 )
+# codes of refusals on account of what was asked; a refusal as an answer is read where answers are
+_POLICY = re.compile(r"\([^()]*\b(invalid_prompt|content_filter|\w+_policy(?:_violation)?)\b[^()]*\)")
 _STATUS_OF = {  # the names of errors that come with status 200
     "rate_limit": 429, "too_many_requests": 429, "overloaded": 503, "server_error": 500, "api_error": 500,
     "internal": 500, "unavailable": 503, "timeout": 504, "authentication": 401, "permission": 403,
@@ -45,6 +56,8 @@ def failure(name: str, status: int, body: Any, headers: Mapping[str, str] | None
     'ContextOverflow'
     """
     words, headers = words_of(body), headers or {}
+    if status in (200, 400, 403) and (policy := _POLICY.search(words)):
+        return Refused(f"{name}: status {status}: {words}"[:LONGEST], policy[1])
     error = _kind(status, words, headers.get("x-should-retry"))(
         f"{name}: status {status}: {words}"[:LONGEST], _retry_after(headers)
     )
@@ -80,7 +93,7 @@ def answered_failure(name: str, body: dict[str, Any]) -> CallFailed | None:
 
 
 def _answers(body: dict[str, Any]) -> bool:
-    return bool(body.get("choices") or "content" in body)
+    return bool(body.get("choices") or "content" in body or "output" in body)
 
 
 def _status_of(error: Any) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
-from ..calls.toolcalls import Called, paired
+from ..calls.toolcalls import Called, paired, plain
 from .failures import answered_failure
 from .optional import LIMIT, SCHEMA, SEED, SYSTEM, TEMPERATURE, TOOLS, Part, without_system
 from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces
@@ -19,20 +19,27 @@ class OpenAIChat(Remote):
     """A model behind OpenAI's chat completions, or any server that speaks them (base_url)."""
 
     spec = "openai:<model>"
-    parameters = (*Remote.parameters, "temperature")
+    parameters = (*Remote.parameters, "temperature", "api")
     prices = "openai"
     key_variable = "OPENAI_API_KEY"
     url_variable = "OPENAI_BASE_URL"
     optional = (LIMIT, SEED, TEMPERATURE, SYSTEM, SCHEMA, TOOLS)
     home = "https://api.openai.com/v1"
+    allowed = {
+        "effort": ("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+        "service_tier": ("auto", "default", "flex", "scale", "priority", "fast"),
+        "api": ("chat", "responses"),
+    }
 
-    def _connect(self, api_key: str, base_url: str | None, timeout: float):
+    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
+        return self._client(api_key, base_url, timeout).chat.completions.with_raw_response.create
+
+    def _client(self, api_key: str, base_url: str | None, timeout: float) -> Any:
         import openai
 
-        client = openai.OpenAI(
+        return openai.OpenAI(
             api_key=api_key, base_url=base_url or self.home, max_retries=0, timeout=openai.Timeout(timeout, connect=10)
         )
-        return client.chat.completions.with_raw_response.create
 
     def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:
         asked = {
@@ -46,19 +53,22 @@ class OpenAIChat(Remote):
     ) -> dict[str, Any]:
         # OpenAI's newer models refuse max_tokens, most other servers know nothing else
         limits = ["max_completion_tokens", "max_tokens"]
-        request: dict[str, Any] = {limits[("base_url" in self.params) != (LIMIT in without)]: self.max_completion}
+        request = self._asked(sample, draws_by_header=False)
+        request[limits[("base_url" in self.params) != (LIMIT in without)]] = self.max_completion
         if SEED not in without:
             request["seed"] = sample
         if "temperature" in self.params and TEMPERATURE not in without:
             request["temperature"] = self.params["temperature"]
-        chat: list[Any] = without_system(messages) if SYSTEM in without else messages
+        if "effort" in self.params:
+            request["reasoning_effort"] = self.params["effort"]
+        messages = without_system(messages) if SYSTEM in without else messages
+        chat: list[Any] = plain(messages)
         if tools and TOOLS not in without:
             request["tools"] = [{"type": "function", "function": dict(tool)} for tool in tools]
-            chat = dialogue(chat)
+            chat = dialogue(messages)
         if schema and SCHEMA not in without:
-            named = {"name": _schema_name(schema), "schema": schema, "strict": _is_strict(schema)}
-            request["response_format"] = {"type": "json_schema", "json_schema": named}
-        return {"model": self.model, "messages": chat, **request}
+            request["response_format"] = {"type": "json_schema", "json_schema": named_schema(schema)}
+        return {**request, "messages": chat}
 
     def _read(self, body: dict[str, Any]) -> tuple[Reply, Reported]:
         choices = body.get("choices")
@@ -71,11 +81,13 @@ class OpenAIChat(Remote):
         thought, text = pieces(message.get("content"))
         fields = (message.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
         thought = thought or next((clean(field) for field in fields if clean(field)), "")
-        finish = FINISH.get(str(choice.get("finish_reason")).lower(), "stop")
+        reason = str(choice.get("finish_reason")).lower()
+        finish = FINISH.get(reason, "stop")
+        category = reason if finish == "refusal" != reason else ""
         if not text and clean(message.get("refusal")):
             text, finish = clean(message["refusal"]), "refusal"
-        reply = Reply(text, Usage(0, 0), finish, _calls(message), thought, clean(body.get("model")))
-        return reply, _reported(body.get("usage"))
+        reply = Reply(text, Usage(0, 0), finish, _calls(message), thought, clean(body.get("model")), category)
+        return reply, reported(body.get("usage"), "prompt", "completion")
 
 
 def _calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
@@ -89,16 +101,15 @@ def _calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
     )
 
 
-def _reported(usage: Any) -> Reported:
+def reported(usage: Any, asked: str, answered: str) -> Reported:
+    """The tokens in OpenAI's usage, whose fields begin with these words: prompt and completion, or input and output."""
     usage = usage if isinstance(usage, dict) else {}
-    prompt, completion = (
-        usage.get(name) if isinstance(usage.get(name), dict) else {}
-        for name in ("prompt_tokens_details", "completion_tokens_details")
-    )
+    details = (usage.get(f"{name}_tokens_details") for name in (asked, answered))
+    read, wrote = (detail if isinstance(detail, dict) else {} for detail in details)
+    prompt, completion, total = (tokens(usage.get(f"{name}_tokens")) for name in (asked, answered, "total"))
     return Reported(
-        tokens(usage.get("prompt_tokens")), tokens(usage.get("completion_tokens")), tokens(usage.get("total_tokens")),
-        tokens(prompt.get("cached_tokens")) or 0, tokens(completion.get("reasoning_tokens")) or 0,
-        tokens(prompt.get("cache_write_tokens")) or 0,
+        prompt, completion, total, tokens(read.get("cached_tokens")) or 0, tokens(wrote.get("reasoning_tokens")) or 0,
+        tokens(read.get("cache_write_tokens")) or 0,
     )  # fmt: skip
 
 
@@ -117,8 +128,10 @@ def dialogue(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return chat
 
 
-def _schema_name(schema: dict) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", schema.get("title", "answer"))[:64]
+def named_schema(schema: dict) -> dict[str, Any]:
+    """A schema of the answer as OpenAI wants it."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", schema.get("title", "answer"))[:64]
+    return {"name": name, "schema": schema, "strict": _is_strict(schema)}
 
 
 def _is_strict(schema: Any) -> bool:

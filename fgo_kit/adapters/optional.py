@@ -44,6 +44,7 @@ SYSTEM = Part(
 )  # fmt: skip
 SEED = Part("seed", r"\bseed\b", "its samples cannot be repeated")
 TEMPERATURE = Part("temperature", r"\btemperature\b", "it answers at its own temperature")
+CACHE = Part("cache mark", r"cache_control|cache", "its prompts are not marked for caching")
 LIMIT = Part(
     "name of the token limit", r"^(?!.*(too large|at most|greater than|exceed)).*max_(completion_)?tokens",
     "the limit goes by its other name",

@@ -10,24 +10,38 @@ import json
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..calls.prices import is_local, known_window
-from ..calls.protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
+from ..calls.protocol import (
+    AuthError,
+    BadRequest,
+    CallFailed,
+    ContextOverflow,
+    Message,
+    Overloaded,
+    Refused,
+    Reply,
+    Usage,
+)  # fmt: skip
 from ..calls.reply_text import thought_apart
 from ..calls.requests import redact
 from ..calls.tokens import count_messages, encoding_for
 from .failures import read_body, translated
 from .optional import Part, Wishes
+from .options import check, check_sizes
+from .redaction import Redaction
 from .usage import Estimate, Reported, read_less, settled
 
 CONTEXT_WINDOW = 128_000  # tokens, for models whose window nobody here knows
-MAX_COMPLETION = 4096
-TIMEOUT = 120.0  # seconds of silence; 10 to connect
+MAX_COMPLETION = 16_384
+"""A model that thinks can spend 4,096 tokens before it writes a word. Small windows keep three quarters for prompts."""
+TIMEOUT = 600.0  # seconds of silence; 10 to connect
+CHARACTERS = 4  # of a turn's raw form are about a token
 NEAR = 0.9
 """A request that fills so much of the window and is refused for no known reason is an overflow."""
 FINISH = {
@@ -41,46 +55,56 @@ FINISH = {
 class Remote(ABC):
     """An LLM behind an SDK. Beside what a `Provider` says of itself its class names two environment variables.
 
-    key_variable: where the API key is. url_variable: where the base URL of a compatible server may be. optional: what
-    its requests can do without.
+    key_variable: where the API key is. url_variable: where the base URL of a compatible server may be. home: the
+    provider's own base URL. optional: what its requests can do without. allowed: the values of options that have a
+    list of them, see `options.check`.
     """
 
     spec = ""
     default = ""
-    parameters = ("base_url", "api_key", "max_completion", "context_window", "timeout", "native_tools")
+    parameters = (
+        "base_url", "api_key", "max_completion", "context_window", "timeout", "native_tools", "effort", "service_tier",
+        "extra",
+    )  # fmt: skip
     prices = ""
     native_tools = True
     simulated = False
     key_variable = ""
     url_variable = ""
+    home = ""
     optional: tuple[Part, ...] = ()
+    allowed: Mapping[str, tuple[str, ...]] = {}
 
     @classmethod
     def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> Remote:
-        """Raises AuthError without a key, ValueError for a password in the base URL."""
-        base_url = base_url or os.environ.get(cls.url_variable) or None
+        """Raises AuthError without a key, ValueError for a password in the base URL or a value that is not allowed."""
+        base_url = cls._elsewhere(base_url)
         key = api_key or _key_for(base_url, cls.key_variable)
         return cls(model, api_key=key, base_url=without_password(base_url), **params)
 
+    @classmethod
+    def _elsewhere(cls, base_url: str | None) -> str | None:
+        """The base URL of a compatible server, given or from the environment; None at home."""
+        base_url = base_url or os.environ.get(cls.url_variable) or None
+        return None if base_url and base_url.rstrip("/") == cls.home else base_url
+
     def __init__(
-        self, model: str, *, api_key: str, base_url: str | None = None, temperature: float | None = None,
-        max_completion: int = MAX_COMPLETION, context_window: int | None = None, timeout: float = TIMEOUT,
-        native_tools: bool = True,
+        self, model: str, *, api_key: str, base_url: str | None = None, max_completion: int | None = None,
+        context_window: int | None = None, timeout: float = TIMEOUT, native_tools: bool = True, **options: Any,
     ):  # fmt: skip
-        self.model = model
-        self.name = self.spec.replace("<model>", model)
-        self.max_completion = max_completion
-        self.params: dict[str, Any] = {"max_completion": max_completion}
-        if temperature is not None:
-            self.params["temperature"] = temperature
+        window = context_window or known_window(self.prices, model) or CONTEXT_WINDOW
+        most = min(MAX_COMPLETION, window // 4) if max_completion is None else max_completion
+        check_sizes(most, window, timeout)
+        check(options, self.allowed, most)
+        self.model, self.name = model, self.spec.replace("<model>", model)
+        self.max_completion, self.context_window, self.native_tools = most, window, native_tools
+        self._scrub = Redaction(api_key, base_url)
+        self.params: dict[str, Any] = {"max_completion": most, **options}
         if base_url:
-            self.params["base_url"] = base_url
-        self.native_tools = native_tools
+            self.params["base_url"] = self._scrub(base_url)
         if not native_tools:
             self.params["native_tools"] = False
-        self.context_window = context_window or known_window(self.prices, model) or CONTEXT_WINDOW
         self.counter, self._count = encoding_for(model)
-        self._key = api_key
         self._wishes = Wishes(self.optional)
         self._told = False  # that the server reads less than it is sent
         self._create = self._connect(api_key, base_url, timeout)
@@ -92,7 +116,8 @@ class Remote(ABC):
         raise TypeError(f"{self.name} holds an API key and is not pickled; call load_llm where it is needed")
 
     def count(self, messages: Sequence[Message]) -> int:
-        return count_messages(messages, self._count)
+        raw = sum(len(message.get("raw", "")) for message in messages)
+        return count_messages(messages, self._count) + raw // CHARACTERS
 
     def complete(
         self, messages: Sequence[Message], *, tools: Sequence[dict] = (), response_schema: dict | None = None,
@@ -107,6 +132,8 @@ class Remote(ABC):
             if error.status in (400, 413, 422, 500) and self._is_near(messages):
                 raise ContextOverflow(f"{error} (the prompt fills its {self.context_window} token window)") from None
             raise
+        except Refused as error:
+            return Reply(str(error), Usage(0, 0), "refusal", category=error.category)
         reply, reported = self._read(body)
         reply = thought_apart(reply)
         known = self._known(messages, json.dumps([*tools, response_schema]) if tools or response_schema else "", reply)
@@ -137,7 +164,7 @@ class Remote(ABC):
     def _known(self, messages: Sequence[Message], extra: str, reply: Reply) -> Estimate:
         answer = reply.text + "".join(call.name + call.arguments for call in reply.tool_calls)
         more, said, thought = (self._count(text) for text in (extra, answer, reply.thought))
-        return Estimate(self.context_window, self.count(messages), more, said, thought, self.counter)
+        return Estimate(self.context_window, count_messages(messages, self._count), more, said, thought, self.counter)
 
     def _tell(self, usage: Usage, known: Estimate) -> None:
         if read_less(usage, known) and not self._told:
@@ -148,8 +175,17 @@ class Remote(ABC):
                 stacklevel=4,
             )
 
-    def _scrub(self, text: str) -> str:
-        return redact(text.replace(self._key, "[redacted]") if len(self._key) > 4 else text)
+    def _asked(self, sample: int, draws_by_header: bool) -> dict[str, Any]:
+        """What goes with every request. draws_by_header: our own server's stand-in for a seed, where a protocol has
+        none."""
+        asked: dict[str, Any] = {"model": self.model}
+        if "service_tier" in self.params:
+            asked["service_tier"] = self.params["service_tier"]
+        if "extra" in self.params:
+            asked["extra_body"] = self.params["extra"]
+        if draws_by_header and is_local(self.params.get("base_url", "")):
+            asked["extra_headers"] = {"x-sample": str(sample)}
+        return asked
 
     @abstractmethod
     def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
@@ -227,6 +263,20 @@ def arguments_text(arguments: Any) -> str:
     """
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     return clean(text) if text.strip() not in ("", "null") else "{}"
+
+
+def raw_turn(blocks: Sequence[dict[str, Any]], thinking: tuple[str, ...], call: tuple[str, str]) -> str:
+    """The blocks of an answer up to its first call, as JSON, where one of them is of a kind of thinking; else "".
+
+    call: its kind, and the name of its id, without which no result can be given.
+
+    >>> raw_turn([{"type": "thought"}, {"type": "use", "id": "c", "name": "f"}], ("thought",), ("use", "id"))
+    '[{"type": "thought"}, {"type": "use", "id": "c", "name": "f"}]'
+    """
+    kind, id_name = call
+    end = next((n for n, block in enumerate(blocks, 1) if block.get("type") == kind), 0)
+    is_whole = end and all(clean(blocks[end - 1].get(name)) for name in (id_name, "name"))
+    return json.dumps(blocks[:end]) if is_whole and any(b.get("type") in thinking for b in blocks[:end]) else ""
 
 
 def as_object(arguments: Any) -> dict:

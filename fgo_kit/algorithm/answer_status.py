@@ -34,7 +34,8 @@ def ending(reply: Reply, whole: bool = False) -> str:
 def why(reply: Reply, status: str) -> str:
     """The reason for an ending in a few words: the provider's own where it gave any."""
     if status == "refused":
-        return reply.text.strip()[:300] or "the model refused, without a word"
+        words = reply.text.strip()[:300] or "the model refused, without a word"
+        return f"{reply.category}: {words}" if reply.category else words
     spent = f"{reply.usage.completion:,} tokens, {reply.usage.reasoning:,} of them thought"
     return f"cut off after {spent}" if status == "cut" else f"nothing was answered ({spent})"
 

@@ -61,7 +61,7 @@ def _play(ctx: Context, module: Module, environment: Environment, steps: list[St
         answer, used = prompts.parse_action(text)
         cited += [rule_id for rule_id in used if rule_id in known]
         steps.append(Step(observation, text))
-        chat.append({"role": "assistant", "content": text})
+        chat.append(toolcalls.turn_of(reply, text))
         observation, done = environment.step(text if tools else answer)
     info = dict(environment.info) | ({"turns left out": str(left_out)} if left_out else {})
     answer = answer if environment.answer is None else environment.answer

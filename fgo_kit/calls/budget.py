@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .clock import TICK
 from .limits import Limits
@@ -13,6 +14,8 @@ from .protocol import LLM, BudgetExceeded, Message, Usage
 Cost = tuple[float, float, float]
 """Calls, prompt + completion tokens, USD."""
 NOTHING: Cost = (0, 0, 0.0)
+LISTED_TIERS = ("auto", "default", "standard_only", "flex")
+"""Service tiers that cost no more than the list price; others are faster and dearer, by factors not in the list."""
 TOOL_PROMPT = 1024  # tokens a provider may add to explain the use of tools, beyond their definitions
 
 
@@ -21,17 +24,21 @@ class Tariff:
 
     def __init__(self, llm: LLM, limits: Limits):
         self._llm, self._base_url = llm, llm.params.get("base_url")
+        self._is_listed = llm.params.get("service_tier", "default") in LISTED_TIERS
         self._budgeted = limits.budget_usd is not None
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
         if self._budgeted and self.usd(Usage(1, 1)) is None:
+            named = {name: llm.params[name] for name in ("base_url", "service_tier") if name in llm.params}
             raise ValueError(
                 f"budget_usd={limits.budget_usd} needs a price, and none is known for {llm.name!r}"
-                f"{f' at {self._base_url}' if self._base_url else ''}; limit tokens or calls instead"
+                f"{f' with {named}' if named else ''}; limit tokens or calls instead"
             )
 
     def usd(self, usage: Usage) -> float | None:
         """The price of a call, None where nobody here knows it."""
-        return 0.0 if self._free else price(self._llm.name, usage, self._base_url)
+        if self._free or not self._is_listed:
+            return 0.0 if self._free else None
+        return price(self._llm.name, usage, self._base_url)
 
     def most(self, messages: Sequence[Message], extra: str, priced: bool = False) -> Cost:
         """The most that a call can cost: exact when simulated, else no token is under a byte.
@@ -41,11 +48,14 @@ class Tariff:
         if self._llm.simulated:
             prompt = self._llm.count(messages)
         else:
-            prompt = sum(len(m["content"].encode("utf-8", "replace")) + 16 for m in messages) + 16
+            texts = (m["content"] + m.get("raw", "") for m in messages)
+            prompt = sum(len(text.encode("utf-8", "replace")) + 16 for text in texts) + 16
             prompt += len(extra.encode("utf-8", "replace")) + TOOL_PROMPT if extra else 0
         usage = Usage(prompt, self._llm.max_completion)
-        usd = self.usd(usage) if priced or self._budgeted else 0.0
-        return 1, usage.prompt + usage.completion, usd or 0.0
+        if not (priced or self._budgeted):
+            return 1, usage.prompt + usage.completion, 0.0
+        dearest = max(self.usd(usage) or 0.0, self.usd(replace(usage, written=prompt)) or 0.0)
+        return 1, usage.prompt + usage.completion, dearest
 
 
 class Account:

@@ -20,6 +20,7 @@ from .outcomes import Outcomes
 from .protocol import LLM, BudgetExceeded, CallFailed, Cancelled, ContextOverflow, Message, Reply, Unreachable, as_reply
 from .reply_text import thought_apart
 from .requests import Asked, Place, Response, asked
+from .served import Served
 from .workers import Pool, within
 
 __all__ = ["Meter", "Place"]
@@ -62,7 +63,7 @@ class Meter:
         self._lock = threading.Lock()
 
     def _asks(self, llm: LLM) -> None:
-        self.llm, self._tariff = llm, Tariff(llm, self.limits)
+        self.llm, self._tariff, self._served = llm, Tariff(llm, self.limits), Served(llm.name)
         self._params = json.dumps(llm.params, sort_keys=True, default=str)
         self.log.know(llm, self._params)
 
@@ -101,6 +102,7 @@ class Meter:
             raise
         if not paid:
             self.log.record(self.run_id, place, request, span=(began, now()))
+        self._served.see(response.model)
         if self.on_call:
             self.on_call(place, paid)
         return as_reply(response)
@@ -246,9 +248,11 @@ class Meter:
     def _response(self, reply: Reply, began: float, attempt: int) -> Response:
         usage = reply.usage
         counter = usage.counter or (self.llm.counter if self.llm.simulated else "provider")
-        calls = json.dumps([[call.id, call.name, call.arguments] for call in reply.tool_calls])
+        raw = ([call.raw] if call.raw else [] for call in reply.tool_calls)
+        calls = json.dumps([[c.id, c.name, c.arguments, *more] for c, more in zip(reply.tool_calls, raw, strict=True)])
+        finish = f"{reply.finish}: {reply.category}" if reply.category else reply.finish
         return Response(
-            storable(reply.text), calls, reply.finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
+            storable(reply.text), calls, finish, usage.prompt, usage.cached, usage.completion, usage.reasoning,
             counter, self._tariff.usd(usage), began, now(), attempt, storable(reply.thought), reply.model,
             usage.written,
         )  # fmt: skip

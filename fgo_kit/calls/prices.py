@@ -52,8 +52,9 @@ def _listed(prices: str, model: str, usage: Usage):
     import genai_prices
 
     counted = genai_prices.Usage(
-        input_tokens=usage.prompt, cache_read_tokens=usage.cached, output_tokens=usage.completion
-    )
+        input_tokens=usage.prompt, cache_read_tokens=usage.cached, cache_write_tokens=usage.written,
+        output_tokens=usage.completion,
+    )  # fmt: skip
     try:
         return genai_prices.calc_price(counted, model, provider_id=prices)
     except LookupError:

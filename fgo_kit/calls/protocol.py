@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from .requests import Response
 
-Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
+Message = dict[str, str]
+"""{"role": "system" | "user" | "assistant", "content": text}; a turn that called a tool may have `ToolCall.raw` too."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,15 @@ class Usage:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A tool the model wants called; `arguments` is JSON text as the model wrote it."""
+    """A tool the model wants called; `arguments` is JSON text as the model wrote it.
+
+    raw: the turn up to this call in the provider's own JSON, where it holds thinking that must go back unchanged.
+    """
 
     id: str
     name: str
     arguments: str
+    raw: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Reply:
     """One answer. `finish` is "stop", "length" (cut off at max_completion), "tool_calls" or "refusal".
 
     thought: what the model wrote before it answered; never read as an answer. model: the one that answered, in the
-    provider's words.
+    provider's words. category: of a refusal, in the provider's words, where it named one.
     """
 
     text: str
@@ -52,6 +57,7 @@ class Reply:
     tool_calls: tuple[ToolCall, ...] = ()
     thought: str = ""
     model: str = ""
+    category: str = ""
 
 
 def as_reply(response: Response) -> Reply:
@@ -59,7 +65,8 @@ def as_reply(response: Response) -> Reply:
     r = response
     usage = Usage(r.prompt, r.completion, r.cached, r.reasoning, written=r.written)
     calls = () if r.tool_calls == "[]" else json.loads(r.tool_calls)
-    return Reply(r.text, usage, r.finish, tuple(ToolCall(*call) for call in calls), r.thought, r.model)
+    finish, _, category = r.finish.partition(": ")
+    return Reply(r.text, usage, finish, tuple(ToolCall(*call) for call in calls), r.thought, r.model, category)
 
 
 class LLM(Protocol):
@@ -119,6 +126,14 @@ class ContextOverflow(CallFailed):
 
 class BadRequest(CallFailed):
     """The provider refused the request as it is; trying again will not help."""
+
+
+class Refused(CallFailed):
+    """A policy of the provider let no answer through. category: its name in the provider's words."""
+
+    def __init__(self, message: str, category: str):
+        super().__init__(message)
+        self.category = category
 
 
 class AuthError(CallFailed):

@@ -28,7 +28,7 @@ class Provider(Protocol):
 
 PROVIDERS: dict[str, Any] = {
     "simulated": "fgo_kit.simulate.model:SimulatedLLM",
-    "openai": "fgo_kit.adapters.openai_chat:OpenAIChat",
+    "openai": "fgo_kit.adapters.openai_responses:OpenAIResponses",
     "anthropic": "fgo_kit.adapters.anthropic_messages:AnthropicMessages",
     "any": "fgo_kit.adapters.any_model:AnyModel",
     "replay": "fgo_kit.calls.replay:ReplayLLM",
@@ -79,10 +79,14 @@ def load_llm(spec: str, **params: Any) -> LLM:
 
     base_url: an OpenAI- or Anthropic-compatible server; on this machine it needs no key.
     api_key: by default from OPENAI_API_KEY or ANTHROPIC_API_KEY; it appears in no log and no error.
-    params: temperature (openai), max_completion, context_window, timeout (seconds; openai and anthropic);
+    params: temperature, api (openai), thinking (anthropic), effort, service_tier, max_completion, context_window,
+    timeout (seconds of silence) (both). effort: how much a model thinks, in the provider's words, e.g. "low".
+    thinking: "adaptive", "disabled", "between_tools", or a number of tokens. api: "responses" is the default at
+    OpenAI, "chat" (chat completions) that at other servers. max_completion counts thinking too. extra: further
+    fields of the request, as a dict.
     native_tools=False for a server without tool calls of its own, which are then written as text;
     source, the spec of the LLM to replay where a log holds several (replay).
-    Raises ValueError for an unknown spec or parameter, AuthError without a key.
+    Raises ValueError for an unknown spec, parameter or value, AuthError without a key.
     """
     kind, model = provider_of(spec), spec.partition(":")[2]
     if kind is None or not (model or kind.default):

@@ -10,7 +10,10 @@ from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
 
-_SECRET = re.compile(r"(?i)\b(?:sk|key|pk)-[\w-]{6,}|\bbearer\s+\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_SECRET = re.compile(
+    r"(?i)\b(?:sk|key|pk)-[\w-]{6,}|\b(?:bearer|basic)\s+[\w.~+/%=-]{6,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=[?&]key=)[^&#\s\"'<>]+|(?<=[?&_-]key=)[^&#\s\"'<>]+|(?<=[?&]apikey=)[^&#\s\"'<>]+|(?<=[?&_]token=)[^&#\s\"'<>]+"
+)
 
 UNCOUNTED = "unknown"
 """The counter of an answer whose tokens nobody counted: an agent's own run."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..records import storable
 from .json_text import value_at
-from .protocol import Reply, ToolCall
+from .protocol import Message, Reply, ToolCall
 from .reply_text import final_answer, final_answer_start
 
 _CALL = re.compile(r"^[^\w\n]*TOOL[^\w\n{]*?[:：][^\w{]*(?:json\b)?[^\w{]*", re.MULTILINE)
@@ -117,6 +117,12 @@ def reply_text(reply: Reply) -> str:
     return f"{words}\n{call_text(call.name, _parsed(call.arguments))}".lstrip("\n")
 
 
+def turn_of(reply: Reply, text: str) -> Message:
+    """The assistant's message of a dialogue for a reply that was read as this text."""
+    raw = reply.tool_calls[0].raw if reply.tool_calls else ""
+    return {"role": "assistant", "content": text} | ({"raw": raw} if raw else {})
+
+
 def split_reply(text: str, number: int) -> tuple[str, tuple[ToolCall, ...]]:
     """(words, tool calls) of a reply written as text: the reverse of `reply_text`. A call of a name that providers
     would refuse stays text."""
@@ -144,7 +150,7 @@ def bare_result(observation: str) -> str | None:
 
 @dataclass(frozen=True)
 class Called:
-    """A call and its result, as two messages of a dialogue say it."""
+    """A call and its result, as two messages of a dialogue say it. The call's `raw` is the whole turn."""
 
     words: str
     call: ToolCall
@@ -152,7 +158,12 @@ class Called:
     failed: bool
 
 
-def paired(messages: Sequence[dict[str, str]]) -> Iterable[dict[str, str] | Called]:
+def plain(messages: Iterable[Message]) -> list[Message]:
+    """The messages without the raw form of their turns."""
+    return [{"role": message["role"], "content": message["content"]} for message in messages]
+
+
+def paired(messages: Sequence[Message]) -> Iterable[Message | Called]:
     """The messages, with each call and the result that follows it as one `Called`."""
     at = 0
     while at < len(messages):
@@ -162,6 +173,7 @@ def paired(messages: Sequence[dict[str, str]]) -> Iterable[dict[str, str] | Call
             words, calls = split_reply(message["content"], at)
             if calls:
                 at += 1
-                yield Called(words, calls[0], after["content"], after["content"].startswith("<tool_error"))
+                call = replace(calls[0], raw=message.get("raw", ""))
+                yield Called(words, call, after["content"], after["content"].startswith("<tool_error"))
                 continue
-        yield message
+        yield from plain([message])

@@ -1,6 +1,5 @@
-"""The wire forms of OpenAI chat completions and Anthropic messages, as a server reads and writes them.
-
-Both classes offer the same functions: `read` a request, `write` an answer, `error` bodies, `overflow`.
+"""The wire forms of OpenAI's chat completions and Responses and of Anthropic's messages, as a server reads and writes
+them. All three classes offer the same functions: `read` a request, `write` an answer, `error` bodies, `overflow`.
 """
 
 from __future__ import annotations
@@ -12,11 +11,16 @@ from typing import Any
 
 from ..calls.protocol import Message, Reply
 from ..calls.toolcalls import call_text
+from .thinking import THOUGHTS, BadBody, check_thoughts, signature, signed, tokens_of
 
 
 @dataclass(frozen=True)
 class Request:
-    """What both protocols ask for. `tools` are in OpenAI's form, `schema` is a JSON schema or None."""
+    """What all protocols ask for. `tools` are in OpenAI's form, `schema` is a JSON schema or None.
+
+    thinking: tokens to think before the answer. marks: so many first messages are put into the cache, one number for
+    each mark.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -24,10 +28,11 @@ class Request:
     schema: dict | None = None
     sample: int = 0
     max_tokens: int | None = None
+    thinking: int = 0
+    marks: tuple[int, ...] = ()
 
 
-class BadBody(ValueError):
-    """A request body that cannot be read; the message says what was expected."""
+REFUSAL = "I cannot help with that."
 
 
 def _parse(body: bytes) -> dict:
@@ -59,12 +64,12 @@ def _text(content: Any) -> str:
         return content or ""
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise BadBody("content: expected a string or a list of blocks")
-    return "\n".join(_block(block) for block in content)
+    return "\n".join(_block(block) for block in content if block.get("type") not in THOUGHTS)
 
 
 def _block(block: dict) -> str:
     kind = block.get("type")
-    if kind == "text":
+    if kind in ("text", "input_text", "output_text"):
         return _get(block, "text", str)
     if kind == "tool_result":
         return _text(block.get("content"))
@@ -87,14 +92,26 @@ def _messages(data: dict, roles: dict[str, str]) -> list[Message]:
     found = []
     for message in _get(data, "messages", list):
         role = _get(message, "role", str)
-        if role not in roles:
-            raise BadBody(f"role {role!r} is not supported; use one of {', '.join(roles)}")
+        _check_role(role, roles)
         calls = [_get(call, "function", dict) for call in _get(message, "tool_calls", list, [])]
         lines = [_text(message.get("content")), *(_call(call) for call in calls)]
         found.append({"role": roles[role], "content": "\n".join(line for line in lines if line)})
     if not found:
         raise BadBody("messages: expected at least one")
     return found
+
+
+def _check_role(role: str, roles: dict[str, str]) -> None:
+    if role not in roles:
+        raise BadBody(f"role {role!r} is not supported; use one of {', '.join(roles)}")
+
+
+def _sample(headers: Any) -> int:
+    """The draw, where a protocol has no seed: the header `x-sample`, 0 without it."""
+    sample = headers.get("x-sample", "0")
+    if not sample.isdecimal():
+        raise BadBody(f"header x-sample={sample!r}: expected a whole number >= 0")
+    return int(sample)
 
 
 class OpenAI:
@@ -116,24 +133,29 @@ class OpenAI:
         if response_format.get("type") == "json_schema":
             schema = _get(_get(response_format, "json_schema", dict), "schema", dict)
         limit = _get(data, "max_completion_tokens", int, _get(data, "max_tokens", int, None))
-        return Request(_get(data, "model", str), tuple(_messages(data, OpenAI.ROLES)),
-                       tuple(_get(data, "tools", list, [])), schema, _get(data, "seed", int, 0), limit)
+        messages = tuple(_messages(data, OpenAI.ROLES))
+        return Request(_get(data, "model", str), messages, tuple(_get(data, "tools", list, [])), schema,
+                       _get(data, "seed", int, 0), limit, tokens_of(_get(data, "reasoning_effort", str, "none")),
+                       tuple(range(1, len(messages) + 1)))
 
     @staticmethod
     def write(request: Request, reply: Reply, number: int) -> dict:
         usage = reply.usage
-        message = {"role": "assistant", "content": reply.text or None, "refusal": None}
+        is_refused = reply.finish == "refusal" and reply.category != "content_filter"
+        message = {"role": "assistant", "content": None if is_refused else reply.text or None,
+                   "refusal": (reply.text or REFUSAL) if is_refused else None}
         if reply.tool_calls:
             message["tool_calls"] = [{"id": call.id, "type": "function", "function": {
                 "name": call.name, "arguments": call.arguments}} for call in reply.tool_calls]
-        finish = "content_filter" if reply.finish == "refusal" else reply.finish
+        finish = ("stop" if is_refused else "content_filter") if reply.finish == "refusal" else reply.finish
         return {
             "id": f"chatcmpl-{number}", "object": "chat.completion", "created": int(time.time()),
             "model": request.model,
             "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
             "usage": {"prompt_tokens": usage.prompt, "completion_tokens": usage.completion,
                       "total_tokens": usage.prompt + usage.completion,
-                      "prompt_tokens_details": {"cached_tokens": usage.cached},
+                      "prompt_tokens_details": {"cached_tokens": usage.cached,
+                                                "cache_write_tokens": usage.written},
                       "completion_tokens_details": {"reasoning_tokens": usage.reasoning}},
         }
 
@@ -148,6 +170,87 @@ class OpenAI:
                 f"{tokens} tokens. Please reduce the length of the messages.")
 
 
+class Responses(OpenAI):
+    """POST /v1/responses. It has no seed: the header `x-sample` is the sample."""
+
+    @staticmethod
+    def read(body: bytes, headers: Any) -> Request:
+        data = _parse(body)
+        messages = tuple(_items(data))
+        form = _get(_get(data, "text", dict, {}), "format", dict, {})
+        schema = _get(form, "schema", dict) if form.get("type") == "json_schema" else None
+        tools = tuple({"type": "function", "function": {name: tool.get(name) for name in (
+            "name", "description", "parameters")}} for tool in _get(data, "tools", list, []))
+        effort = _get(_get(data, "reasoning", dict, {}), "effort", str, "none")
+        return Request(_get(data, "model", str), messages, tools, schema, _sample(headers),
+                       _get(data, "max_output_tokens", int, None), tokens_of(effort),
+                       tuple(range(1, len(messages) + 1)))
+
+    @staticmethod
+    def write(request: Request, reply: Reply, number: int) -> dict:
+        usage, reason = reply.usage, None
+        if reply.finish in ("length", "refusal"):
+            filtered = reply.category == "content_filter"
+            reason = "max_output_tokens" if reply.finish == "length" else "content_filter" if filtered else None
+        status = "incomplete" if reason else "completed"
+        return {
+            "id": f"resp_{number}", "object": "response", "created_at": time.time(), "status": status, "error": None,
+            "incomplete_details": {"reason": reason} if reason else None, "instructions": None, "metadata": {},
+            "model": request.model, "output": _output(reply, number, status), "parallel_tool_calls": False,
+            "temperature": 1.0, "top_p": 1.0, "tool_choice": "auto", "tools": [],
+            "usage": {"input_tokens": usage.prompt, "output_tokens": usage.completion,
+                      "total_tokens": usage.prompt + usage.completion,
+                      "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
+                      "output_tokens_details": {"reasoning_tokens": usage.reasoning}},
+        }
+
+
+def _items(data: dict) -> list[Message]:
+    """The items of an input as messages: a call belongs to the words of the assistant before it."""
+    given = data.get("input")
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else _get(data, "input", list)
+    check_thoughts(items)
+    found: list[Message] = []
+    if instructions := _get(data, "instructions", str, ""):
+        found.append({"role": "system", "content": instructions})
+    for item in items:
+        kind = item.get("type", "message") if isinstance(item, dict) else "message"
+        if kind == "function_call":
+            words = found.pop()["content"] if found and found[-1]["role"] == "assistant" else ""
+            found.append({"role": "assistant", "content": f"{words}\n{_call(item)}".lstrip("\n")})
+        elif kind == "function_call_output":
+            found.append({"role": "user", "content": _text(item.get("output"))})
+        elif kind == "message":
+            role = _get(item, "role", str)
+            _check_role(role, OpenAI.ROLES)
+            found.append({"role": OpenAI.ROLES[role], "content": _text(item.get("content"))})
+        elif kind not in THOUGHTS:
+            raise BadBody(f"input item of type {kind!r} is not supported")
+    if not found:
+        raise BadBody("input: expected at least one item")
+    return found
+
+
+def _output(reply: Reply, number: int, status: str) -> list[dict]:
+    output: list[dict] = []
+    if reply.thought:
+        output.append({"type": "reasoning", "id": f"rs_{number}", "status": None,
+                       "summary": [{"type": "summary_text", "text": reply.thought}],
+                       "encrypted_content": signature(reply.thought)})
+    content: list[dict] = []
+    if reply.finish == "refusal" and status == "completed":
+        content = [{"type": "refusal", "refusal": reply.text or REFUSAL}]
+    elif reply.text:
+        content = [{"type": "output_text", "text": reply.text, "annotations": []}]
+    if content:
+        output.append({"type": "message", "id": f"msg_{number}", "role": "assistant", "status": status,
+                       "content": content})
+    return output + [
+        {"type": "function_call", "id": f"fc_{number}_{n}", "call_id": signed(call.id, reply.thought),
+         "name": call.name, "arguments": call.arguments, "status": "completed"}
+        for n, call in enumerate(reply.tool_calls)]
+
+
 class Anthropic:
     """POST /v1/messages. It has no seed: the header `x-sample` is the sample, 0 without it."""
 
@@ -159,31 +262,43 @@ class Anthropic:
     def read(body: bytes, headers: Any) -> Request:
         data = _parse(body)
         messages = _messages(data, {"user": "user", "assistant": "assistant"})
-        if system := _text(data.get("system")):
-            messages.insert(0, {"role": "system", "content": system})
-        form = _get(_get(data, "output_config", dict, {}), "format", dict, {})
+        for message in data["messages"]:
+            check_thoughts(message["content"] if isinstance(message.get("content"), list) else [])
+        system, marks = data.get("system"), []
+        if text := _text(system):
+            messages.insert(0, {"role": "system", "content": text})
+            marks += [1] if isinstance(system, list) and any("cache_control" in block for block in system) else []
+        marks += [len(messages)] if data.get("cache_control") else []
+        config = _get(data, "output_config", dict, {})
+        form = _get(config, "format", dict, {})
         schema = _get(form, "schema", dict) if form.get("type") == "json_schema" else None
         tools = tuple({"type": "function", "function": {
             "name": _get(tool, "name", str), "description": _get(tool, "description", str, ""),
             "parameters": _get(tool, "input_schema", dict, {})}} for tool in _get(data, "tools", list, []))
-        sample = headers.get("x-sample", "0")
-        if not sample.isdecimal():
-            raise BadBody(f"header x-sample={sample!r}: expected a whole number >= 0")
-        return Request(_get(data, "model", str), tuple(messages), tools, schema, int(sample),
-                       _get(data, "max_tokens", int))
+        mode = _get(_get(data, "thinking", dict, {}), "type", str, "disabled")
+        thinking = 0 if mode == "disabled" else tokens_of(_get(config, "effort", str, "medium"))
+        return Request(_get(data, "model", str), tuple(messages), tools, schema, _sample(headers),
+                       _get(data, "max_tokens", int), thinking, tuple(marks))
 
     @classmethod
     def write(cls, request: Request, reply: Reply, number: int) -> dict:
-        usage = reply.usage
-        content: list[dict] = [{"type": "text", "text": reply.text}] if reply.text else []
-        content += [{"type": "tool_use", "id": call.id, "name": call.name, "input": _object(call.arguments)}
-                    for call in reply.tool_calls]
+        usage, details = reply.usage, None
+        content: list[dict] = []
+        if reply.thought:
+            content.append({"type": "thinking", "thinking": reply.thought, "signature": signature(reply.thought)})
+        content += [{"type": "text", "text": reply.text, "citations": None}] if reply.text else []
+        content += [{"type": "tool_use", "id": signed(call.id, reply.thought), "name": call.name,
+                     "input": _object(call.arguments)} for call in reply.tool_calls]
+        if reply.finish == "refusal":
+            details = {"type": "refusal", "category": reply.category or None, "explanation": REFUSAL}
         return {
             "id": f"msg_{number}", "type": "message", "role": "assistant", "model": request.model,
             "content": content, "stop_reason": cls.FINISH.get(reply.finish, "end_turn"),
-            "stop_sequence": None,
-            "usage": {"input_tokens": usage.prompt - usage.cached, "cache_read_input_tokens": usage.cached,
-                      "cache_creation_input_tokens": 0, "output_tokens": usage.completion},
+            "stop_sequence": None, "stop_details": details,
+            "usage": {"input_tokens": usage.prompt - usage.cached - usage.written,
+                      "cache_read_input_tokens": usage.cached, "cache_creation_input_tokens": usage.written,
+                      "output_tokens": usage.completion,
+                      "output_tokens_details": {"thinking_tokens": usage.reasoning}},
         }
 
     @classmethod

@@ -5,8 +5,11 @@ provider. It listens on 127.0.0.1 only, takes any API key, and does not stream.
 
     python -m fgo_kit.simulate.server --profile small --latency-ms 50 --p429 0.1
 
-prints its URL. POST /v1/chat/completions (OpenAI; `seed` is the sample), POST /v1/messages (Anthropic; the
-header `x-sample` is the sample, else 0), GET /v1/models, GET /ledger.
+prints its URL. POST /v1/chat/completions (OpenAI; `seed` is the sample), POST /v1/responses (OpenAI) and POST
+/v1/messages (Anthropic; for both the header `x-sample` is the sample, else 0), GET /v1/models, GET /ledger.
+
+Like the providers' own it thinks as much as it is asked to (`effort`, `thinking`) and wants its thinking back
+unchanged in tool turns, and it caches prompts: at Anthropic's marks, at OpenAI unasked, from 1,024 tokens on.
 """
 
 from __future__ import annotations
@@ -27,11 +30,19 @@ import numpy as np
 import tornado.httpserver
 import tornado.web
 
-from ..calls.protocol import LLM, BadRequest, ContextOverflow, Reply
+from ..calls.protocol import LLM, BadRequest, ContextOverflow, Reply, Usage
 from . import protocols
-from .protocols import BadBody
+from .prompt_cache import PromptCache
+from .thinking import BadBody, thought_over
 
 MAX_BODY = 8 * 2**20  # bytes
+SHARES = {"p429": "rate_limited", "p5xx": "server_error", "p_truncated": "truncated", "p_malformed": "malformed",
+          "p_refused": "refused"}
+"""The faults that are drawn, as the ledger counts them."""
+KINDS = ("prompt", "completion", "cached", "written", "reasoning")
+"""Of tokens, as in `Usage`."""
+CATEGORY = "general_harms"
+"""Of a refusal, where a protocol has categories."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,8 @@ class Faults:
     """What the server does wrong, drawn once a request from a Generator seeded with `seed`.
 
     p429: rate limited; p5xx: 500, or overloaded (503, Anthropic 529); p_truncated: an answer cut in half,
-    finish reason "length"; p_malformed: status 200 and broken JSON. retry_after in seconds; latency_ms is
-    waited before every answer but a 429; context_window in tokens, by default the LLM's own.
+    finish reason "length"; p_malformed: status 200 and broken JSON; p_refused: a refusal. retry_after in seconds;
+    latency_ms is waited before every answer but a 429; context_window in tokens, by default the LLM's own.
     Raises ValueError for shares that are not probabilities or sum to more than 1.
     """
 
@@ -48,13 +59,14 @@ class Faults:
     p5xx: float = 0.0
     p_truncated: float = 0.0
     p_malformed: float = 0.0
+    p_refused: float = 0.0
     retry_after: float = 0.01
     latency_ms: float = 0.0
     context_window: int | None = None
     seed: int = 0
 
     def __post_init__(self):
-        shares = {name: getattr(self, name) for name in ("p429", "p5xx", "p_truncated", "p_malformed")}
+        shares = {name: getattr(self, name) for name in SHARES}
         if min(shares.values()) < 0 or sum(shares.values()) > 1 + 1e-9:
             raise ValueError(f"fault shares {shares} are not probabilities; use shares >= 0 that sum to <= 1")
         if min(self.retry_after, self.latency_ms) < 0:
@@ -69,14 +81,15 @@ class _State:
     models: tuple[str, ...]
     faults: Faults
     rng: np.random.Generator
-    ledger: dict = field(default_factory=lambda: {
-        "requests": 0, "successes": 0, "prompt_tokens": 0, "completion_tokens": 0, "faults": {}})
+    ledger: dict = field(default_factory=lambda: {"requests": 0, "successes": 0, "faults": {}} | dict.fromkeys(
+        (f"{kind}_tokens" for kind in KINDS), 0))
+    cache: PromptCache = field(default_factory=PromptCache)
 
     def draw(self) -> tuple[str, bool]:
         """The fault of one request ("" for none), and whether a 5xx is an overload."""
-        shares = (self.faults.p429, self.faults.p5xx, self.faults.p_truncated, self.faults.p_malformed)
+        shares = [getattr(self.faults, name) for name in SHARES]
         kind = int(np.searchsorted(np.cumsum(shares), self.rng.random(), side="right"))
-        return ("rate_limited", "server_error", "truncated", "malformed", "")[kind], self.rng.random() < 0.5
+        return (*SHARES.values(), "")[kind], self.rng.random() < 0.5
 
     def count_fault(self, kind: str) -> None:
         self.ledger["faults"][kind] = self.ledger["faults"].get(kind, 0) + 1
@@ -93,7 +106,7 @@ class _Json(tornado.web.RequestHandler):
 class _NotFound(_Json):
     def prepare(self):
         self.set_status(404)
-        known = "/v1/chat/completions, /v1/messages, /v1/models or /ledger"
+        known = "/v1/chat/completions, /v1/responses, /v1/messages, /v1/models or /ledger"
         message = f"no route {self.request.path}; use {known}"
         self.finish({"error": {"message": message, "type": "not_found_error"}})
 
@@ -158,6 +171,10 @@ class _Chat(_Json):
             return self.fail("bad_request", 400, str(error))
         except Exception as error:  # whatever the LLM raises must reach the client as an error of the server
             return self.fail("internal_error", 500, f"{type(error).__name__}: {error}")
+        if fault == "refused":
+            reply = Reply("", Usage(reply.usage.prompt, 1), "refusal", category=CATEGORY)
+        usage = self.state.cache.billed(request, llm, reply.usage)
+        reply = thought_over(replace(reply, usage=usage), request.thinking)
         if fault == "truncated":
             reply = _cut(reply, reply.usage.completion // 2)
         elif request.max_tokens is not None and reply.usage.completion > request.max_tokens:
@@ -175,8 +192,8 @@ class _Chat(_Json):
             body = body[: len(body) // 2]
         else:
             self.state.ledger["successes"] += 1
-            self.state.ledger["prompt_tokens"] += reply.usage.prompt
-            self.state.ledger["completion_tokens"] += reply.usage.completion
+            for kind in KINDS:
+                self.state.ledger[f"{kind}_tokens"] += getattr(reply.usage, kind)
         self.set_header("Content-Type", "application/json")
         self.finish(body)
 
@@ -191,9 +208,9 @@ class _Chat(_Json):
 
 
 def _cut(reply: Reply, tokens: int) -> Reply:
-    """The first `tokens` tokens of an answer, by share of its characters; tool calls are lost."""
-    tokens = max(tokens, 1)
-    text = reply.text[: len(reply.text) * tokens // max(reply.usage.completion, 1)]
+    """The first `tokens` tokens of an answer, thinking first, its text by share of characters; calls are lost."""
+    tokens, spoken = max(tokens, 1), max(reply.usage.completion - reply.usage.reasoning, 1)
+    text = reply.text[: len(reply.text) * max(tokens - reply.usage.reasoning, 0) // spoken]
     usage = replace(reply.usage, completion=tokens, reasoning=min(reply.usage.reasoning, tokens))
     return replace(reply, text=text, usage=usage, finish="length", tool_calls=())
 
@@ -201,6 +218,7 @@ def _cut(reply: Reply, tokens: int) -> Reply:
 async def _serve(state: _State, port: int, ready: Future) -> None:
     """Serve until the event given to `ready`, with the loop and the bound port, is set."""
     routes = [(r"/v1/chat/completions", _Chat, {"state": state, "protocol": protocols.OpenAI}),
+              (r"/v1/responses", _Chat, {"state": state, "protocol": protocols.Responses}),
               (r"/v1/messages", _Chat, {"state": state, "protocol": protocols.Anthropic}),
               (r"/v1/models", _Models, {"state": state}), (r"/ledger", _Ledger, {"state": state})]
     app = tornado.web.Application(routes, default_handler_class=_NotFound, log_function=lambda handler: None,
@@ -230,7 +248,7 @@ class Endpoint:
         return self.url + "/v1"
 
     def ledger(self) -> dict:
-        """Counts so far: requests, successes, their prompt and completion tokens, faults by kind."""
+        """Counts so far: requests, successes, their tokens by kind (see `KINDS`), faults by kind."""
         with urllib.request.urlopen(self.url + "/ledger", timeout=30) as answer:
             return json.load(answer)
 

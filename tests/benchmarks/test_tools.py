@@ -1,5 +1,6 @@
 """The tool-calling loop: over both SDKs with calls of their own and as text, the same trajectories; its caps."""
 
+import itertools
 import json
 import math
 import re
@@ -12,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fgo_kit as fgo
-from fgo_kit.adapters import anthropic_messages, openai_chat
+from fgo_kit.adapters import anthropic_messages, openai_chat, openai_responses
 from fgo_kit.algorithm import prompts
 from fgo_kit.algorithm.rollout import rollout, rollouts
 from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.calls import toolcalls
 from fgo_kit.calls.log import CallLog, Place
-from fgo_kit.calls.protocol import Reply, ToolCall, Usage
+from fgo_kit.calls.protocol import BadRequest, Reply, ToolCall, Usage
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.calls.reply_text import final_answer
 from fgo_kit.calls.tokens import count_messages, estimate
@@ -87,17 +88,57 @@ def test_every_call_is_a_step_and_the_answer_is_scored(bench, first):
     assert trajectory.info == {"level": "1", "turns": "4", "tool calls": "3", "tool errors": "1", "final answer": "given"}
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_native_calls_and_text_leave_the_same_trajectory(bench, first, provider):
+PROTOCOLS = {
+    "chat": ("openai", {}), "chat, thinking": ("openai", {"effort": "low"}),
+    "responses": ("openai", {"api": "responses"}), "responses, thinking": ("openai", {"api": "responses", "effort": "high"}),
+    "messages": ("anthropic", {}), "messages, thinking": ("anthropic", {"thinking": "adaptive", "effort": "max"}),
+}  # fmt: skip
+
+
+def loaded(protocol, server, **options):
+    provider, more = PROTOCOLS[protocol]
+    url = server.openai_url if provider == "openai" else server.url
+    return load_llm(f"{provider}:m", base_url=url, **more, **options)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_native_calls_and_text_leave_the_same_trajectory(bench, first, protocol):
     expected, policy = play(Policy(), bench, first), Policy()
     with serving(policy) as server:
-        url = server.openai_url if provider == "openai" else server.url
         for native in (True, False):
-            llm = load_llm(f"{provider}:m", base_url=url, native_tools=native)
-            assert play(llm, bench, first) == expected
+            assert play(loaded(protocol, server, native_tools=native), bench, first) == expected
             assert bool(policy.tools[-1]) is native
     dialogues = [[m for m in seen if m["role"] != "system"] for seen in policy.seen]
     assert dialogues[:4] == dialogues[4:]  # what the model is told is the same in both ways
+
+
+@pytest.mark.parametrize("protocol", ["responses, thinking", "messages, thinking"])
+def test_a_resumed_rollout_sends_its_thinking_too(bench, first, protocol, tmp_path):
+    """The server refuses a call that comes back without the thinking that led to it."""
+    path, expected, policy = tmp_path / "log.sqlite", play(Policy(), bench, first), Policy()
+
+    def stops(messages, **options):
+        if len(policy.seen) == 2:
+            raise BadRequest("enough for now")
+        return Policy.complete(policy, messages, **options)
+
+    policy.complete = stops
+    with serving(policy) as server:
+        with CallLog(path) as log:
+            assert play(loaded(protocol, server), bench, first, log).status == "failed"
+        del policy.complete
+        with CallLog(path) as log:
+            assert play(loaded(protocol, server), bench, first, log) == expected
+        assert len(policy.seen) == 4 and server.ledger()["faults"] == {"bad_request": 1}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_turn_is_sent_after_the_same_beginning(bench, first, protocol):
+    """Providers cache what a prompt begins with."""
+    with serving(policy := Policy()) as server:
+        play(loaded(protocol, server), bench, first)
+    for before, after in itertools.pairwise(policy.seen):
+        assert after[: len(before)] == before
 
 
 def test_what_goes_to_openai_is_calls_and_tool_messages():
@@ -113,6 +154,11 @@ def test_what_goes_to_openai_is_calls_and_tool_messages():
     assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("search", {"query": "ü"})
     assert sent[3] == {"role": "tool", "tool_call_id": call["id"], "content": chat[3]["content"]}
     assert sent[:2] + sent[4:] == chat[:2] + chat[4:]
+    items = openai_responses.dialogue(chat)
+    assert items[2] == {"role": "assistant", "content": "THOUGHT: x"}
+    assert items[3]["type"] == "function_call" and json.loads(items[3]["arguments"]) == {"query": "ü"}
+    assert items[4] == {"type": "function_call_output", "call_id": items[3]["call_id"], "output": chat[3]["content"]}
+    assert items[:2] + items[5:] == chat[:2] + chat[4:]
     blocks = anthropic_messages.dialogue(chat[1:])
     assert blocks[1]["content"][1] == {"type": "tool_use", "id": blocks[2]["content"][0]["tool_use_id"],
                                        "name": "search", "input": {"query": "ü"}}  # fmt: skip
@@ -270,8 +316,8 @@ def test_the_same_prompt_is_sent_with_and_without_native_tools(bench):
     assert "RULES:" not in prompts.act(MODULE, False, bench.tools)["content"]
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_the_simulated_llm_plays_the_same_in_process_and_over_the_sdks(provider):
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_simulated_llm_plays_the_same_in_process_and_over_the_sdks(protocol):
     shipped = gaia.load(n_train=6)
 
     def played(llm):
@@ -281,13 +327,12 @@ def test_the_simulated_llm_plays_the_same_in_process_and_over_the_sdks(provider)
     expected = played(load_llm("simulated:small"))
     assert max(len(one.steps) for one in expected) > 2 and all(one.ok for one in expected)
     with serving(load_llm("simulated:small")) as server:
-        url = server.openai_url if provider == "openai" else server.url
         for native in (True, False):
-            assert played(load_llm(f"{provider}:m", base_url=url, native_tools=native)) == expected
+            assert played(loaded(protocol, server, native_tools=native)) == expected
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_a_model_that_thinks_aloud_plays_as_one_that_does_not(provider):
+@pytest.mark.parametrize("protocol", ["chat", "responses", "messages"])
+def test_a_model_that_thinks_aloud_plays_as_one_that_does_not(protocol):
     """Its thoughts hold calls and answers of their own, which nothing reads."""
     shipped = gaia.load(n_train=4)
     thought = f'<think>\n{call_text("search", {"query": "x"})}\nFINAL ANSWER: 41?\n</think>\n'
@@ -301,9 +346,8 @@ def test_a_model_that_thinks_aloud_plays_as_one_that_does_not(provider):
     expected = played(quiet)
     assert played(loud) == expected
     with serving(loud) as server:
-        url = server.openai_url if provider == "openai" else server.url
         for native in (True, False):
-            assert played(load_llm(f"{provider}:m", base_url=url, native_tools=native)) == expected
+            assert played(loaded(protocol, server, native_tools=native)) == expected
 
 
 PARTS = st.sampled_from(

@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import anthropic
 import openai
 import pytest
+from anthropic.types import Message
+from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
 
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow, Reply, ToolCall, Usage
 from fgo_kit.simulate.server import MAX_BODY, Endpoint, serving, serving_process
@@ -37,6 +40,18 @@ class Echo:
         seen = {"messages": list(messages), "schema": response_schema, "sample": sample, "tools": list(tools)}
         return Reply(json.dumps(seen), Usage(self.count(messages), 10, cached=3, reasoning=2),
                      "tool_calls" if calls else "stop", calls)
+
+
+def ledger(**counts) -> dict:
+    """A server's ledger in which all else is zero."""
+    kinds = ("prompt", "completion", "cached", "written", "reasoning")
+    return {"requests": 0, "successes": 0, "faults": {}} | {f"{kind}_tokens": 0 for kind in kinds} | counts
+
+
+def ask_responses(server: Endpoint, given=HELLO, **options):
+    client = openai.OpenAI(api_key="any", base_url=server.openai_url, max_retries=0, timeout=10)
+    with client:
+        return client.responses.create(model="echo", input=given, **options)
 
 
 def ask_openai(server: Endpoint, messages=HELLO, **options):
@@ -91,6 +106,128 @@ def test_anthropic_answer(echo):
     assert (usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens) == (1, 3, 10)
     assert answer.stop_reason == "end_turn"
     assert json.loads(ask_anthropic(echo).content[0].text)["sample"] == 0
+
+
+def test_responses_answer(echo):
+    schema = {"type": "object"}
+    answer = ask_responses(echo, extra_headers={"x-sample": "7"}, text={
+        "format": {"type": "json_schema", "name": "x", "schema": schema}})
+    assert json.loads(answer.output_text) == {"messages": HELLO, "schema": schema, "sample": 7, "tools": []}
+    usage = answer.usage
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (4, 10, 14)
+    assert usage.input_tokens_details.cached_tokens == 3 and usage.output_tokens_details.reasoning_tokens == 2
+    assert json.loads(ask_responses(echo, "hello there", instructions="be brief").output_text)["messages"] == HELLO
+    cut = ask_responses(echo, max_output_tokens=4)
+    assert (cut.status, cut.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+
+
+def thinking_options(ask):
+    return {ask_openai: {"reasoning_effort": "high"}, ask_responses: {"reasoning": {"effort": "high"}},
+            ask_anthropic: {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"},
+                            "max_tokens": 500}}[ask]  # fmt: skip
+
+
+TOOL = {"name": "look", "description": "", "parameters": {"type": "object", "properties": {}}}
+TYPES = {ask_openai: ChatCompletion, ask_responses: Response, ask_anthropic: Message}
+
+
+@pytest.mark.parametrize("ask", TYPES, ids=lambda ask: ask.__name__)
+@pytest.mark.parametrize("what", ["plain", "thinking", "tools", "refused", "cut"])
+def test_answers_are_as_the_sdks_types_say(ask, what):
+    """The SDKs themselves check nothing of what they are given."""
+    options = thinking_options(ask) if what == "thinking" else {}
+    if what == "tools":
+        options["tools"] = [{ask_openai: {"type": "function", "function": TOOL},
+                             ask_responses: {"type": "function", "strict": False, **TOOL},
+                             ask_anthropic: {"name": "look", "input_schema": TOOL["parameters"]}}[ask]]  # fmt: skip
+    with serving(Echo(), p_refused=float(what == "refused"), p_truncated=float(what == "cut")) as server:
+        answer = ask(server, **options)
+    TYPES[ask].model_validate(answer.model_dump(by_alias=True, warnings=False), strict=True)
+    assert not answer.model_extra
+
+
+@pytest.mark.parametrize("ask", TYPES, ids=lambda ask: ask.__name__)
+def test_thinking_is_as_long_as_the_effort_and_billed(echo, ask):
+    usage = ask(echo, **thinking_options(ask)).usage.model_dump()
+    details = usage.get("completion_tokens_details") or usage["output_tokens_details"]
+    assert 2 + 128 in details.values()
+    assert (usage.get("completion_tokens") or usage["output_tokens"]) == 10 + 128
+
+
+def test_an_effort_that_is_none_is_refused(echo):
+    for ask, options in ((ask_openai, {"reasoning_effort": "hgih"}), (ask_responses, {"reasoning": {"effort": "hgih"}}),
+                         (ask_anthropic, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "hgih"}})):  # fmt: skip
+        with pytest.raises((openai.BadRequestError, anthropic.BadRequestError), match="hgih.*minimal"):
+            ask(echo, **options)
+
+
+@pytest.mark.parametrize("change", ["unchanged", "left out", "rewritten"])
+def test_thinking_comes_back_unchanged_or_is_refused(echo, change):
+    first = ask_anthropic(echo, tools=[{"name": "look", "input_schema": TOOL["parameters"]}], **thinking_options(ask_anthropic))
+    blocks = [block.model_dump(exclude_none=True) for block in first.content]
+    assert [block["type"] for block in blocks] == ["thinking", "text", "tool_use"]
+    if change == "left out":
+        del blocks[0]
+    if change == "rewritten":
+        blocks[0]["thinking"] += "!"
+    chat = [{"role": "user", "content": "q"}, {"role": "assistant", "content": blocks}, {
+        "role": "user", "content": [{"type": "tool_result", "tool_use_id": blocks[-1]["id"], "content": "a mug"}]}]
+    client = anthropic.Anthropic(api_key="any", base_url=echo.url, max_retries=0)
+    if change == "unchanged":
+        answer = client.messages.create(model="echo", max_tokens=50, messages=chat)
+        assert json.loads(answer.content[0].text)["messages"][-1]["content"] == "a mug"
+    else:
+        with pytest.raises(anthropic.BadRequestError, match="thinking"):
+            client.messages.create(model="echo", max_tokens=50, messages=chat)
+
+
+def test_refusals_have_a_category():
+    with serving(Echo(), p_refused=1) as server:
+        answer = ask_anthropic(server)
+        assert (answer.stop_reason, answer.stop_details.category) == ("refusal", "general_harms")
+        assert ask_openai(server).choices[0].message.refusal
+        assert ask_responses(server).output[0].content[0].type == "refusal"
+        assert server.ledger()["faults"] == {"refused": 3}
+
+
+class Long(Echo):
+    """Its window holds prompts that are cached."""
+
+    context_window = 100_000
+
+    def complete(self, messages, **options):
+        return Reply("ok", Usage(self.count(messages), 10))
+
+
+def test_marked_prompts_are_cached():
+    def ask(text, marks):
+        usage = client.messages.create(model="m", max_tokens=50, system=system, messages=[
+            {"role": "user", "content": text}], **marks).usage
+        return usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens
+
+    with serving(Long()) as server, anthropic.Anthropic(api_key="any", base_url=server.url) as client:
+        system = [{"type": "text", "text": "word " * 2000, "cache_control": {"type": "ephemeral"}}]
+        assert ask("one", {}) == (1, 0, 2000)
+        assert ask("two", {}) == (1, 2000, 0)
+        assert ask("two", {"cache_control": {"type": "ephemeral"}}) == (0, 2000, 1)
+        system = "word " * 2000
+        assert ask("three", {}) == (2001, 0, 0)
+        system = [{"type": "text", "text": "too short", "cache_control": {"type": "ephemeral"}}]
+        assert ask("one", {}) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("ask", [ask_openai, ask_responses])
+def test_openai_caches_unasked(ask):
+    def counts(messages):
+        usage = ask(server, messages).usage
+        details = usage.prompt_tokens_details if ask is ask_openai else usage.input_tokens_details
+        return details.cached_tokens, details.cache_write_tokens
+
+    with serving(Long()) as server:
+        system = {"role": "system", "content": "word " * 2000}
+        assert counts([system, {"role": "user", "content": "one"}]) == (0, 2001)
+        assert counts([system, {"role": "user", "content": "two words"}]) == (2000, 2)
+        assert server.ledger()["cached_tokens"] == 2000 and server.ledger()["written_tokens"] == 2003
 
 
 def test_tools_in_both_forms(echo):
@@ -149,8 +286,7 @@ def test_rate_limit():
         with pytest.raises(anthropic.RateLimitError) as caught:
             ask_anthropic(server)
         assert caught.value.body["error"]["type"] == "rate_limit_error"
-        assert server.ledger() == {"requests": 2, "successes": 0, "prompt_tokens": 0, "completion_tokens": 0,
-                                   "faults": {"rate_limited": 2}}
+        assert server.ledger() == ledger(requests=2, faults={"rate_limited": 2})
 
 
 def test_server_errors_of_both_kinds():
@@ -200,8 +336,9 @@ def test_truncated():
         with pytest.raises(json.JSONDecodeError):
             json.loads(answer.choices[0].message.content)
         assert ask_anthropic(server).stop_reason == "max_tokens"
-        assert server.ledger() == {"requests": 2, "successes": 2, "prompt_tokens": 8, "completion_tokens": 10,
-                                   "faults": {"truncated": 2}}
+        assert server.ledger() == ledger(
+            requests=2, successes=2, prompt_tokens=8, completion_tokens=10, cached_tokens=6, reasoning_tokens=4,
+            faults={"truncated": 2})
 
 
 def test_malformed():

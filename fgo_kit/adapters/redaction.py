@@ -1,0 +1,52 @@
+"""Secrets taken out of texts: a provider's key, and what looks like one in a base URL, in all forms they travel in."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from html import escape
+from json import dumps
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+
+from ..calls.entries import redact
+
+SHORTEST = 5
+"""A shorter key is none: local servers are given "none"."""
+_KEY_NAMES = re.compile(r"key|token|secret|sig|auth|passw|credential", re.IGNORECASE)
+_KEY_SEGMENT = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w.~:=-]{20,}")
+
+
+class Redaction:
+    """Takes the key, and what a base URL holds of secrets in its query or path, out of texts.
+
+    >>> Redaction("hunter2!", "https://x.org/v1?api_key=abcde")("no hunter2%21 at /v1?api_key=abcde")
+    'no [redacted] at /v1?api_key=[redacted]'
+    """
+
+    def __init__(self, key: str, base_url: str | None):
+        secrets = [key, *_secrets_in(base_url or "")]
+        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._forms = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if forms else None
+
+    def __call__(self, text: str) -> str:
+        return redact(self._forms.sub("[redacted]", text) if self._forms else text)
+
+
+def _secrets_in(url: str) -> list[str]:
+    """Values of the query that are named like keys, and segments of the path that look like one."""
+    parts = urlsplit(url)
+    values = [value for name, value in parse_qsl(parts.query) if _KEY_NAMES.search(name)]
+    return values + [segment for segment in parts.path.split("/") if _KEY_SEGMENT.fullmatch(segment)]
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it is, in JSON, in HTML, in a URL (once or twice encoded), and in base64 wherever it begins there."""
+    urls = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    texts = {secret, dumps(secret)[1:-1], escape(secret), *urls, *(quote(url) for url in urls)}
+    data = secret.encode("utf-8", "surrogatepass")
+    for before in range(3):  # a base64 digit holds 6 bits: those that hold bits of a neighbour are left out
+        first, last = (8 * before + 5) // 6, 8 * (before + len(data)) // 6
+        digits = b64encode(b"\0" * before + data).decode()[first:last]
+        texts |= {digits, digits.replace("+", "-").replace("/", "_")}
+    return {text for text in texts if len(text) >= SHORTEST}
