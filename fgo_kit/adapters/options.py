@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 SET_HERE = {
@@ -32,6 +32,8 @@ def check(options: Mapping[str, Any], allowed: Mapping[str, tuple[str, ...]], ma
     for name, value in options.items():
         if name == "temperature" and not (_is_number(value) and 0 <= value <= 2):
             raise ValueError(f"temperature={value!r} is not allowed; use a number from 0 to 2")
+        if name == "timeout" and not (_is_number(value) and value > 0):
+            raise ValueError(f"timeout={value!r} is not allowed; use a number of seconds > 0")
         if name == "extra":
             _check_extra(value)
         elif name == "thinking" and isinstance(value, int):
@@ -41,18 +43,21 @@ def check(options: Mapping[str, Any], allowed: Mapping[str, tuple[str, ...]], ma
             raise ValueError(f"{name}={value!r} is not allowed; use one of {', '.join(allowed[name])}{more}")
 
 
-def check_sizes(max_completion: Any, context_window: Any, timeout: Any) -> None:
+def check_room(max_completion: Any, context_window: Any) -> None:
     """Raise ValueError for sizes that cannot be, or that leave no room for a prompt."""
-    for name, tokens in (("max_completion", max_completion), ("context_window", context_window)):
-        if not _is_number(tokens) or tokens < 1 or tokens % 1:
-            raise ValueError(f"{name}={tokens!r} is not allowed; use a whole number of tokens >= 1")
+    check_tokens("max_completion", max_completion)
+    check_tokens("context_window", context_window)
     if max_completion >= context_window:
         raise ValueError(
             f"max_completion={max_completion} leaves nothing of context_window={context_window} for prompts; "
             "give a larger window or fewer tokens for answers"
         )
-    if not _is_number(timeout) or timeout <= 0:
-        raise ValueError(f"timeout={timeout!r} is not allowed; use a number of seconds > 0")
+
+
+def check_tokens(name: str, tokens: Any) -> None:
+    """Raise ValueError for what is no number of tokens."""
+    if not isinstance(tokens, Integral) or isinstance(tokens, bool) or tokens < 1:
+        raise ValueError(f"{name}={tokens!r} is not allowed; use a whole number of tokens >= 1")
 
 
 def _check_budget(tokens: int, max_completion: int) -> None:

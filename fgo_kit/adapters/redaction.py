@@ -8,7 +8,7 @@ from html import escape
 from json import dumps
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from ..calls.entries import redact
+from ..calls.requests import redact
 
 SHORTEST = 5
 """A shorter key is none: local servers are given "none"."""

@@ -33,7 +33,7 @@ from ..calls.requests import redact
 from ..calls.tokens import count_messages, encoding_for
 from .failures import read_body, translated
 from .optional import Part, Wishes
-from .options import check, check_sizes
+from .options import check, check_room, check_tokens
 from .redaction import Redaction
 from .usage import Estimate, Reported, read_less, settled
 
@@ -92,10 +92,12 @@ class Remote(ABC):
         self, model: str, *, api_key: str, base_url: str | None = None, max_completion: int | None = None,
         context_window: int | None = None, timeout: float = TIMEOUT, native_tools: bool = True, **options: Any,
     ):  # fmt: skip
+        if context_window is not None:
+            check_tokens("context_window", context_window)
         window = context_window or known_window(self.prices, model) or CONTEXT_WINDOW
         most = min(MAX_COMPLETION, window // 4) if max_completion is None else max_completion
-        check_sizes(most, window, timeout)
-        check(options, self.allowed, most)
+        check_room(most, window)
+        check(options | {"timeout": timeout}, self.allowed, most)
         self.model, self.name = model, self.spec.replace("<model>", model)
         self.max_completion, self.context_window, self.native_tools = most, window, native_tools
         self._scrub = Redaction(api_key, base_url)

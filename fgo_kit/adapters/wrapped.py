@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from numbers import Integral
 from typing import Any
 
 from ..calls.protocol import LLM, BadRequest, FGOError, Message, Reply, Unreachable, Usage
@@ -11,6 +10,7 @@ from ..calls.providers import PROVIDERS
 from ..calls.tokens import count_messages, estimate
 from .coroutines import settled
 from .failures import translated
+from .options import check_room
 
 Answering = Callable[[list[Message]], str | Reply | Awaitable[str | Reply]]
 
@@ -32,14 +32,7 @@ def wrap_llm(function: Answering, name: str, context_window: int = 32_000, max_c
         raise TypeError(f"function={function!r} is not callable; give one of messages that returns text")
     if not isinstance(name, str) or not name.strip() or name.partition(":")[0] in PROVIDERS:
         raise ValueError(f"name={name!r} is not allowed; use a text of your own that is no spec of {list(PROVIDERS)}")
-    for which, tokens in (("context_window", context_window), ("max_completion", max_completion)):
-        if not isinstance(tokens, Integral) or isinstance(tokens, bool) or tokens < 1:
-            raise ValueError(f"{which}={tokens!r} is not allowed; use a whole number of tokens >= 1")
-    if max_completion >= context_window:
-        raise ValueError(
-            f"max_completion={max_completion} leaves nothing of context_window={context_window} for prompts; "
-            "give a larger window or fewer tokens for answers"
-        )
+    check_room(max_completion, context_window)
     return Wrapped(function, name, context_window, max_completion)
 
 

@@ -65,10 +65,10 @@ def test_what_openai_is_sent(server):
 
 def test_openai_itself_is_sent_max_completion_tokens(server, monkeypatch):
     monkeypatch.setattr(OpenAIChat, "home", server.url)
-    llm = load_llm("openai:gpt-4o-mini", api_key=KEY)
+    llm = load_llm("openai:gpt-4o-mini", api_key=KEY, api="chat")
     llm.complete(CHAT)
     sent = server.seen[0][1]
-    assert sent["max_completion_tokens"] == 4096 and not {"max_tokens", "temperature"} & sent.keys()
+    assert sent["max_completion_tokens"] == 16_384 and not {"max_tokens", "temperature"} & sent.keys()
     assert llm.context_window == 128_000
 
 
@@ -77,7 +77,7 @@ def test_what_anthropic_is_sent(server):
     llm.complete(CHAT, tools=TOOLS, response_schema=SCHEMA, sample=3)
     path, body, headers = server.seen[0]
     assert headers["x-sample"] == "3"
-    assert path == "/v1/messages" and body["system"] == "Be brief." and body["messages"] == CHAT[1:]
+    assert path == "/v1/messages" and body["system"][0]["text"] == "Be brief." and body["messages"] == CHAT[1:]
     assert body["max_tokens"] == 77 and "temperature" not in body
     assert body["tools"][0]["input_schema"] == TOOLS[0]["parameters"]
     assert body["output_config"]["format"]["schema"]["required"] == ["type"]

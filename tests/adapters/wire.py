@@ -1,4 +1,4 @@
-"""A loopback server that gives scripted bodies, and good answers in the form of both protocols."""
+"""A loopback server that gives scripted bodies, and good answers in the form of all protocols."""
 
 import json
 import threading
@@ -23,6 +23,18 @@ ANTHROPIC = {
 }  # fmt: skip
 
 
+RESPONSES = {
+    "id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed", "error": None,
+    "output": [{"type": "message", "id": "x", "role": "assistant", "status": "completed",
+                "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}],
+    "usage": {
+        "input_tokens": 100, "output_tokens": 20, "total_tokens": 120,
+        "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 10},
+        "output_tokens_details": {"reasoning_tokens": 8},
+    },
+}  # fmt: skip
+
+
 class Server:
     """Gives the answers put into `script` in turn: (status, body, headers); then what `refuse(body)` gives, or good
     ones."""
@@ -36,7 +48,7 @@ class Server:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 server.seen.append((self.path, body, dict(self.headers)))
                 sleep(server.delay)
-                good = OPENAI if "chat" in self.path else ANTHROPIC
+                good = OPENAI if "chat" in self.path else RESPONSES if "responses" in self.path else ANTHROPIC
                 answer = server.script.pop(0) if server.script else server.refuse(body)
                 status, body, headers = answer or (200, good, {})
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()

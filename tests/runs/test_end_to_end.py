@@ -3,18 +3,23 @@
 import sqlite3
 import time
 
+import genai_prices
 import pytest
 from helpers import small_bench
 
+from fgo_kit.adapters.anthropic_messages import AnthropicMessages
+from fgo_kit.adapters.openai_chat import OpenAIChat
+from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
 from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.meter import Meter, Place
+from fgo_kit.calls.protocol import BudgetExceeded
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.records import to_json
 from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
-from fgo_kit.simulate.server import serving, serving_process
+from fgo_kit.simulate.server import KINDS, serving, serving_process
 
 CHOICES = {"n_subsets": 3, "counts": True, "audit": 4}
 KEY = "sk-very-secret-0123456789abcdef"
@@ -55,16 +60,66 @@ def served(server):
     }
 
 
-@pytest.mark.parametrize("provider, seed", [("openai", 0), ("openai", 5), ("anthropic", 0)])
-def test_a_run_through_an_sdk_is_the_run_without_one(bench, alone, provider, seed):
+@pytest.mark.parametrize("provider, seed, options", [
+    ("openai", 0, {}), ("openai", 5, {"api": "responses", "effort": "low"}), ("anthropic", 0, {"thinking": "adaptive"}),
+])  # fmt: skip
+def test_a_run_through_an_sdk_is_the_run_without_one(bench, alone, provider, seed, options):
     with serving(load("small")) as server:
-        found = run(bench, client(provider, server), seed=seed, log=CallLog(None), workers=8, **CHOICES)
+        llm = client(provider, server, **options)
+        found = run(bench, llm, seed=seed, log=CallLog(None), workers=8, **CHOICES)
         assert paid(found) == served(server)
+        for kind in KINDS:
+            assert found.calls()[kind].sum() == server.ledger()[f"{kind}_tokens"]
         assert server.ledger()["requests"] == server.ledger()["successes"]
     assert str(found.module) == str(alone[seed].module)
     assert to_json(found.state) == to_json(alone[seed].state)
     assert found.scores == alone[seed].scores and logical(found) == logical(alone[seed])
     assert found.config["simulated"] is False and "real model" in repr(found)
+
+
+@pytest.mark.parametrize("spec, options", [
+    ("openai:gpt-5.6-luna", {"effort": "low"}), ("openai:gpt-4o-mini", {"api": "chat"}),
+    ("anthropic:claude-haiku-4-5", {"thinking": 1_024}), ("anthropic:claude-haiku-4-5", {"native_tools": False}),
+])  # fmt: skip
+def test_the_ledger_is_the_servers_own_count_and_the_price_lists_sum(spec, options, monkeypatch):
+    """Every kind of token, over dialogues with tools whose turns are written to the cache and read from it; to the
+    cent, and never over a budget."""
+    provider, model = spec.split(":")
+    bench = gaia.load(n_train=8)
+    with serving(load("small"), p_truncated=0.05) as server:
+        home = server.openai_url if provider == "openai" else server.url
+        for kind in (OpenAIChat, AnthropicMessages):
+            monkeypatch.setattr(kind, "home", home)
+        llm = load_llm(spec, api_key=KEY, **options)
+        found = run(bench, llm, method="fgo", n_subsets=2, epochs=1, log=CallLog(None), max_failures=1, budget_usd=5)
+        counted = {kind: server.ledger()[f"{kind}_tokens"] for kind in KINDS}
+    calls = found.calls()
+    calls = calls[calls.paid]
+    assert {kind: calls[kind].sum() for kind in KINDS} == counted
+    assert min(counted["cached"], counted["written"]) > 0 and (counted["reasoning"] > 0) == ("api" not in options and "native_tools" not in options)
+    usd = sum(float(genai_prices.calc_price(genai_prices.Usage(
+        input_tokens=row.prompt, cache_read_tokens=row.cached, cache_write_tokens=row.written,
+        output_tokens=row.completion), model, provider_id=provider).total_price) for row in calls.itertuples())  # fmt: skip
+    assert found.tokens().paid_usd.sum() == pytest.approx(usd, abs=1e-9) and 0 < usd < 5
+
+
+@pytest.mark.parametrize("spec", ["openai:gpt-5.6-luna", "anthropic:claude-haiku-4-5"])
+def test_a_budget_in_usd_is_never_passed_cache_writes_included(spec, monkeypatch):
+    with serving(load("small")) as server:
+        for kind, home in ((OpenAIChat, server.openai_url), (AnthropicMessages, server.url)):
+            monkeypatch.setattr(kind, "home", home)
+        log, llm = CallLog(None), load_llm(spec, api_key=KEY, max_completion=2_000)
+        with pytest.raises(BudgetExceeded):
+            run(gaia.load(n_train=8), llm, method="fgo", n_subsets=2, epochs=1, log=log, budget_usd=0.2)
+    calls = log.calls()
+    assert calls.written.sum() > 0 and 0.1 < calls.paid_usd.sum() <= 0.2
+
+
+def test_a_service_tier_that_is_dearer_than_the_list_has_no_price():
+    llm = load_llm("openai:gpt-4o-mini", api_key=KEY, service_tier="priority")
+    with pytest.raises(ValueError, match="budget_usd=1 needs a price.*priority.*tokens or calls"):
+        Meter(llm, CallLog(None), "r", Limits(budget_usd=1))
+    Meter(load_llm("openai:gpt-4o-mini", api_key=KEY, service_tier="flex"), CallLog(None), "r", Limits(budget_usd=1))
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
