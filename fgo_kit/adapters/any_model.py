@@ -8,7 +8,6 @@ from typing import Any
 from ..calls.prices import known_window
 from ..calls.protocol import AuthError, CallFailed, Message, Reply, Usage
 from ..calls.reply_text import thought_apart
-from ..calls.requests import redact
 from ..calls.tokens import count_messages, encoding_for
 from .coroutines import settled
 from .failures import failure, translated

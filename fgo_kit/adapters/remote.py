@@ -29,7 +29,6 @@ from ..calls.protocol import (
     Usage,
 )  # fmt: skip
 from ..calls.reply_text import thought_apart
-from ..calls.requests import redact
 from ..calls.tokens import count_messages, encoding_for
 from .failures import read_body, translated
 from .optional import Part, Wishes

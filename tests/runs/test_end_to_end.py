@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 import genai_prices
 import pytest
@@ -23,6 +25,11 @@ from fgo_kit.simulate.server import KINDS, serving, serving_process
 
 CHOICES = {"n_subsets": 3, "counts": True, "audit": 4}
 KEY = "sk-very-secret-0123456789abcdef"
+
+
+def short(bench):
+    """A benchmark with a test split of twelve tasks."""
+    return replace(bench, test=bench.test[:12])
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +68,13 @@ def served(server):
 
 
 @pytest.mark.parametrize("provider, seed, options", [
-    ("openai", 0, {}), ("openai", 5, {"api": "responses", "effort": "low"}), ("anthropic", 0, {"thinking": "adaptive"}),
+    ("openai", 0, {}), ("openai", 5, {}), ("openai", 5, {"api": "responses"}), ("anthropic", 0, {}),
 ])  # fmt: skip
 def test_a_run_through_an_sdk_is_the_run_without_one(bench, alone, provider, seed, options):
     with serving(load("small")) as server:
         llm = client(provider, server, **options)
         found = run(bench, llm, seed=seed, log=CallLog(None), workers=8, **CHOICES)
         assert paid(found) == served(server)
-        for kind in KINDS:
-            assert found.calls()[kind].sum() == server.ledger()[f"{kind}_tokens"]
         assert server.ledger()["requests"] == server.ledger()["successes"]
     assert str(found.module) == str(alone[seed].module)
     assert to_json(found.state) == to_json(alone[seed].state)
@@ -85,7 +90,7 @@ def test_the_ledger_is_the_servers_own_count_and_the_price_lists_sum(spec, optio
     """Every kind of token, over dialogues with tools whose turns are written to the cache and read from it; to the
     cent, and never over a budget."""
     provider, model = spec.split(":")
-    bench = gaia.load(n_train=8)
+    bench = short(gaia.load(n_train=8))
     with serving(load("small"), p_truncated=0.05) as server:
         home = server.openai_url if provider == "openai" else server.url
         for kind in (OpenAIChat, AnthropicMessages):
@@ -96,7 +101,8 @@ def test_the_ledger_is_the_servers_own_count_and_the_price_lists_sum(spec, optio
     calls = found.calls()
     calls = calls[calls.paid]
     assert {kind: calls[kind].sum() for kind in KINDS} == counted
-    assert min(counted["cached"], counted["written"]) > 0 and (counted["reasoning"] > 0) == ("api" not in options and "native_tools" not in options)
+    assert min(counted["cached"], counted["written"]) > 0
+    assert (counted["reasoning"] > 0) == bool({"effort", "thinking"} & options.keys())
     usd = sum(float(genai_prices.calc_price(genai_prices.Usage(
         input_tokens=row.prompt, cache_read_tokens=row.cached, cache_write_tokens=row.written,
         output_tokens=row.completion), model, provider_id=provider).total_price) for row in calls.itertuples())  # fmt: skip
@@ -105,14 +111,20 @@ def test_the_ledger_is_the_servers_own_count_and_the_price_lists_sum(spec, optio
 
 @pytest.mark.parametrize("spec", ["openai:gpt-5.6-luna", "anthropic:claude-haiku-4-5"])
 def test_a_budget_in_usd_is_never_passed_cache_writes_included(spec, monkeypatch):
-    with serving(load("small")) as server:
-        for kind, home in ((OpenAIChat, server.openai_url), (AnthropicMessages, server.url)):
-            monkeypatch.setattr(kind, "home", home)
-        log, llm = CallLog(None), load_llm(spec, api_key=KEY, max_completion=2_000)
-        with pytest.raises(BudgetExceeded):
-            run(gaia.load(n_train=8), llm, method="fgo", n_subsets=2, epochs=1, log=log, budget_usd=0.2)
-    calls = log.calls()
-    assert calls.written.sum() > 0 and 0.1 < calls.paid_usd.sum() <= 0.2
+    bench = short(gaia.load(n_train=8))
+
+    def spent(log, **limits):
+        with serving(load("small")) as server:
+            for kind, home in ((OpenAIChat, server.openai_url), (AnthropicMessages, server.url)):
+                monkeypatch.setattr(kind, "home", home)
+            llm = load_llm(spec, api_key=KEY, max_completion=2_000)
+            with nullcontext() if not limits else pytest.raises(BudgetExceeded):
+                run(bench, llm, method="fgo", n_subsets=2, epochs=1, log=log, **limits)
+        return log.calls().written.sum(), log.calls().paid_usd.sum()
+
+    _, whole = spent(CallLog(None))
+    written, usd = spent(CallLog(None), budget_usd=whole / 2)
+    assert written > 0 and whole / 10 < usd <= whole / 2
 
 
 def test_a_service_tier_that_is_dearer_than_the_list_has_no_price():
