@@ -49,7 +49,7 @@ class AnyModel:
         self.counter, self._count = encoding_for(name)
         self._model, self._scrub = asked, Redaction(given["api_key"] or "", given["base_url"])
         self._settings = {"timeout": TIMEOUT, **settings, "max_tokens": max_completion}
-        deciding = {"base_url": self._scrub(given["base_url"] or ""), "temperature": settings.get("temperature")}
+        deciding = {"base_url": self._scrub.url(given["base_url"] or ""), "temperature": settings.get("temperature")}
         self.params = {"max_completion": max_completion, **{key: value for key, value in deciding.items() if value}}
 
     def __repr__(self) -> str:

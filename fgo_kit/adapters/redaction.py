@@ -6,14 +6,14 @@ import re
 from base64 import b64encode
 from html import escape
 from json import dumps
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 
 from ..calls.requests import redact
 
 SHORTEST = 5
 """A shorter key is none: local servers are given "none"."""
 _KEY_NAMES = re.compile(r"key|token|secret|sig|auth|passw|credential", re.IGNORECASE)
-_KEY_SEGMENT = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w.~:=-]{20,}")
+_KEY_SEGMENT = re.compile(r".*\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}\b.*")  # names are split by dashes
 
 
 class Redaction:
@@ -31,6 +31,11 @@ class Redaction:
 
     def __call__(self, text: str) -> str:
         return redact(self._forms.sub("[redacted]", text) if self._forms else text)
+
+    def url(self, url: str) -> str:
+        """A URL whose host, on which the price hangs, stays as it is."""
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(path=self(parts.path), query=self(f"?{parts.query}")[1:]))
 
 
 def _secrets_in(url: str) -> list[str]:

@@ -102,7 +102,7 @@ class Remote(ABC):
         self._scrub = Redaction(api_key, base_url)
         self.params: dict[str, Any] = {"max_completion": most, **options}
         if base_url:
-            self.params["base_url"] = self._scrub(base_url)
+            self.params["base_url"] = self._scrub.url(base_url)
         if not native_tools:
             self.params["native_tools"] = False
         self.counter, self._count = encoding_for(model)

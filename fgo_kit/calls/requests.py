@@ -11,8 +11,8 @@ from hashlib import sha256
 from urllib.parse import quote
 
 _SECRET = re.compile(
-    r"(?i)\b(?:sk|key|pk)-[\w-]{6,}|\b(?:bearer|basic)\s+[\w.~+/%=-]{6,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-    r"|(?<=[?&]key=)[^&#\s\"'<>]+|(?<=[?&_-]key=)[^&#\s\"'<>]+|(?<=[?&]apikey=)[^&#\s\"'<>]+|(?<=[?&_]token=)[^&#\s\"'<>]+"
+    r"(?i)\b(?:sk|key|pk)-[\w-]{6,}|\bbearer\s+\S+|\bbasic\s+(?=\S*[\d=])[\w+/=-]{12,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?:(?<=[?&_-]key=)|(?<=[?&]apikey=)|(?<=[?&_]token=))[^&#\s\"'<>]+"
 )
 
 UNCOUNTED = "unknown"

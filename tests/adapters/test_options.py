@@ -257,3 +257,8 @@ def test_keys_in_the_url_are_neither_shown_nor_logged(server, tmp_path):
     assert "version=2" in llm.params["base_url"] and "no route" in shown
     assert not any(text in shown or text.encode() in data for text in (secret, token))
     assert secret in server.seen[0][0] or token in server.seen[0][0]
+
+
+def test_hosts_and_names_in_a_url_are_no_keys():
+    for url in ("http://ollama:11434/v1", "http://localhost/deployments/gpt-4o-mini-2024-07-18/v1"):
+        assert load_llm("openai:m", base_url=url, api_key="ollama").params["base_url"] == url
