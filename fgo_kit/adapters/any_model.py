@@ -11,8 +11,8 @@ from ..calls.reply_text import thought_apart
 from ..calls.tokens import count_messages, encoding_for
 from .coroutines import settled
 from .failures import failure, translated
-from .redaction import Redaction
-from .remote import CONTEXT_WINDOW, FINISH, MAX_COMPLETION, TIMEOUT, clean, without_password
+from .keys import Redaction, without_password
+from .remote import CONTEXT_WINDOW, FINISH, MAX_COMPLETION, TIMEOUT, clean
 from .usage import Estimate, Reported, tokens
 from .usage import settled as settled_usage
 

@@ -9,19 +9,12 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..calls.protocol import (
-    AuthError,
-    BadRequest,
-    CallFailed,
-    ContextOverflow,
-    Overloaded,
-    RateLimited,
-    Refused,
-    Unreachable,
-)  # fmt: skip
+from ..calls.protocol import AuthError, BadRequest, CallFailed, ContextOverflow, Overloaded, RateLimited, Unreachable
 
 LONGEST = 1_500
 """So many characters of a provider's words are shown."""
+GAVE_UP = (504, 524)
+"""A gateway waited no longer for a provider that may answer, and bill, all the same."""
 START = 200
 """So many characters of a body that is no JSON."""
 
@@ -47,6 +40,14 @@ _STATUS_OF = {  # the names of errors that come with status 200
 }  # fmt: skip
 
 
+class Refused(CallFailed):
+    """A policy of the provider let no answer through. category: its name in the provider's words."""
+
+    def __init__(self, message: str, category: str):
+        super().__init__(message)
+        self.category = category
+
+
 def failure(name: str, status: int, body: Any, headers: Mapping[str, str] | None = None) -> CallFailed:
     """The error that a refusal with this status and (parsed) body is, in the words of the provider.
 
@@ -62,6 +63,8 @@ def failure(name: str, status: int, body: Any, headers: Mapping[str, str] | None
         f"{name}: status {status}: {words}"[:LONGEST], _retry_after(headers)
     )
     error.status = status
+    if status in GAVE_UP:
+        error.maybe_billed = True
     return error
 
 

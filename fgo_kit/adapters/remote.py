@@ -14,26 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..calls.prices import is_local, known_window
-from ..calls.protocol import (
-    AuthError,
-    BadRequest,
-    CallFailed,
-    ContextOverflow,
-    Message,
-    Overloaded,
-    Refused,
-    Reply,
-    Usage,
-)  # fmt: skip
+from ..calls.protocol import BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
 from ..calls.reply_text import thought_apart
 from ..calls.tokens import count_messages, encoding_for
-from .failures import read_body, translated
+from .failures import Refused, read_body, translated
+from .keys import Redaction, key_for, without_password
 from .optional import Part, Wishes
 from .options import check, check_room, check_tokens
-from .redaction import Redaction
 from .usage import Estimate, Reported, read_less, settled
 
 CONTEXT_WINDOW = 128_000  # tokens, for models whose window nobody here knows
@@ -78,7 +67,7 @@ class Remote(ABC):
     def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> Remote:
         """Raises AuthError without a key, ValueError for a password in the base URL or a value that is not allowed."""
         base_url = cls._elsewhere(base_url)
-        key = api_key or _key_for(base_url, cls.key_variable)
+        key = api_key or key_for(base_url, cls.key_variable)
         return cls(model, api_key=key, base_url=without_password(base_url), **params)
 
     @classmethod
@@ -205,22 +194,6 @@ class Remote(ABC):
     @abstractmethod
     def _read(self, body: dict[str, Any]) -> tuple[Reply, Reported]:
         """The answer in a body, its usage apart; Unreachable for one without an answer."""
-
-
-def _key_for(base_url: str | None, variable: str) -> str:
-    key = os.environ.get(variable, "")
-    if base_url and is_local(base_url):
-        return "none"  # a key from the environment is not shown to whatever listens on this machine
-    if not key:
-        raise AuthError(f"no API key: set the environment variable {variable}, or pass api_key=")
-    return key
-
-
-def without_password(base_url: str | None) -> str | None:
-    """The URL; ValueError for one that holds a user name or password."""
-    if base_url and "@" in urlsplit(base_url).netloc:
-        raise ValueError("base_url holds a user name or password, which would be logged; use api_key=")
-    return base_url
 
 
 def clean(text: Any) -> str:

@@ -128,14 +128,6 @@ class BadRequest(CallFailed):
     """The provider refused the request as it is; trying again will not help."""
 
 
-class Refused(CallFailed):
-    """A policy of the provider let no answer through. category: its name in the provider's words."""
-
-    def __init__(self, message: str, category: str):
-        super().__init__(message)
-        self.category = category
-
-
 class AuthError(CallFailed):
     """The API key is missing, wrong, or has no access or credit."""
 

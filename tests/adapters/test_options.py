@@ -22,6 +22,7 @@ from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.protocol import ToolCall, Usage
 from fgo_kit.calls.providers import load_llm
+from fgo_kit.calls.requests import redact
 
 KEY = "key/with+odd=signs&1234"
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
@@ -262,3 +263,19 @@ def test_keys_in_the_url_are_neither_shown_nor_logged(server, tmp_path):
 def test_hosts_and_names_in_a_url_are_no_keys():
     for url in ("http://ollama:11434/v1", "http://localhost/deployments/gpt-4o-mini-2024-07-18/v1"):
         assert load_llm("openai:m", base_url=url, api_key="ollama").params["base_url"] == url
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("GET https://x.org/v1?key=abc123&n=1", "GET https://x.org/v1?key=[redacted]&n=1"), ("?api_key=abc123", "?api_key=[redacted]"),
+    ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "Authorization: [redacted]"), ("a basic implementation", "a basic implementation"),
+])  # fmt: skip
+def test_what_looks_like_a_key_is_redacted(text, shown):
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(("status", "billed"), [(500, False), (503, False), (504, True), (524, True)])
+def test_a_gateway_that_gave_up_may_be_billed(server, status, billed):
+    server.script.append((status, {"error": {"message": "upstream"}}, {}))
+    with pytest.raises(api.Overloaded) as caught:
+        at(server, "openai:m").complete(CHAT)
+    assert caught.value.maybe_billed is billed

@@ -1,13 +1,16 @@
-"""Secrets taken out of texts: a provider's key, and what looks like one in a base URL, in all forms they travel in."""
+"""API keys: where they come from, and how they and secrets in a base URL are kept out of every text."""
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64encode
 from html import escape
 from json import dumps
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 
+from ..calls.prices import is_local
+from ..calls.protocol import AuthError
 from ..calls.requests import redact
 
 SHORTEST = 5
@@ -16,8 +19,25 @@ _KEY_NAMES = re.compile(r"key|token|secret|sig|auth|passw|credential", re.IGNORE
 _KEY_SEGMENT = re.compile(r".*\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}\b.*")  # names are split by dashes
 
 
+def key_for(base_url: str | None, variable: str) -> str:
+    """The key in an environment variable; AuthError where there is none."""
+    key = os.environ.get(variable, "")
+    if base_url and is_local(base_url):
+        return "none"  # a key from the environment is not shown to whatever listens on this machine
+    if not key:
+        raise AuthError(f"no API key: set the environment variable {variable}, or pass api_key=")
+    return key
+
+
+def without_password(base_url: str | None) -> str | None:
+    """The URL; ValueError for one that holds a user name or password."""
+    if base_url and "@" in urlsplit(base_url).netloc:
+        raise ValueError("base_url holds a user name or password, which would be logged; use api_key=")
+    return base_url
+
+
 class Redaction:
-    """Takes the key, and what a base URL holds of secrets in its query or path, out of texts.
+    """Takes the key, and secrets in the query or path of a base URL, out of texts in all forms they travel in.
 
     >>> Redaction("hunter2!", "https://x.org/v1?api_key=abcde")("no hunter2%21 at /v1?api_key=abcde")
     'no [redacted] at /v1?api_key=[redacted]'
