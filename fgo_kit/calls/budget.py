@@ -36,9 +36,9 @@ class Tariff:
 
     def usd(self, usage: Usage) -> float | None:
         """The price of a call, None where nobody here knows it."""
-        if self._free or not self._is_listed:
-            return 0.0 if self._free else None
-        return price(self._llm.name, usage, self._base_url)
+        if self._free:
+            return 0.0
+        return price(self._llm.name, usage, self._base_url) if self._is_listed else None
 
     def most(self, messages: Sequence[Message], extra: str, priced: bool = False) -> Cost:
         """The most that a call can cost: exact when simulated, else no token is under a byte.

@@ -106,6 +106,10 @@ def _check_role(role: str, roles: dict[str, str]) -> None:
         raise BadBody(f"role {role!r} is not supported; use one of {', '.join(roles)}")
 
 
+def _schema(form: dict) -> dict | None:
+    return _get(form, "schema", dict) if form.get("type") == "json_schema" else None
+
+
 def _sample(headers: Any) -> int:
     """The draw, where a protocol has no seed: the header `x-sample`, 0 without it."""
     sample = headers.get("x-sample", "0")
@@ -128,10 +132,8 @@ class OpenAI:
         data = _parse(body)
         if _get(data, "n", int, 1) != 1:
             raise BadBody(f"n={data['n']} is not supported; ask once for each answer")
-        schema = None
-        response_format = _get(data, "response_format", dict, {})
-        if response_format.get("type") == "json_schema":
-            schema = _get(_get(response_format, "json_schema", dict), "schema", dict)
+        form = _get(data, "response_format", dict, {})
+        schema = _schema(_get(form, "json_schema", dict, {}) | {"type": form.get("type")})
         limit = _get(data, "max_completion_tokens", int, _get(data, "max_tokens", int, None))
         messages = tuple(_messages(data, OpenAI.ROLES))
         return Request(_get(data, "model", str), messages, tuple(_get(data, "tools", list, [])), schema,
@@ -178,20 +180,18 @@ class Responses(OpenAI):
         data = _parse(body)
         messages = tuple(_items(data))
         form = _get(_get(data, "text", dict, {}), "format", dict, {})
-        schema = _get(form, "schema", dict) if form.get("type") == "json_schema" else None
         tools = tuple({"type": "function", "function": {name: tool.get(name) for name in (
             "name", "description", "parameters")}} for tool in _get(data, "tools", list, []))
         effort = _get(_get(data, "reasoning", dict, {}), "effort", str, "none")
-        return Request(_get(data, "model", str), messages, tools, schema, _sample(headers),
+        return Request(_get(data, "model", str), messages, tools, _schema(form), _sample(headers),
                        _get(data, "max_output_tokens", int, None), tokens_of(effort),
                        tuple(range(1, len(messages) + 1)))
 
     @staticmethod
     def write(request: Request, reply: Reply, number: int) -> dict:
-        usage, reason = reply.usage, None
-        if reply.finish in ("length", "refusal"):
-            filtered = reply.category == "content_filter"
-            reason = "max_output_tokens" if reply.finish == "length" else "content_filter" if filtered else None
+        usage = reply.usage
+        reason = "max_output_tokens" if reply.finish == "length" else reply.category or None
+        reason = reason if reason in ("max_output_tokens", "content_filter") else None
         status = "incomplete" if reason else "completed"
         return {
             "id": f"resp_{number}", "object": "response", "created_at": time.time(), "status": status, "error": None,
@@ -271,13 +271,12 @@ class Anthropic:
         marks += [len(messages)] if data.get("cache_control") else []
         config = _get(data, "output_config", dict, {})
         form = _get(config, "format", dict, {})
-        schema = _get(form, "schema", dict) if form.get("type") == "json_schema" else None
         tools = tuple({"type": "function", "function": {
             "name": _get(tool, "name", str), "description": _get(tool, "description", str, ""),
             "parameters": _get(tool, "input_schema", dict, {})}} for tool in _get(data, "tools", list, []))
         mode = _get(_get(data, "thinking", dict, {}), "type", str, "disabled")
         thinking = 0 if mode == "disabled" else tokens_of(_get(config, "effort", str, "medium"))
-        return Request(_get(data, "model", str), tuple(messages), tools, schema, _sample(headers),
+        return Request(_get(data, "model", str), tuple(messages), tools, _schema(form), _sample(headers),
                        _get(data, "max_tokens", int), thinking, tuple(marks))
 
     @classmethod
