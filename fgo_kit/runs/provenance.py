@@ -64,7 +64,9 @@ def _deciding(package: Path, folder: str, provider: str, tools: bool) -> list[Pa
     for room in shared:  # what its benchmarks have in common, and what belongs to this one
         rooms += [*room.glob("*.py"), room / folder]
     files = {file for room in rooms for file in ([room] if room.is_file() else room.rglob("*.py"))}
-    return sorted(files - ({_provider_file(package, name) for name in PROVIDERS} - {answering}))
+    others = [name for name in PROVIDERS if name != provider]
+    theirs = {file for name in others for file in (package / "adapters").glob(f"{name}_*.py")}
+    return sorted(files - theirs - ({_provider_file(package, name) for name in others} - {answering}))
 
 
 def _provider_file(package: Path, name: str) -> Path | None:

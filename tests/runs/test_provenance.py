@@ -64,7 +64,9 @@ def test_comments_docstrings_and_blank_lines_decide_nothing(package, bench):
 
 @pytest.mark.parametrize("spec, own, other", [
     ("openai:m", "adapters/openai_chat.py", "adapters/anthropic_messages.py"),
+    ("openai:m", "adapters/openai_responses.py", "adapters/anthropic_messages.py"),
     ("anthropic:m", "adapters/anthropic_messages.py", "adapters/openai_chat.py"),
+    ("anthropic:m", "adapters/remote.py", "adapters/openai_responses.py"),
 ])  # fmt: skip
 def test_a_provider_decides_its_own_runs_alone(package, bench, spec, own, other):
     llm = fgo.load_llm(spec, base_url="http://localhost:1/v1")
