@@ -64,7 +64,8 @@ class Meter:
 
     def _asks(self, llm: LLM) -> None:
         self.llm, self._tariff, self._served = llm, Tariff(llm, self.limits), Served(llm.name)
-        self._params = json.dumps(llm.params, sort_keys=True, default=str)
+        keyed = llm.params | getattr(llm, "knowledge", {})
+        self._params = json.dumps(keyed, sort_keys=True, default=str)
         self.log.know(llm, self._params)
 
     def asking(self, llm: LLM) -> Meter:

@@ -70,7 +70,8 @@ def as_reply(response: Response) -> Reply:
 
 
 class LLM(Protocol):
-    """What answers messages. Two LLMs with the same `name` and `params` are the same for the cache.
+    """What answers messages. Two LLMs with the same `name` and `params` are the same for the cache, unless one has
+    `knowledge`, a dict that decides its answers too but is no part of a run's id.
 
     name: the spec it was loaded by, e.g. "openai:gpt-4o-mini". params: everything beside the messages
     that changes the answer. max_completion: upper bound of completion tokens of one call.

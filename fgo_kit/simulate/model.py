@@ -18,10 +18,11 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import BadRequest, ContextOverflow, Reply, Usage
 from ..calls.tokens import count_messages, estimate
 from ..calls.toolcalls import read_turn, split_reply
+from ..records import digest
 from .competence import Competence, Known, Shown, is_right, section
 from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, noticing, obey, profile
 from .modules import home_of, rules_by_component, shown_rules, written_module
-from .registry import by_rules, by_tag, competences
+from .registry import by_rules, by_tag, competences, frozen
 
 _TRAJECTORY = re.compile(r'<trajectory task="([^"]*)" score="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
 
@@ -60,6 +61,11 @@ class SimulatedLLM:
             "alone and would score 0; give an LLM that reads text, e.g. fgo.load_llm('openai:<model>') or "
             "fgo.wrap_llm(function, name='mine')"
         )
+
+    @property
+    def knowledge(self) -> dict:
+        """Keeps answers from before a competence was changed out of the cache; ids of other tasks' runs stay."""
+        return {"knowledge": digest(frozen())}
 
     @property
     def context_window(self) -> int:

@@ -105,6 +105,7 @@ class Paraphrased:
     def name(self) -> str:
         return f"{self.llm.name} paraphrased"
 
+    knowledge = property(lambda self: self.llm.knowledge)
     context_window = property(lambda self: self.llm.context_window)
     max_completion = property(lambda self: self.llm.max_completion)
     counter = property(lambda self: self.llm.counter)

@@ -48,3 +48,15 @@ def test_every_competence_is_known_by_its_tag_and_a_prompt_without_one_is_refuse
         assert by_tag(f"<{competence.tag}>") is competence
     with pytest.raises(BadRequest, match="<document> or <question> or <scene>"):
         fgo.load_llm("simulated").complete([{"role": "user", "content": "hello"}])
+
+
+def test_answers_from_before_a_competence_changed_are_not_taken_from_a_log(tmp_path, monkeypatch):
+    bench = fgo.load_benchmark("logisticsqa", n_train=4, n_test=4)
+
+    def paid(epochs):  # a run of its own each time, which asks the same
+        run = fgo.run(bench, "simulated", method="base", epochs=epochs, log=tmp_path / "log.sqlite")
+        return run.tokens()["paid_calls"].sum()
+
+    assert (paid(1), paid(2)) == (4, 0)
+    monkeypatch.setattr(type(competences()["logisticsqa"]), "hash", "another")
+    assert paid(3) == 4
