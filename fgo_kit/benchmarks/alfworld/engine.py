@@ -1,4 +1,4 @@
-"""ALFWorld's engine from the driver's side: a pool of worker processes, and a game being played in one.
+"""ALFWorld's engine from the driver's side: a pool of worker processes, and a game in one of them.
 
 The engine shares its parser and replaces `sys.stdout`, so it must not run in threads of the driver. Every
 worker is a process with one environment that is used again for game after game. What a worker is told is a
