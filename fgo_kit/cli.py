@@ -28,6 +28,7 @@ import fgo_kit as fgo
 
 from .calls.protocol import FGOError
 from .runs.places import SHIPPED
+from .runs.saving import checked_folder
 
 PLURAL = ("methods", "seeds")
 """Choices of several values."""
@@ -126,6 +127,8 @@ def run(known: argparse.Namespace, choices: dict[str, Any]) -> None:
     """One run: the test score, and the prompt it ended with. --save FOLDER writes it for `fgo open`; --export PATH
     writes the module with its provenance, as --format markdown, json, skill or inspect."""
     save, path, form = (choices.pop(name, None) for name in ("save", "export", "format"))
+    if save is not None:
+        checked_folder(str(save))
     bench, choices = tasks_of(known.benchmark, choices)
     made = fgo.run(bench, known.llm, **choices)
     print(made, made.tokens().to_string(index=False), made.prompt(), sep="\n\n")

@@ -25,12 +25,15 @@ def key_for(base_url: str | None, variable: str) -> str:
     if base_url and is_local(base_url):
         return "none"  # a key from the environment is not shown to whatever listens on this machine
     if not key:
-        raise AuthError(f"no API key: set the environment variable {variable}, or pass api_key=")
+        free = " (any text where the server asks for none)" if base_url else ""
+        raise AuthError(f"no API key: set the environment variable {variable}, or pass api_key={free}")
     return key
 
 
 def without_password(base_url: str | None) -> str | None:
-    """The URL; ValueError for one that holds a user name or password."""
+    """The URL; ValueError for one without http(s)://, or that holds a user name or password."""
+    if base_url and urlsplit(base_url).scheme not in ("http", "https"):
+        raise ValueError(f"base_url={base_url!r} is no address; begin with http:// or https://")
     if base_url and "@" in urlsplit(base_url).netloc:
         raise ValueError("base_url holds a user name or password, which would be logged; use api_key=")
     return base_url

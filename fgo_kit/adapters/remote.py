@@ -67,8 +67,8 @@ class Remote(ABC):
     def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> Remote:
         """Raises AuthError without a key, ValueError for a password in the base URL or a value that is not allowed."""
         base_url = cls._elsewhere(base_url)
-        key = api_key or key_for(base_url, cls.key_variable)
-        return cls(model, api_key=key, base_url=without_password(base_url), **params)
+        base_url = without_password(base_url)
+        return cls(model, api_key=api_key or key_for(base_url, cls.key_variable), base_url=base_url, **params)
 
     @classmethod
     def _elsewhere(cls, base_url: str | None) -> str | None:

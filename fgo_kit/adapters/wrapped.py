@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
-from ..calls.protocol import LLM, BadRequest, FGOError, Message, Reply, Unreachable, Usage
+from ..calls.protocol import LLM, CallFailed, FGOError, Message, Reply, Unreachable, Usage
 from ..calls.providers import PROVIDERS
+from ..calls.requests import source_of
 from ..calls.tokens import count_messages, estimate
+from ..records import digest
 from .coroutines import settled
 from .failures import translated
 from .options import check_room
@@ -18,8 +22,9 @@ Answering = Callable[[list[Message]], str | Reply | Awaitable[str | Reply]]
 def wrap_llm(function: Answering, name: str, context_window: int = 32_000, max_completion: int = 4_096) -> LLM:
     """An LLM that is a function of yours: messages, each {"role", "content"}, to text or a `Reply`; async works too.
 
-    name: what it has in tables and in the log, where two of one name are the same: choose another when it would
-    answer otherwise. context_window, max_completion: tokens that a prompt with its answer, and an answer, may have.
+    name: what it has in tables and in the log, where two of one name and one source text are the same: choose another
+    name when it would answer otherwise for a reason that its source does not show. context_window, max_completion:
+    tokens that a prompt with its answer, and an answer, may have.
     Tokens are estimated unless a `Reply` counts them. What the function raises fails that call: OSErrors (connections,
     time-outs) and an SDK's errors are tried again where that helps, errors of `fgo_kit.calls.protocol` mean what they
     say. Raises TypeError or ValueError for arguments that cannot be used.
@@ -36,6 +41,10 @@ def wrap_llm(function: Answering, name: str, context_window: int = 32_000, max_c
     return Wrapped(function, name, context_window, max_completion)
 
 
+class FunctionFailed(CallFailed):
+    """The function of a wrapped LLM raised what no provider would."""
+
+
 class Wrapped:
     """The LLM that `wrap_llm` makes."""
 
@@ -43,7 +52,7 @@ class Wrapped:
 
     def __init__(self, function: Answering, name: str, context_window: int, max_completion: int):
         self.name, self.context_window, self.max_completion = name, context_window, max_completion
-        self.params: dict[str, Any] = {}
+        self.params: dict[str, Any] = {"function": digest(source_of(function))[:8]}
         self._function = function
 
     def __repr__(self) -> str:
@@ -73,8 +82,15 @@ class Wrapped:
     def _failure(self, error: Exception) -> FGOError:
         failure = translated(error, self.name)
         if isinstance(failure, Unreachable) and not isinstance(error, OSError) and not _of_a_connection(error):
-            return BadRequest(f"the function of {self.name!r} failed: {type(error).__name__}: {error}")
+            kind = type(error).__name__
+            return FunctionFailed(f"the function of {self.name!r} failed{_line(error)}: {kind}: {error}")
         return failure
+
+
+def _line(error: Exception) -> str:
+    """Where in somebody's code an error was raised."""
+    last = extract_tb(error.__traceback__)[-1:]
+    return f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
 
 
 def _of_a_connection(error: Exception) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from hashlib import sha256
+from inspect import getsource
 from urllib.parse import quote
 
 _SECRET = re.compile(
@@ -112,3 +113,11 @@ def asked(
 def redact(text: str) -> str:
     """`text` with anything that looks like an API key, bearer token or URL password replaced."""
     return _SECRET.sub("[redacted]", text)
+
+
+def source_of(function: Callable) -> str:
+    """What a function from elsewhere, say a notebook cell, is known by: an edited one makes a new run."""
+    try:
+        return getsource(function)
+    except (OSError, TypeError):  # typed at a prompt: its name is all there is
+        return repr(getattr(function, "__qualname__", type(function)))

@@ -30,12 +30,13 @@ from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.protocol import LLM, FGOError
 from ..calls.providers import as_llm
+from ..calls.requests import source_of
 from ..calls.roles import Roles
 from ..records import digest
 from .choices import takes
 from .provenance import manifest
 from .result import Run, described
-from .run import chosen_for, config_of, is_ours, log_path, run, source_of
+from .run import chosen_for, config_of, is_ours, log_path, run
 from .variants import VARIANTS
 
 After = Callable[[Run, Benchmark, LLM], dict]
@@ -110,6 +111,8 @@ def compare(
     >>> compare(bench, methods=["base", "fgo"], seeds=[0, 1])[["method", "seed", "score"]]   # doctest: +SKIP
     """
     _check_after(after)
+    if "seed" in choices:
+        raise ValueError(f"seed={choices['seed']!r}: compare takes several, give seeds=[{choices['seed']!r}]")
     labelled, seeds = _labelled(methods, choices), _checked_seeds(seeds)
     llms = [as_llm(each) for each in _many(llm)]
     choices |= {name: as_llm(choices[name]) for name in vars(Roles()) if choices.get(name) is not None}

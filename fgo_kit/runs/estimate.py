@@ -15,7 +15,7 @@ LONGER = 3
 COUNTED = ["calls", "prompt", "completion"]
 
 
-def estimate(bench: Benchmark, model: str, stand_in: LLM | str, **choices) -> dict:
+def estimate(bench: Benchmark, model: LLM | str, stand_in: LLM | str, **choices) -> dict:
     """What one run (`choices`: see `run`) would take with a model: calls, prompt_tokens, completion_tokens, usd.
 
     The run is carried out with a stand-in that costs nothing, e.g. the simulated LLM. A real model's answers are
@@ -24,7 +24,7 @@ def estimate(bench: Benchmark, model: str, stand_in: LLM | str, **choices) -> di
     >>> estimate(bench, "openai:gpt-5-mini", "simulated", method="base")["calls"] == len(bench.test)  # doctest: +SKIP
     True
     """
-    return priced(model, dry_run(bench, stand_in, **choices).sum())
+    return priced(model if isinstance(model, str) else model.name, dry_run(bench, stand_in, **choices).sum())
 
 
 def dry_run(bench: Benchmark, stand_in: LLM | str, **choices) -> pd.DataFrame:

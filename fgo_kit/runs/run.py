@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from inspect import getsource
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..calls.providers import as_llm
+from ..calls.requests import source_of
 from ..calls.roles import Roles
 from ..records import Division, Task, Trajectory, digest, from_json, to_json
 from .choices import split, takes
@@ -166,14 +166,6 @@ def config_of(bench: Benchmark, llm: LLM, settings: Settings, roles: Roles = Rol
 def is_ours(thing: Any) -> bool:
     """Whether a function or class is this package's, which another process can import."""
     return thing.__module__.split(".")[0] == "fgo_kit"
-
-
-def source_of(function: Callable) -> str:
-    """What a function from elsewhere, say a notebook cell, is known by: an edited one makes a new run."""
-    try:
-        return getsource(function)
-    except (OSError, TypeError):  # typed at a prompt: its name is all there is
-        return repr(getattr(function, "__qualname__", type(function)))
 
 
 def log_path(log: str | Path | None, llm: LLM) -> Path | None:

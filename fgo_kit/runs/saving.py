@@ -23,8 +23,11 @@ TABLES = ("calls", "failures", *LEDGERS)
 
 
 def save(run: Any, folder: str | Path) -> Path:
-    """Write a run into a folder, made if new: run.json, which `load_run` opens. Returns the folder."""
-    folder = Path(folder).expanduser()
+    """Write a run into a folder, made if new: run.json, which `load_run` opens. Returns the folder.
+
+    Raises FileExistsError for a folder with another run, NotADirectoryError for a file.
+    """
+    folder = checked_folder(folder, run.id)
     folder.mkdir(parents=True, exist_ok=True)
     private = any(task.private for task in run.state.tasks)
     held = {"calls": run.calls(), "failures": run.failures(), **{by: run.tokens(by) for by in LEDGERS}}
@@ -35,6 +38,17 @@ def save(run: Any, folder: str | Path) -> Path:
         "tables": {name: [table.dtypes.astype(str).to_dict(), table.to_dict("list")] for name, table in tables.items()},
     }  # fmt: skip
     (folder / FILE).write_text(storable(json.dumps(written, ensure_ascii=False)), encoding="utf-8")
+    return folder
+
+
+def checked_folder(folder: str | Path, run_id: str = "") -> Path:
+    """The folder; errors as `save` raises them. run_id: that of the run to be saved, "" before it is known."""
+    folder = Path(folder).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; give a folder, made if new")
+    held = folder / FILE
+    if run_id and held.is_file() and f'"id": "{run_id}"' not in held.read_text(encoding="utf-8")[:200]:
+        raise FileExistsError(f"{folder} holds another run; give another folder, or delete {held.name} there")
     return folder
 
 

@@ -8,7 +8,8 @@ from helpers import TinyBench, context, tasks
 
 import fgo_kit as fgo
 from fgo_kit.adapters.coroutines import settled
-from fgo_kit.calls.protocol import BadRequest, Overloaded, RateLimited, Unreachable
+from fgo_kit.adapters.wrapped import FunctionFailed
+from fgo_kit.calls.protocol import Overloaded, RateLimited, Unreachable
 from fgo_kit.calls.requests import Place
 
 ASKED = [{"role": "user", "content": "What is it?"}]
@@ -80,7 +81,7 @@ class TransportError(Exception):
 
 
 RAISED = [
-    (KeyError("oops"), BadRequest, "function of 'mine' failed: KeyError"),
+    (KeyError("oops"), FunctionFailed, r"function of 'mine' failed at test_wrapped.py:\d+: KeyError"),
     (ConnectionResetError("gone"), Unreachable, "gone"),
     (TransportError("pipe"), Unreachable, "pipe"),
     (RateLimited("slow down", 3), RateLimited, "slow down"),
@@ -146,3 +147,16 @@ def test_the_simulated_llm_refuses_tasks_that_it_has_no_competence_for_before_an
         fgo.run(bench, "simulated", on_call=lambda *call: asked.append(call))
     assert not asked
     assert fgo.run(TinyBench(tasks(4), (), tasks(3, "x")), "simulated", method="base").score >= 0  # invoices of anyone
+
+
+def test_an_edited_function_is_asked_again(tmp_path):
+    def one(messages):
+        return "ANSWER: 1"
+
+    def two(messages):
+        return "ANSWER: 2"
+
+    rows = [{"question": f"{n} minus {n - 1}?", "answer": 1} for n in range(1, 21)]
+    bench = fgo.from_table(rows, score="number", alike=1.0)
+    choices = {"method": "base", "log": tmp_path / "log.sqlite"}
+    assert [fgo.run(bench, fgo.wrap_llm(f, name="mine"), **choices).score for f in (one, two, one)] == [1, 0, 1]

@@ -113,7 +113,7 @@ FAULTS = {
     "nothing": (lambda m, t: None, "the agent returned a NoneType; return a text"),
     "bytes": (lambda m, t: b"49", "the agent returned a bytes; return a text"),
     "an empty list": (lambda m, t: [], "returned an empty list"),
-    "no messages": (lambda m, t: {"output": "49"}, "the agent returned a NoneType"),
+    "no messages": (lambda m, t: {"output": "49"}, "the agent returned a dict; return a text"),
     "a list of numbers": (lambda m, t: [4, 9], "a list with a int that is no message"),
     "no assistant": (lambda m, t: CHAT[:2], "without one of the assistant's"),
     "a time-out": (lambda m, t: exec("raise TimeoutError('slow')"), "TimeoutError: slow"),

@@ -30,6 +30,9 @@ CALLS = {
     "methods as benchmarks": (lambda b: fgo.compare(["fgo++"]), r"benchmark 'fgo\+\+' is unknown; did you mean 'fgo\+'\?.*methods="),
     "a benchmark misspelt": (lambda b: fgo.run("logistics"), "did you mean 'logisticsqa'"),
     "no benchmark": (lambda b: fgo.run({"question": "?"}), "is no benchmark; give a name of .* or use from_table"),
+    "one seed": (lambda b: fgo.compare(b, seed=0), r"seed=0: compare takes several, give seeds=\[0\]"),
+    "no instructions": (lambda b: fgo.from_table([], instructions=None), "instructions=None is no text"),
+    "an address without http": (lambda b: fgo.load_llm("openai:m", base_url="localhost:1"), "begin with http:// or https://"),
     "a preset misspelt": (lambda b: fgo.preset("fasst"), "PRESET='fasst' is unknown; did you mean 'fast'"),
     "a variant contradicted": (lambda b: fgo.compare(b, methods=["fgo+"], audit=3), "contradicts 'fgo\\+'"),
 }  # fmt: skip
@@ -141,3 +144,18 @@ def test_make_checks_model_and_preset_before_the_engine_is_built(repo_root):
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs users with numbers")
 def test_make_lab_starts_for_root_too(repo_root):
     assert ("--allow-root" in make(repo_root, "lab")) == (os.geteuid() == 0)
+
+
+def test_a_run_is_not_saved_over_another(bench, tmp_path):
+    first, other = (fgo.run(bench, method="base", seed=seed) for seed in (0, 1))
+    first.save(first.save(tmp_path / "mine"))
+    with pytest.raises(FileExistsError, match="mine holds another run"):
+        other.save(tmp_path / "mine")
+    assert fgo.load_run(tmp_path / "mine").id == first.id
+    with pytest.raises(NotADirectoryError, match="run.json is a file; give a folder"):
+        other.save(tmp_path / "mine" / "run.json")
+
+
+def test_a_model_to_estimate_may_be_a_loaded_one(bench):
+    llm = fgo.wrap_llm(lambda messages: "7", name="mine")
+    assert fgo.estimate(bench, llm, method="base")["calls"] == 4

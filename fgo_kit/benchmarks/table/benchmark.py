@@ -14,9 +14,8 @@ import pandas as pd
 from ...algorithm.benchmark import Benchmark, OneAnswer
 from ...algorithm.prompts import quote, section
 from ...calls.meter import Meter
-from ...calls.requests import Place
+from ...calls.requests import Place, source_of
 from ...records import Component, Module, Task, Trajectory, digest, to_json
-from ...runs.run import source_of
 from ..splits import checked_seed, testing_set, training_set
 from .agent import Agent, agent_of
 from .judge import Judge
@@ -120,6 +119,8 @@ def from_table(
     table: 10 train, 3 gate, 7 test tasks
     """
     checked_seed(seed, "seed")
+    if not isinstance(instructions, str | Module):
+        raise TypeError(f"instructions={instructions!r} is no text; give the one to be optimised, or a fgo.Module")
     scorer = scorer_of(score)
     if not isinstance(alike, float | int) or not 0 < alike <= 1:
         raise ValueError(f"alike={alike!r} is not allowed; use a number above 0, up to 1")

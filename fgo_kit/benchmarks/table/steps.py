@@ -32,7 +32,7 @@ def trajectory_of(given: Any, task: Task, quote: Callable[[str], str]) -> Trajec
         played = trajectory_of(given[1], task, quote)
         return replace(played, answer=_text(given[0]))
     if isinstance(given, Mapping):
-        given = given.get("messages")
+        given = given.get("messages", given)
     if not isinstance(given, list):
         answer = _text(given)
         return _of(task, answer, (Step(seen, answer),))
