@@ -88,6 +88,8 @@ def load_llm(spec: str, **params: Any) -> LLM:
     source, the spec of the LLM to replay where a log holds several (replay).
     Raises ValueError for an unknown spec, parameter or value, AuthError without a key.
     """
+    if not isinstance(spec, str):
+        raise TypeError(f"spec={spec!r} is no text; give one such as 'simulated', for a function: fgo.wrap_llm")
     kind, model = provider_of(spec), spec.partition(":")[2]
     if kind is None or not (model or kind.default):
         allowed = ", ".join(known.spec for known in map(provider_of, PROVIDERS) if known)

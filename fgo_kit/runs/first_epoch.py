@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ..algorithm.benchmark import Benchmark
 from ..records import Task, Trajectory, digest, to_json
@@ -17,6 +18,8 @@ def as_first_epoch(traces: Sequence[Trajectory] | None, bench: Benchmark) -> dic
     The benchmark scores those that the log does not. Warns of traces that are not used: of other tasks, and second
     tries. ValueError where none is of a training task, and for traces that remain without a score.
     """
+    if isinstance(traces, str | Path):
+        raise TypeError(f"traces={str(traces)!r} is a path; give what fgo.read_traces({str(traces)!r}) returns")
     known, used, left = {task.id: task for task in bench.train}, {}, []
     for trajectory in traces or ():
         task = known.get(trajectory.task_id)

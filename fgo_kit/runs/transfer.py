@@ -38,8 +38,8 @@ def transfer(
             f"run {learnt.id} was made on other data (fingerprint {learnt.config['fingerprint']}) than {bench.name} "
             f"given ({bench.fingerprint}); load the benchmark as for the run"
         )
-    if isinstance(llms, str):
-        raise TypeError(f"llms={llms!r} is one spec; give a list, e.g. [{llms!r}]")
+    if isinstance(llms, str) or hasattr(llms, "complete"):
+        raise TypeError(f"llms={llms!r} is one LLM; give a list, e.g. [{llms!r}]")
     return pd.DataFrame([_row(learnt, bench, as_llm(llm), log, choices) for llm in llms], columns=list(COLUMNS))
 
 

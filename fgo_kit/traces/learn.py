@@ -70,6 +70,10 @@ def learn(
 
     >>> learn(read_traces("log.jsonl"), "openai:my-model").prompt()                          # doctest: +SKIP
     """
+    if not isinstance(traces, Traces | str | Path):
+        raise TypeError(f"traces are a {type(traces).__name__}; give a log's path, or what fgo.read_traces returned")
+    if score is not None and not callable(score):
+        raise TypeError(f"score={score!r} is no function (task, trajectory) -> score from 0 to 1")
     traces = traces if isinstance(traces, Traces) else read_traces(traces)
     wrong = [f"{name}={choices[name]!r}" for name, only in NEEDS_ROLLOUTS.items() if choices.get(name, only) != only]
     wrong += [f"method={method!r}"] if METHODS.named(method).own_rollouts else []

@@ -33,6 +33,10 @@ CALLS = {
     "one seed": (lambda b: fgo.compare(b, seed=0), r"seed=0: compare takes several, give seeds=\[0\]"),
     "no instructions": (lambda b: fgo.from_table([], instructions=None), "instructions=None is no text"),
     "an address without http": (lambda b: fgo.load_llm("openai:m", base_url="localhost:1"), "begin with http:// or https://"),
+    "a model that is no text": (lambda b: fgo.load_llm(len), "is no text; give one such as .*fgo.wrap_llm"),
+    "traces that are none": (lambda b: fgo.learn([{}], "simulated"), "traces are a list; give a log's path"),
+    "traces as a path": (lambda b: fgo.run(b, traces="log.jsonl"), r"give what fgo.read_traces\('log.jsonl'\) returns"),
+    "a scorer that is none": (lambda b: fgo.learn("log.jsonl", score="number"), "score='number' is no function"),
     "a preset misspelt": (lambda b: fgo.preset("fasst"), "PRESET='fasst' is unknown; did you mean 'fast'"),
     "a variant contradicted": (lambda b: fgo.compare(b, methods=["fgo+"], audit=3), "contradicts 'fgo\\+'"),
 }  # fmt: skip

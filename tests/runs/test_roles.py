@@ -74,5 +74,5 @@ def test_one_module_is_scored_with_three_agents_by_one_call(bench):
     assert (table["gain"] - (table["score"] - table["base"])).abs().max() < 1e-12
     with pytest.raises(ValueError, match="was made on other data"):
         fgo.transfer(run, small_bench(n_train=8, world=1), ["simulated"])
-    with pytest.raises(TypeError, match="is one spec; give a list"):
+    with pytest.raises(TypeError, match="is one LLM; give a list"):
         fgo.transfer(run, bench, "simulated")
