@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from ..calls.protocol import Reply
-
-_WHOLE = re.compile(r"^[^\w\n]*(?:FINAL[ _])?ANSWER[^\w\n]*?:[^\n]*\w[^\n]*\n", re.MULTILINE | re.IGNORECASE)
+from ..calls.reply_text import given_answer
 
 
 class NoAnswer(Exception):
@@ -46,4 +43,5 @@ def has_whole_answer(text: str) -> bool:
     >>> has_whole_answer("ANSWER: 42\\nBecause"), has_whole_answer("ANSWER: 4")
     (True, False)
     """
-    return _WHOLE.search(text) is not None
+    given = given_answer(text[: text.rfind("\n") + 1])
+    return bool(given) and given == given_answer(text)

@@ -48,7 +48,7 @@ def split_thought(text: str) -> tuple[str, str]:
     >>> split_thought("<think>FINAL ANSWER: 41, or")
     ('FINAL ANSWER: 41, or', '')
     """
-    if not any(sign in text for sign in ("<", "THINK]", "◁", "assistantfinal")):
+    if not any(sign in text for sign in ("<", "THINK]", "◁", "assistantfinal")) and not text.startswith("analysis"):
         return "", text
     text = without_end_tokens(text)
     if "<|message|>" in text:
@@ -56,6 +56,8 @@ def split_thought(text: str) -> tuple[str, str]:
     if text.startswith("analysis") and "assistantfinal" in text:  # channels whose marks were taken out
         thought, _, answer = text[len("analysis") :].rpartition("assistantfinal")
         return thought.strip(), answer
+    if re.match(r"analysis[A-Z]", text):  # such channels, cut before the answer
+        return text[len("analysis") :].strip(), ""
     return _by_tag(text)
 
 
@@ -85,7 +87,8 @@ def _by_tag(text: str) -> tuple[str, str]:
 
 
 def _begins_line(text: str, at: int) -> bool:
-    return not text[max(text.rfind("\n", 0, at) + 1, at - 200) : at].strip()
+    before = text[max(text.rfind("\n", 0, at) + 1, at - 200) : at].strip("*_`>- \t\r")
+    return not before or before[-1] in ".!?:。" or before == "assistant"
 
 
 def _by_channel(text: str) -> tuple[str, str]:

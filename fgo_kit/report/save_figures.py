@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..runs.places import FIGURES
 from ..runs.provenance import manifest
-from .summary import unanswered
+from .summary import most_unanswered, unanswered
 
 DPI = 200
 MUCH = 0.02
@@ -26,13 +26,13 @@ def save(
 
     rows: the runs behind the table, None for one that rests on no runs. folder: where to, made if new; without one,
     preset "full" writes to paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures:
-    times and machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks behind it have no
-    answer.
+    times and machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks of a method in
+    it have no answer.
     """
     folder = _folder(preset) if folder is None else Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
-    missing = 0.0 if rows is None else unanswered(rows)
+    missing = 0.0 if rows is None else most_unanswered(rows)
     if figure is not None:
         if missing > MUCH:
             _say_missing(figure, missing)
@@ -48,7 +48,7 @@ def save(
 
 
 def _say_missing(figure: Figure, share: float) -> None:
-    text = f"{100 * share:.1f} % of the test tasks have no answer and are in no score"
+    text = f"up to {100 * share:.1f} % of a method's test tasks have no answer and are in no score"
     figure.text(0.005, 0.005, text, ha="left", va="bottom", fontsize=5.5, color="#D55E00")
 
 

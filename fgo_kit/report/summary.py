@@ -101,6 +101,12 @@ def unanswered(rows: pd.DataFrame) -> float:
     return float(np.isnan(scores).mean()) if scores else 0.0
 
 
+def most_unanswered(rows: pd.DataFrame) -> float:
+    """The largest share of unanswered test tasks that a method has with an LLM on a benchmark."""
+    groups = [name for name in ("benchmark", "llm", "method") if name in rows]
+    return max((unanswered(part) for _, part in rows.groupby(groups)), default=0.0) if groups else unanswered(rows)
+
+
 # -- paired comparisons
 
 

@@ -99,7 +99,7 @@ class Prompt:
         self.limits = limits
         self.tokens = tokens
         instructed = messages[0]["role"] == "system"
-        self.system = messages[0]["content"] if instructed else ""
+        self.system = messages[0]["content"]  # without the role, the text at the head of the first message
         self.chat = messages[instructed:] or messages
         self.user = next((m["content"] for m in self.chat if m["role"] == "user"), "")
         state = hashlib.blake2b(str(sample).encode(), digest_size=16)

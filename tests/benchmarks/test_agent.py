@@ -176,6 +176,24 @@ def test_calls_through_the_llm_given_are_in_the_ledger(agent, workers):
     assert run.critical_path("calls") == 2 and "not known" not in repr(run)
 
 
+@pytest.mark.parametrize("finish, status", [("length", "cut"), ("refusal", "refused")])
+def test_an_answer_that_was_cut_or_refused_is_no_answer_of_an_agent_either(finish, status):
+    def answer(messages):
+        return fgo.Reply("it is 4", fgo.Usage(5, 5), finish)
+
+    def passing_on(module_text, task, llm):
+        return llm(task.text)
+
+    run = run_of(passing_on, llm=fgo.wrap_llm(answer, name=finish), max_failures=1.0)
+    assert len(run.failures()) == 7 and set(run.failures()["status"]) == {status}
+
+
+@pytest.mark.parametrize("given", ["<think>maybe 4</think>\n49", ["<think>hm</think>I multiply", "<think>4?</think> 49"], ("<think>4</think>49", ["I multiply", "done"])])
+def test_what_an_agent_thinks_is_neither_answer_nor_step(given):
+    played = run_of(lambda module_text, task: given).trajectory(bench(reckon).test[0].id)
+    assert played.answer == "49" and not any("think" in step.action for step in played.steps)
+
+
 def test_the_expected_answer_is_hidden_from_an_agent():
     seen = []
     run_of(lambda module_text, task: seen.append(task) or "1")

@@ -96,6 +96,7 @@ def in_xhe(inner):
 
 WRAPPED = {
     "CDATA": in_cdata(DECLARATION + INVOICE),
+    "CDATA, a line for the declaration": in_cdata(DECLARATION + "\n" + INVOICE),
     "CDATA, without declaration": in_cdata(INVOICE),
     "CDATA, after a line and a BOM": in_cdata("\n\ufeff" + DECLARATION + INVOICE),
     "CDATA that says another encoding": in_cdata(DECLARATION.replace("UTF-8", "ISO-8859-1") + INVOICE),

@@ -7,6 +7,7 @@ import pytest
 from helpers import ScriptedLLM, context
 
 from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm.answer_status import has_whole_answer
 from fgo_kit.algorithm.edits import Edit
 from fgo_kit.algorithm.rewrite import rewritten
 from fgo_kit.calls.json_text import read_list
@@ -37,6 +38,8 @@ CALL = 'TOOL: {"tool": "search", "arguments": {"query": "x"}}'
     ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>ANSWER: 4<|return|>", "hm",
         "ANSWER: 4"),
     ("analysisWe add.assistantfinalANSWER: 4", "We add.", "ANSWER: 4"),
+    ('analysisWe draft: {"edits": []}', 'We draft: {"edits": []}', ""),
+    ('Sure. <think>A draft: {"edits": [{"op": "add"}]} but no, it is', 'A draft: {"edits": [{"op": "add"}]} but no, it is', "Sure."),
     ("ANSWER: 4<|im_end|>\n<|endoftext|>", "", "ANSWER: 4"),
     ("<s> ANSWER: 4</s>", "", "ANSWER: 4"),
 ])  # fmt: skip
@@ -52,6 +55,14 @@ def test_thought_and_answer_are_split(text, thought, answer):
 ])  # fmt: skip
 def test_an_answer_without_a_thought_stays_as_it_is(text):
     assert split_thought(text) == ("", text)
+
+
+@pytest.mark.parametrize(("text", "whole"), [
+    ("ANSWER: 42\nBecause", True), ("ANSWER: 42\n", True), ("ANSWER: 42\nOn second thought\nANSWER: 4", False),
+    ("FINAL ANSWER: 42\nno\nFINAL ANSWER: 4", False), ("ANSWER: 4", False), ("", False),
+])  # fmt: skip
+def test_of_a_text_that_was_cut_only_an_answer_line_that_ended_and_is_the_last_is_read(text, whole):
+    assert has_whole_answer(text) is whole
 
 
 def test_a_thought_of_the_provider_and_one_in_the_text_are_one():

@@ -81,7 +81,7 @@ def _bare(data: bytes) -> bytes:
         except UnicodeError:  # the parser says where
             return data
     data = data[_BEFORE.match(data).end() :].rstrip(b"\0\x1a \t\r\n")
-    return re.sub(rb"\A<\?xml\s[^>]*>", b"", data) if wide else data
+    return re.sub(rb"\A<\?xml\s[^>]*>\s*", b"", data) if wide else data
 
 
 def _unwrapped(root: etree._Element, source: str) -> etree._Element:

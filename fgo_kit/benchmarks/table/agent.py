@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any
 
 from ...adapters.coroutines import settled
-from ...algorithm.answer_status import NoAnswer
+from ...algorithm.answer_status import NoAnswer, ending, has_whole_answer, why
 from ...algorithm.benchmark import EnvironmentFailed
 from ...algorithm.prompts import quote
 from ...calls.clock import now
@@ -37,6 +37,7 @@ class MeteredLLM:
     def __init__(self, meter: Meter, place: Place):
         self._meter, self._place, self._turns = meter, place, count()
         self.requests: list[dict[str, Any]] = []
+        self._useless: dict[str, NoAnswer] = {}
         self.stop: FGOError | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -59,7 +60,14 @@ class MeteredLLM:
             self.stop = self.stop or (None if isinstance(error, CallFailed) else error)
             raise
         self.requests.append(request)
+        if (status := ending(reply, whole=has_whole_answer(reply.text))) != "answered":
+            self._useless[reply.text.strip()] = NoAnswer(status, why(reply, status))
         return reply
+
+    def check(self, answer: str) -> None:
+        """Raise NoAnswer for an answer that is a text of the LLM's which was cut or refused."""
+        if answer.strip() in self._useless:
+            raise self._useless[answer.strip()]
 
     async def acomplete(self, messages: Sequence[Message], **options: Any) -> Reply:
         """`complete` for async agents: others go on meanwhile."""
@@ -119,7 +127,9 @@ class Agent:
 
     def _played(self, module: Module, task: Task, llm: MeteredLLM) -> Played:
         given = settled(self.function(str(module), task, *((llm,) if self.takes_llm else ())), "agents")
-        return Played(trajectory_of(given, task, quote), tuple(llm.requests))
+        played = Played(trajectory_of(given, task, quote), tuple(llm.requests))
+        llm.check(played.trajectory.answer)
+        return played
 
     def _again(self, text: str, llm: MeteredLLM) -> Played:
         """The logged run. Its calls are asked again, which costs nothing, so that this run's ledger has them too."""

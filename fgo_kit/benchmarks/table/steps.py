@@ -11,6 +11,7 @@ from typing import Any
 
 from ...algorithm.answer_status import NoAnswer
 from ...algorithm.prompts import section
+from ...calls.reply_text import split_thought
 from ...records import Step, Task, Trajectory
 
 ROLES = {"human": "user", "ai": "assistant"}
@@ -30,7 +31,7 @@ def trajectory_of(given: Any, task: Task, quote: Callable[[str], str]) -> Trajec
         return _of(task, given.answer, steps or (Step(seen, given.answer),), given)
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], list):
         played = trajectory_of(given[1], task, quote)
-        return replace(played, answer=_text(given[0]))
+        return _of(task, _text(given[0]), played.steps, played)
     if isinstance(given, Mapping):
         given = given.get("messages", given)
     if not isinstance(given, list):
@@ -46,6 +47,8 @@ def trajectory_of(given: Any, task: Task, quote: Callable[[str], str]) -> Trajec
 def _of(task: Task, answer: str, steps: tuple[Step, ...], given: Trajectory | None = None) -> Trajectory:
     form = "answer" if len(steps) < 2 else "turns"
     kept = given or Trajectory(task.id, (), "")
+    answer = split_thought(answer)[1]
+    steps = tuple(replace(step, action=split_thought(step.action)[1]) for step in steps)
     if not kept.ok or not answer.strip():
         raise NoAnswer("empty" if kept.ok else kept.status, kept.reason or "the agent returned an empty answer")
     return replace(
