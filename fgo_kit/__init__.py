@@ -20,12 +20,14 @@ from .algorithm.lineage import pooled
 from .algorithm.merge import merge_tree
 from .algorithm.registry import METHODS, division, gate, meant, merging, method
 from .calls.log import CallLog
-from .calls.protocol import Reply, Usage
+from .calls.protocol import LLM, Reply, Usage
 from .calls.providers import load_llm
 from .records import Component, Module, Rule, Task, Trajectory, brief
 from .runs.compare import compare as compare_benchmarks
 from .runs.estimate import estimate as estimate_run
 from .runs.listing import strategies
+from .runs.preflight import Preflight
+from .runs.preflight import preflight as preflight_run
 from .runs.result import Run
 from .runs.run import run as run_benchmark
 from .runs.saved import load_run
@@ -38,8 +40,8 @@ __version__ = "0.1.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Controls", "Module", "Reply", "Rule", "Run", "Task", "Trajectory", "Usage",
     "compare", "division", "estimate", "gate", "learn", "load_benchmark", "load_llm", "load_run", "merge_tree",
-    "merging", "method", "optimiser_tokens", "pooled", "preset", "read_traces", "read_trajectories", "report",
-    "run", "strategies", "transfer", "wrap_llm",
+    "merging", "method", "optimiser_tokens", "pooled", "preflight", "preset", "read_traces", "read_trajectories",
+    "report", "run", "strategies", "transfer", "wrap_llm",
 ]  # fmt: skip
 
 BENCHMARKS = ("alfworld", "gaia", "logisticsqa")
@@ -135,3 +137,16 @@ def estimate(bench: Benchmark | str, model: str, **choices: Any) -> dict:
     bench = _loaded(bench).dry()
     stand_in = import_module(".simulate.stand_in", __package__).stand_in(bench)
     return estimate_run(bench, model, stand_in, **choices)
+
+
+def preflight(bench: Benchmark | str, llm: LLM | str, **choices: Any) -> Preflight:
+    """A look before money is spent: checks of the server, `pilot=20` training tasks twice, what can show, the bill.
+
+    choices: those of `run`, with `pilot`, `seeds` and `log`; see `fgo_kit.runs.preflight.preflight` for all of it. With
+    the same log, the run does not pay for the pilot again.
+
+    >>> fgo.preflight("logisticsqa", "openai:gpt-5-mini", pilot=20, seeds=5, log="mine.sqlite")      # doctest: +SKIP
+    """
+    bench = _loaded(bench)
+    stand_in = import_module(".simulate.stand_in", __package__).stand_in(bench.dry())
+    return preflight_run(bench, llm, stand_in, **choices)

@@ -1,14 +1,15 @@
-"""The command `fgo`: run, compare, estimate, open and notebooks, in the words of the package's own functions.
+"""The command `fgo`: run, compare, estimate, preflight, open and notebooks, by the package's own words.
 
     fgo run logisticsqa simulated --method fgo --n_train 64 --save results/first
     fgo run questions.csv openai:my-model --answer gold --budget_usd 2 --export prompt.md
     fgo compare logisticsqa simulated --methods base fgo fgo+ --seeds 0 1 2 --csv rows.csv
     fgo estimate questions.csv openai:my-model --method fgo
+    fgo preflight questions.csv openai:my-model --pilot 20 --seeds 5 --log mine.sqlite
     fgo open results/first
     fgo notebooks work
 
-Every further `--name value` is a choice of the function behind the command: `fgo.run`, `fgo.compare`, `fgo.estimate`,
-and `fgo.load_benchmark` or `fgo.from_table` for what belongs to the tasks. Exit codes: 0 done, 2 not, 130 stopped.
+Every further `--name value` is a choice of the function behind the command, which goes by the same name (`fgo.run`), and
+of `fgo.load_benchmark` or `fgo.from_table` for what belongs to the tasks. Exit codes: 0 done, 2 not, 130 stopped.
 """
 
 from __future__ import annotations
@@ -155,6 +156,12 @@ def estimate(known: argparse.Namespace, choices: dict[str, Any]) -> None:
         print(f"{name}: {'no price is known' if value is None else value}")
 
 
+def preflight(known: argparse.Namespace, choices: dict[str, Any]) -> None:
+    """A look before a run: what the server does wrong, a pilot, the effect that can show, and the bill."""
+    bench, choices = tasks_of(known.benchmark, choices)
+    print(fgo.preflight(bench, known.llm, **choices))
+
+
 def show(known: argparse.Namespace, choices: dict[str, Any]) -> None:
     """A run that was saved: its score, ledger and prompt."""
     _none_left(choices)
@@ -181,13 +188,16 @@ def _none_left(choices: Mapping[str, Any]) -> None:
         raise ValueError(f"--{next(iter(choices))} is unknown here; this command takes a folder alone")
 
 
-COMMANDS = {"run": run, "compare": compare, "estimate": estimate, "open": show, "notebooks": notebooks}
+COMMANDS = {
+    "run": run, "compare": compare, "estimate": estimate, "preflight": preflight, "open": show, "notebooks": notebooks,
+}  # fmt: skip
 _TASKS = {
     "benchmark": {"help": "logisticsqa, alfworld, gaia, or a file of your own questions (.csv, .jsonl, .parquet)"},
     "llm": {"nargs": "?", "default": "simulated", "help": "as for fgo.load_llm; default: %(default)s"},
 }  # fmt: skip
 ARGUMENTS: dict[str, dict[str, dict]] = {
-    "run": _TASKS, "compare": _TASKS, "estimate": _TASKS, "notebooks": {"folder": {"help": "made if new"}},
+    "run": _TASKS, "compare": _TASKS, "estimate": _TASKS, "preflight": _TASKS,
+    "notebooks": {"folder": {"help": "made if new"}},
     "open": {"folder": {"help": "what run.save(folder) wrote"}},
 }  # fmt: skip
 

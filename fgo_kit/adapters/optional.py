@@ -60,6 +60,11 @@ class Wishes:
         self._without: frozenset[Part] = frozenset()
         self._accepted: frozenset[Part] = frozenset()
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The names of the parts that are left out."""
+        return frozenset(part.name for part in self._without)
+
     def settle(self, name: str, present: frozenset[Part], send: Callable[[frozenset[Part]], Answer]) -> Answer:
         """`send(without)` until nothing in the request is refused any more; what is left out is kept and told.
 

@@ -105,6 +105,11 @@ class Remote(ABC):
     def __getstate__(self):
         raise TypeError(f"{self.name} holds an API key and is not pickled; call load_llm where it is needed")
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """What the server was found to refuse, e.g. "tools", "system role" (see `optional`)."""
+        return self._wishes.refused
+
     def count(self, messages: Sequence[Message]) -> int:
         raw = sum(len(message.get("raw", "")) for message in messages)
         return count_messages(messages, self._count) + raw // CHARACTERS

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
+from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.prices import price
 from ..calls.protocol import LLM, Usage
+from ..calls.roles import Roles
 from .run import run
 
 LONGER = 3
 """A real model's answers are usually longer than the simulated one's: completion tokens are counted so often."""
 COUNTED = ["calls", "prompt", "completion"]
+NOT_DRY = {field.name for kind in (Roles, Limits) for field in fields(kind)}
+"""Choices that a dry run does without: LLMs that may cost something, budgets and workers."""
 
 
 def estimate(bench: Benchmark, model: LLM | str, stand_in: LLM | str, **choices) -> dict:
@@ -28,8 +34,12 @@ def estimate(bench: Benchmark, model: LLM | str, stand_in: LLM | str, **choices)
 
 
 def dry_run(bench: Benchmark, stand_in: LLM | str, **choices) -> pd.DataFrame:
-    """What every phase of a run takes with a stand-in: columns calls, prompt, completion (tokens)."""
-    return run(bench, stand_in, workers=1, **{"log": CallLog(None), **choices}).tokens().set_index("phase")[COUNTED]
+    """What every phase of a run takes with a stand-in: columns calls, prompt, completion (tokens).
+
+    The stand-in has all roles, and nothing limits it, whatever `choices` say.
+    """
+    own = {name: value for name, value in choices.items() if name not in NOT_DRY}
+    return run(bench, stand_in, workers=1, **{"log": CallLog(None), **own}).tokens().set_index("phase")[COUNTED]
 
 
 def priced(model: str, used: pd.Series) -> dict:

@@ -132,6 +132,8 @@ class Prompt:
         return noticing(self.limits, self.tokens, position, hops)
 
     def answer(self) -> str:
+        if probed := _probed(f"{self.system}\n{self.user}"):
+            return probed
         if "<modules>" in self.user:
             return self._merge(section("modules", self.user))
         competence = by_tag(self.user)
@@ -199,6 +201,14 @@ class Prompt:
 
     def _asked_for_json(self) -> bool:
         return "json" in self.system.casefold()
+
+
+def _probed(text: str) -> str:
+    """The answer to a probe of `fgo.preflight`, which asks for words or for a call; "" for any other prompt."""
+    if tool := re.search(r"<call>([\w-]+)</call>", text):
+        return f'TOOL: {{"tool": "{tool[1]}", "arguments": {{}}}}'
+    words = re.findall(r"<word>([\w-]+)</word>", text)
+    return json.dumps({"word": words[0]}) if words and "JSON" in text else " ".join(words)
 
 
 def _uniform(seed: bytes, what: tuple) -> float:

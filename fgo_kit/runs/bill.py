@@ -1,0 +1,103 @@
+"""The bill of one run: a dry run by a stand-in that costs nothing, with the lengths that a pilot measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from ..algorithm.benchmark import Benchmark
+from ..calls.log import CallLog
+from ..calls.prices import price
+from ..calls.protocol import LLM, Message, Reply, Usage
+from ..calls.roles import Roles
+from .estimate import COUNTED, dry_run
+
+PLAYED = ("divide", "rollout", "gate", "audit", "test")
+"""The phases in which the agent plays."""
+ROLES = {"evaluate": "evaluator", "propose": "optimizer", "merge": "merger", "repair": "optimizer"}
+"""Who is asked in the others."""
+_MORE = "I look at this once more and weigh what is asked. "
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a model's rollouts differ from those of a stand-in, by ratios but for `thought`.
+
+    turns: calls a task. words: completion without thinking, a call. thought: tokens of thinking a call. tokens: of a
+    prompt, for each that the stand-in counts.
+    """
+
+    turns: float = 1.0
+    words: float = 1.0
+    thought: float = 0.0
+    tokens: float = 1.0
+
+
+def measured(calls: pd.DataFrame, log: CallLog, stand_in: LLM, dry: pd.DataFrame) -> Measured:
+    """Of the pilot's calls, and those of the stand-in for the same tasks."""
+    calls = calls[calls["status"] == "ok"]
+    if not len(calls) or not dry["completion"].sum():
+        return Measured()
+    counted = sum(stand_in.count(log.messages_of(key)) for key in calls["key"])
+    said = (calls["completion"] - calls["reasoning"]).mean() / dry["completion"].mean()
+    return Measured(len(calls) / len(dry), said, calls["reasoning"].mean(), calls["prompt"].sum() / max(1, counted))
+
+
+@dataclass(frozen=True)
+class Wordy:
+    """A stand-in whose answers are so many times as long; what it says outside JSON is longer in later prompts too."""
+
+    llm: LLM
+    words: float
+
+    native_tools = False
+    name = property(lambda self: self.llm.name)
+    params = property(lambda self: self.llm.params)
+    simulated = property(lambda self: self.llm.simulated)
+    context_window = property(lambda self: self.llm.context_window)
+    max_completion = property(lambda self: self.llm.max_completion)
+    counter = property(lambda self: self.llm.counter)
+
+    def count(self, messages: Sequence[Message]) -> int:
+        return self.llm.count(messages)
+
+    def complete(self, messages: Sequence[Message], **options: Any) -> Reply:
+        reply = self.llm.complete(messages, **options)
+        usage = replace(reply.usage, completion=round(self.words * reply.usage.completion))
+        missing = round((self.words - 1) * len(reply.text))
+        if missing <= 0 or reply.text.startswith("{"):
+            return replace(reply, usage=usage)
+        return replace(reply, text=f"{(_MORE * (missing // len(_MORE) + 1))[:missing]}\n{reply.text}", usage=usage)
+
+
+def bill(bench: Benchmark, llm: LLM, stand_in: LLM, found: Measured, choices: Mapping[str, Any]) -> dict:
+    """What one run will take: calls, prompt_tokens, completion_tokens, usd (list prices without caching; None where a
+    price is not known). What is measured on rollouts is taken to hold for evaluator, optimizer and merger too."""
+    roles = Roles(**{name: choices[name] for name in vars(Roles()) if name in choices}).filled(llm)
+    used = dry_run(bench, Wordy(stand_in, found.words), **choices)[COUNTED].astype(float)
+    used.loc[used.index.isin(PLAYED)] *= found.turns
+    used["prompt"] *= found.tokens
+    used["completion"] += found.thought * used["calls"]
+    prices = [_usd(roles.get(ROLES.get(str(phase), ""), llm), row) for phase, row in used.iterrows()]
+    total = used.sum()
+    return {
+        "calls": round(total["calls"]), "prompt_tokens": round(total["prompt"]),
+        "completion_tokens": round(total["completion"]), "usd": None if None in prices else float(sum(prices)),
+    }  # fmt: skip
+
+
+def _usd(llm: LLM, used: pd.Series) -> float | None:
+    calls = max(1.0, used["calls"])
+    mean = Usage(round(used["prompt"] / calls), round(used["completion"] / calls))
+    each = price(llm.name, mean, llm.params.get("base_url"))
+    return None if each is None else each * used["calls"]
+
+
+def longest_prompt(bench: Benchmark, stand_in: LLM, choices: Mapping[str, Any]) -> int:
+    """Tokens of the longest prompt in a dry run with these choices."""
+    log = CallLog(None)
+    dry_run(bench, stand_in, **{**choices, "log": log})
+    return int(log.calls()["prompt"].max()) if len(log.calls()) else 0

@@ -1,0 +1,62 @@
+"""A pilot: training tasks played before a run, and what two plays of each say of the effect that can show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..algorithm.benchmark import Benchmark
+from ..algorithm.context import Context
+from ..algorithm.rollout import rollouts
+from ..algorithm.settings import Settings
+from ..calls.limits import Limits
+from ..calls.log import CallLog, Place
+from ..calls.meter import Meter
+from ..calls.protocol import LLM
+from ..records import Task
+from ..stats import paired_tasks_needed
+
+
+def play(ctx: Context, tasks: Sequence[Task], subset: str) -> np.ndarray:
+    """The scores of the seed module on tasks, NaN where one has no answer; all is asked as a run asks it."""
+    played = rollouts(ctx, ctx.bench.seed_module, tasks, Place("rollout", subset=subset, epoch=1))
+    return np.array([trajectory.score for trajectory in played], float)
+
+
+def flips(scores: np.ndarray) -> float:
+    """The mean square by which two plays (2 x tasks) differ, over the tasks with a score in both; NaN without any.
+
+    >>> flips(np.array([[1.0, 0.0, 1.0, np.nan], [1.0, 1.0, 1.0, 0.0]]))
+    0.3333333333333333
+    """
+    apart = scores[0] - scores[1]
+    known = apart[np.isfinite(apart)]
+    return float(np.mean(known**2)) if known.size else float("nan")
+
+
+def smallest_effect(flips: float, tasks: int, seeds: int) -> float:
+    """The smallest gain that runs with so many test tasks and seeds show (power 0.8, level 95 %), NaN for none.
+
+    flips: the mean square by which two plays of one task differ, for right-or-wrong scores the share that flips. A gain
+    changes at least as many tasks as it is large; the noise of scoring comes on top, and averages out over seeds. What
+    optimising adds to the noise is not in it: the true figure is larger.
+
+    >>> smallest_effect(0.3, 100, 1), smallest_effect(0.3, 100, 10)
+    (0.197, 0.1)
+    """
+    if np.isnan(flips) or not tasks:
+        return float("nan")
+    for effect in np.arange(1, 1001) / 1000:
+        if paired_tasks_needed(effect, min(1.0, flips / seeds + effect)) <= tasks:
+            return float(effect)
+    return float("nan")
+
+
+def dry_plays(bench: Benchmark, stand_in: LLM, settings: Settings, tasks: Sequence[Task]) -> pd.DataFrame:
+    """The calls of a stand-in that plays these tasks."""
+    log = CallLog(None)
+    meter = Meter(stand_in, log, "dry", Limits(workers=1, max_failures=1.0), sample=settings.seed)
+    play(Context(bench, meter, settings), tasks, "pilot")
+    return log.calls("dry")
