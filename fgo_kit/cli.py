@@ -8,8 +8,8 @@
     fgo open results/first
     fgo notebooks work
 
-Every further `--name value` is a choice of the function behind the command, which goes by the same name (`fgo.run`), and
-of `fgo.load_benchmark` or `fgo.from_table` for what belongs to the tasks. Exit codes: 0 done, 2 not, 130 stopped.
+Every further `--name value` is a choice of the function behind the command, which has the same name (`fgo.run`), and of
+`fgo.load_benchmark` or `fgo.from_table` for what belongs to the tasks. Exit codes: 0 done, 2 not, 130 stopped.
 """
 
 from __future__ import annotations

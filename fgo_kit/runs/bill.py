@@ -46,28 +46,19 @@ def measured(calls: pd.DataFrame, log: CallLog, stand_in: LLM, dry: pd.DataFrame
     return Measured(len(calls) / len(dry), said, calls["reasoning"].mean(), calls["prompt"].sum() / max(1, counted))
 
 
-@dataclass(frozen=True)
 class Wordy:
     """A stand-in whose answers are so many times as long; what it says outside JSON is longer in later prompts too."""
 
-    llm: LLM
-    words: float
+    def __init__(self, llm: LLM, words: float):
+        self._llm, self._words = llm, words
 
-    native_tools = False
-    name = property(lambda self: self.llm.name)
-    params = property(lambda self: self.llm.params)
-    simulated = property(lambda self: self.llm.simulated)
-    context_window = property(lambda self: self.llm.context_window)
-    max_completion = property(lambda self: self.llm.max_completion)
-    counter = property(lambda self: self.llm.counter)
-
-    def count(self, messages: Sequence[Message]) -> int:
-        return self.llm.count(messages)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._llm, name)
 
     def complete(self, messages: Sequence[Message], **options: Any) -> Reply:
-        reply = self.llm.complete(messages, **options)
-        usage = replace(reply.usage, completion=round(self.words * reply.usage.completion))
-        missing = round((self.words - 1) * len(reply.text))
+        reply = self._llm.complete(messages, **options)
+        usage = replace(reply.usage, completion=round(self._words * reply.usage.completion))
+        missing = round((self._words - 1) * len(reply.text))
         if missing <= 0 or reply.text.startswith("{"):
             return replace(reply, usage=usage)
         return replace(reply, text=f"{(_MORE * (missing // len(_MORE) + 1))[:missing]}\n{reply.text}", usage=usage)

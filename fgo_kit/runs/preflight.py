@@ -99,8 +99,7 @@ def preflight(
     pilot: so many training tasks (or all, where there are fewer) are played twice with the seed module: as the run with
     this seed and as that with the next one play them, so that with the same log neither pays for them again, where its
     method plays all training tasks with the seed module; 0 for none. seeds: of the study that is planned. stand_in: an
-    LLM that costs nothing, for the dry run behind the bill. log, choices: as for `run`; budgets hold for the preflight
-    as a whole.
+    LLM that costs nothing, for the dry run behind the bill. log, choices: as for `run`; budgets hold for all of it.
 
     The result's `checks` have one row a check of every LLM that has a role: llm; check: answer, effort, system role,
     schema, tools, window, caching, usage, latency or pilot; outcome: "ok", "missing" (the run does without) or "wrong";
@@ -110,7 +109,7 @@ def preflight(
 
     Raises what `run` raises: ValueError for choices, AuthError, BudgetExceeded before a call that might pass a budget.
 
-    >>> preflight(load_benchmark("logisticsqa"), "openai:gpt-5-mini", load_llm("simulated")).defects   # doctest: +SKIP
+    >>> preflight(bench, "openai:gpt-5-mini", load_llm("simulated"), seeds=5).defects                  # doctest: +SKIP
     """
     llm, pilot, seeds = as_llm(llm), whole("pilot", pilot, 0), whole("seeds", seeds, 1)
     settings, limits, roles = chosen_for(bench, llm, run, choices)
@@ -161,16 +160,15 @@ class _Look:
         mute = any(row.outcome == "wrong" and row.check in ("answer", "effort") for row in self.checks)
         if mute or not tasks:
             return np.empty((2, 0))
+        scores, seen = np.empty((2, 0)), ""
         try:
             scores = np.array([self._play(number, tasks) for number in range(2)])
         except TooManyFailures as error:
-            self.checks.append(Finding(self.llm.name, "pilot", "wrong", str(error)))
-            return np.empty((2, 0))
+            seen = str(error)
         if failed := int(np.isnan(scores).sum()):
-            counts = self.log.failures(self.run_id)["status"].value_counts()
-            kinds = ", ".join(f"{count} {status}" for status, count in counts.items())
-            seen = f"{failed} of {scores.size} rollouts have no score: {kinds}"
-            self.checks.append(Finding(self.llm.name, "pilot", "wrong", seen, "see failures() of the log"))
+            seen = f"{failed} of {scores.size} rollouts have no score"
+        if seen:
+            self.checks.append(Finding(self.llm.name, "pilot", "wrong", seen, "see failures() of the log for the reasons"))
         return scores
 
     def _play(self, number: int, tasks: tuple[Task, ...]) -> np.ndarray:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
+import pandas as pd
+
 from ..algorithm.answer_status import ending, why
+from ..algorithm.edits import PROPOSAL_SCHEMA
 from ..calls.json_text import value_at
 from ..calls.meter import Meter
 from ..calls.protocol import AuthError, CallFailed, Message, Reply
@@ -20,15 +23,11 @@ LEAST = 2_048
 HALVINGS = 4
 """So often a prompt that does not arrive whole is halved."""
 APART = 2.0
-"""A long prompt is not so many times as long as it was reckoned, nor so much shorter."""
+"""A long prompt is not reported as so many times longer, or shorter, than it is reckoned."""
 IN_PATIENCE = 3
 """So many calls as long as the longest one must fit into `patience`."""
 _ECHO = "Answer with the text between <word> and </word> alone"
-_FILLER = "The crate went from the depot to the harbour and back. "
-_SCHEMA = {
-    "title": "probe", "type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"],
-    "additionalProperties": False,
-}  # fmt: skip
+_FILLER, _FILLER_TOKENS = "The crate went from the depot to the harbour and back. ", 12
 
 
 @dataclass(frozen=True)
@@ -42,55 +41,68 @@ class Finding:
     what_to_do: str = ""
 
 
-class _Probes:
-    """Asks one LLM. Every probe has a word of its own, so none is answered from a log."""
+Verdict = tuple[str, str, str]
+"""outcome, seen, what_to_do of a finding."""
+
+
+class _Asking:
+    """Asks one LLM, and keeps what is looked at when all else is done."""
 
     def __init__(self, meter: Meter):
-        self.meter, self.llm = meter, meter.llm
-        self.replies: list[Reply] = []
+        self.meter, self.llm, self.asked = meter, meter.llm, 0
         self.long = (0, 0)  # tokens of the longest prompt that arrived whole: reported, and counted here
 
-    def ask(self, check: str, messages: list[Message], **options) -> Reply | CallFailed:
+    def __call__(self, check: str, user: str, system: str = "", **options) -> Reply | CallFailed:
         """The answer, or why there is none. Raises AuthError: without access nothing can be found out."""
-        place = Place(PHASE, node=self.llm.name, task=check, turn=len(self.replies))
+        self.asked += 1
         try:
-            reply = self.meter.ask(messages, place, **options)
-        except AuthError:
-            raise
+            place = Place(PHASE, node=self.llm.name, task=check, turn=self.asked)
+            return self.meter.ask(_chat(user, system), place, **options)
         except CallFailed as error:
+            if isinstance(error, AuthError):
+                raise
             return error
-        self.replies.append(reply)
-        return reply
 
-    def refuses(self, part: str) -> bool:
+    def refused(self, part: str) -> bool:
+        """Whether the server was found to refuse a part of requests."""
         return part in getattr(self.llm, "refused", ())
 
-    def finding(self, check: str, outcome: str, seen: str, what_to_do: str = "") -> Finding:
-        return Finding(self.llm.name, check, outcome, " ".join(seen.split())[:300], what_to_do)
+    def calls(self) -> pd.DataFrame:
+        calls = self.meter.log.calls(self.meter.run_id)
+        return calls[(calls["phase"] == PHASE) & (calls["node"] == self.llm.name) & (calls["status"] == "ok")]
 
 
 def probe(meter: Meter, tools: Sequence[dict], longest: int) -> list[Finding]:
-    """The findings about the meter's LLM; only the first ones where no plain answer arrives.
+    """The findings about the meter's LLM; one alone where no plain answer arrives.
 
-    tools: of the benchmark. longest: tokens of the longest prompt that is to be expected. Raises AuthError, and what
-    ends a run: BudgetExceeded, Cancelled.
+    tools: of the benchmark. longest: tokens of the longest prompt that is to be expected. Every probe has a word of its
+    own, so none is answered from the log. Raises AuthError, and what ends a run: BudgetExceeded, Cancelled.
     """
-    probes = _Probes(meter)
-    first = _answer(probes)
-    if first[-1].outcome == "wrong":
-        return first
-    checks: list[Callable[[], Finding]] = [lambda: _system(probes), lambda: _schema(probes)]
-    if tools and probes.llm.native_tools:
-        checks.append(lambda: _tools(probes, tools))
-    checks += [lambda: _window(probes, longest), lambda: _caching(probes)]
-    return [*first, *[check() for check in checks], *_effort(probes), _usage(probes), _latency(probes)]
+    ask, given = _Asking(meter), sorted({"effort", "thinking"} & meter.llm.params.keys())
+    reply = ask("answer", f"{_ECHO}: {_tagged(_word())}")
+    found = {"answer": _answer(ask, reply)}
+    if found["answer"][0] == "ok":
+        found |= {"effort": ("ok", f"{', '.join(given)} taken", "")} if given else {}
+        found |= {"system role": _system(ask), "schema": _schema(ask)}
+        found |= {"tools": _tools(ask, tools)} if tools and meter.llm.native_tools else {}
+        found |= {"window": _window(ask, longest), "caching": _caching(ask), "usage": _usage(ask), "latency": _latency(ask)}
+    elif given and isinstance(reply, CallFailed) and re.search("effort|reasoning|thinking", str(reply), re.IGNORECASE):
+        found = {"effort": ("wrong", str(reply), f"leave out {given[0]}=, or give a value it names")}
+    return [
+        Finding(meter.llm.name, check, outcome, " ".join(seen.split())[:300], todo)
+        for check, (outcome, seen, todo) in found.items()
+    ]
 
 
 def _word() -> str:
     return f"w{token_hex(4)}"
 
 
-def _chat(user: str, system: str = "") -> list[Message]:
+def _tagged(word: str) -> str:
+    return f"<word>{word}</word>"
+
+
+def _chat(user: str, system: str) -> list[Message]:
     return [*([{"role": "system", "content": system}] if system else []), {"role": "user", "content": user}]
 
 
@@ -98,140 +110,98 @@ def _said(reply: Reply | CallFailed) -> str:
     return str(reply) if isinstance(reply, CallFailed) else f"it answers {reply.text.strip()[:80]!r}"
 
 
-def _answer(probes: _Probes) -> list[Finding]:
-    reply = probes.ask("answer", _chat(f"{_ECHO}: <word>{_word()}</word>"))
+def _answer(ask: _Asking, reply: Reply | CallFailed) -> Verdict:
     if isinstance(reply, CallFailed):
-        asked = sorted({"effort", "thinking"} & probes.llm.params.keys())
-        if asked and re.search(r"effort|reasoning|thinking", str(reply), re.IGNORECASE):
-            return [probes.finding("effort", "wrong", str(reply), f"leave out {asked[0]}=, or give a value it names")]
-        todo = "see that the model's name, base_url= and extra= are right for this server"
-        return [probes.finding("answer", "wrong", str(reply), todo)]
+        return "wrong", str(reply), "see that the model's name, base_url= and extra= are right for this server"
     status = ending(reply)
     if status == "answered":
-        return [probes.finding("answer", "ok", _said(reply))]
-    todo = "use another model; it refuses the plainest request"
-    if status != "refused":
-        todo = f"raise max_completion= (now {probes.llm.max_completion:,}), or let it think less by effort="
-    return [probes.finding("answer", "wrong", f"{status}: {why(reply, status)}", todo)]
+        return "ok", _said(reply), ""
+    todo = f"raise max_completion= (now {ask.llm.max_completion:,}), or let it think less by effort="
+    return "wrong", f"{status}: {why(reply, status)}", todo if status != "refused" else "use another model"
 
 
-def _system(probes: _Probes) -> Finding:
+def _system(ask: _Asking) -> Verdict:
     word = _word()
-    reply = probes.ask("system role", _chat("Which word were you given?", f"{_ECHO}: <word>{word}</word>"))
-    if probes.refuses("system role"):
-        return probes.finding("system role", "missing", "refused", "nothing: its text goes to the first user message")
+    reply = ask("system role", "Which word were you given?", f"{_ECHO}: {_tagged(word)}")
+    if ask.refused("system role"):
+        return "missing", "refused", "nothing: its text goes to the first user message"
     if isinstance(reply, Reply) and word in reply.text:
-        return probes.finding("system role", "ok", "obeyed")
-    todo = "use a chat template with a system role, or fgo.wrap_llm with a function that sends its text as the user's"
-    return probes.finding("system role", "wrong", _said(reply), todo)
+        return "ok", "obeyed", ""
+    return "wrong", _said(reply), "use a chat template with a system role, or fgo.wrap_llm with a function that does without"
 
 
-def _schema(probes: _Probes) -> Finding:
-    word = _word()
-    user = f'Answer with a JSON object {{"word": "..."}} that holds the text in <word>{word}</word>.'
-    reply = probes.ask("schema", _chat(user), response_schema=_SCHEMA)
-    if isinstance(reply, CallFailed) or not _holds(reply.text, word):
-        return probes.finding("schema", "wrong", _said(reply), "use edits=False, which asks for plain text")
-    if probes.refuses("schema of the answer"):
-        return probes.finding("schema", "missing", "refused", "nothing: JSON is asked for in words alone")
-    return probes.finding("schema", "ok", "kept to")
+def _schema(ask: _Asking) -> Verdict:
+    user = f'Answer in JSON that there are no edits: {{"edits": []}} {_tagged(_word())}'
+    reply = ask("schema", user, response_schema=PROPOSAL_SCHEMA)
+    found = value_at(reply.text, max(0, reply.text.find("{"))) if isinstance(reply, Reply) else None
+    if not isinstance(found, dict) or "edits" not in found:
+        return "wrong", _said(reply), "use edits=False, which asks for plain text"
+    if ask.refused("schema of the answer"):
+        return "missing", "refused", "nothing: JSON is asked for in words alone"
+    return "ok", "kept to", ""
 
 
-def _tools(probes: _Probes, tools: Sequence[dict]) -> Finding:
-    name = tools[0]["name"]
-    reply = probes.ask("tools", _chat(f"Call the tool <call>{name}</call> with any arguments. {_word()}"), tools=tools)
-    todo = "native_tools=False, by which calls are written as text"
-    if probes.refuses("tools"):
-        return probes.finding("tools", "missing", "refused", todo)
-    if isinstance(reply, Reply) and reply.tool_calls:
-        return probes.finding("tools", "ok", "called")
-    return probes.finding("tools", "wrong", f"no tool is called: {_said(reply)}", todo)
+def _tools(ask: _Asking, tools: Sequence[dict]) -> Verdict:
+    user = f"Call the tool <call>{tools[0]['name']}</call> with any arguments. {_word()}"
+    reply, todo = ask("tools", user, tools=tools), "native_tools=False, by which calls are written as text"
+    if ask.refused("tools"):
+        return "missing", "refused", todo
+    called = isinstance(reply, Reply) and reply.tool_calls
+    return ("ok", "called", "") if called else ("wrong", f"no tool is called: {_said(reply)}", todo)
 
 
-def _window(probes: _Probes, longest: int) -> Finding:
-    llm = probes.llm
-    sent = size = max(1, min(max(longest, LEAST), llm.context_window - llm.max_completion))
-    lost = ""
+def _window(ask: _Asking, longest: int) -> Verdict:
+    size, lost = min(max(longest, LEAST), ask.llm.context_window - ask.llm.max_completion), []
     for _ in range(HALVINGS + 1):
-        first, last = _word(), _word()
-        text = f"<word>{first}</word>\n{_filler(probes, size)}\n<word>{last}</word>"
-        messages = _chat(f"{text}\n\nAnswer with both texts between <word> and </word>, nothing else.")
-        reply = probes.ask("window", messages)
-        part = _missing(reply, first, last)
-        if isinstance(reply, Reply) and not part:
-            probes.long = (reply.usage.prompt, llm.count(messages))
+        words = _word(), _word()
+        text = f"{_tagged(words[0])}\n{_filler(size)}\n{_tagged(words[1])}\n\nAnswer with both texts between <word> and </word>."
+        reply = ask("window", text)
+        missing = _missing(reply, words)
+        if isinstance(reply, Reply) and not missing:
+            ask.long = reply.usage.prompt, ask.llm.count(_chat(text, ""))
             break
-        lost, size = lost or part, size // 2
-    else:
-        seen = f"of prompts of {sent:,} to {2 * size:,} tokens {lost}"
-        return probes.finding("window", "wrong", seen, "use another model")
+        lost.append(f"of a prompt of {size:,} tokens {missing}")
+        size //= 2
     if not lost:
-        return probes.finding("window", "ok", f"a prompt of {sent:,} tokens arrives whole")
-    seen = f"of a prompt of {sent:,} tokens {lost}; one of {size:,} arrives whole"
-    todo = f"context_window={size + llm.max_completion}, or a larger one at the server"
-    return probes.finding("window", "wrong", seen, todo)
+        return "ok", f"a prompt of {size:,} tokens arrives whole", ""
+    todo = f"context_window={size + ask.llm.max_completion}, or a larger one at the server"
+    return "wrong", lost[0], todo if len(lost) <= HALVINGS else "use another model"
 
 
-def _missing(reply: Reply | CallFailed, first: str, last: str) -> str:
+def _missing(reply: Reply | CallFailed, words: Sequence[str]) -> str:
     """What of a long prompt did not arrive, "" where all did."""
     if isinstance(reply, CallFailed):
         return f"nothing is read ({reply})"
-    lacking = [part for part, word in (("the beginning", first), ("the end", last)) if word not in reply.text]
-    return f"{' and '.join(lacking)} did not arrive" if lacking else ""
+    lacking = [part for part, word in zip(("beginning", "end"), words, strict=True) if word not in reply.text]
+    return f"the {' and the '.join(lacking)} did not arrive" if lacking else ""
 
 
-def _filler(probes: _Probes, tokens: int) -> str:
-    many = 50
-    each = (probes.llm.count(_chat(_FILLER * 2 * many)) - probes.llm.count(_chat(_FILLER * many))) / many
-    return _FILLER * max(1, int((tokens - 100) / max(each, 1)))
+def _filler(tokens: int) -> str:
+    return _FILLER * max(1, (tokens - 100) // _FILLER_TOKENS)
 
 
-def _caching(probes: _Probes) -> Finding:
-    size = min(LEAST, probes.llm.context_window - probes.llm.max_completion)
-    system = f"{_word()} {_filler(probes, size)}"
-    replies = [probes.ask("caching", _chat(f"{_ECHO}: <word>{_word()}</word>", system)) for _ in range(2)]
+def _caching(ask: _Asking) -> Verdict:
+    system = f"{_word()} {_filler(min(LEAST, ask.llm.context_window - ask.llm.max_completion))}"
+    replies = [ask("caching", f"{_ECHO}: {_tagged(_word())}", system) for _ in range(2)]
     cached = max((reply.usage.cached for reply in replies if isinstance(reply, Reply)), default=0)
     if cached:
-        return probes.finding("caching", "ok", f"{cached:,} tokens of a repeated prompt were read from the cache")
-    todo = "at a server of your own turn on prefix caching; else nothing: prompts are billed whole"
-    return probes.finding("caching", "missing", "not seen, or not reported", todo)
+        return "ok", f"{cached:,} tokens of a repeated prompt were read from the cache", ""
+    return "missing", "not seen, or not reported", "at a server of your own turn on prefix caching; else nothing"
 
 
-def _effort(probes: _Probes) -> Iterator[Finding]:
-    asked = [f"{name}={probes.llm.params[name]}" for name in ("effort", "thinking") if name in probes.llm.params]
-    if asked:
-        thought = sum(reply.usage.reasoning for reply in probes.replies)
-        seen = f"{', '.join(asked)} taken; {thought:,} tokens thought in {len(probes.replies)} calls"
-        yield probes.finding("effort", "ok", seen)
-
-
-def _usage(probes: _Probes) -> Finding:
-    calls = _calls(probes)
-    odd = sorted(set(calls["counter"]) - {"provider"})
+def _usage(ask: _Asking) -> Verdict:
+    odd, (reported, counted) = sorted(set(ask.calls()["counter"]) - {"provider"}), ask.long
     if odd:
-        todo = "keep budget_usd= and budget_tokens= wide: what is booked is partly estimated"
-        return probes.finding("usage", "wrong", f"missing or impossible numbers, put right by: {', '.join(odd)}", todo)
-    reported, counted = probes.long
+        seen = f"missing or impossible numbers, put right by: {', '.join(odd)}"
+        return "wrong", seen, "leave room in budget_usd= and budget_tokens=: what is booked is partly estimated"
     if counted and not counted / APART < reported < counted * APART:
         seen = f"{reported:,} tokens are reported for a prompt of about {counted:,}"
-        return probes.finding("usage", "wrong", seen, "compare with the provider's bill before you trust a budget")
-    return probes.finding("usage", "ok", "reported, and plausible")
+        return "wrong", seen, "compare with the provider's bill before you trust a budget"
+    return "ok", "reported, and plausible", ""
 
 
-def _latency(probes: _Probes) -> Finding:
-    seconds, patience = _calls(probes)["seconds"], probes.meter.limits.patience
-    seen = f"{seconds.median():.1f} s a call, {seconds.max():.1f} s the slowest"
-    if IN_PATIENCE * seconds.max() > patience:
-        todo = f"patience={IN_PATIENCE * seconds.max():.0f} at least (now {patience:g})"
-        return probes.finding("latency", "wrong", seen, todo)
-    return probes.finding("latency", "ok", seen)
-
-
-def _calls(probes: _Probes):
-    calls = probes.meter.log.calls(probes.meter.run_id)
-    return calls[(calls["phase"] == PHASE) & (calls["node"] == probes.llm.name) & (calls["status"] == "ok")]
-
-
-def _holds(text: str, word: str) -> bool:
-    found = value_at(text, max(0, text.find("{")))
-    return isinstance(found, dict) and found.get("word") == word
+def _latency(ask: _Asking) -> Verdict:
+    seconds, patience = ask.calls()["seconds"], ask.meter.limits.patience
+    needed = IN_PATIENCE * seconds.max()
+    seen, todo = f"{seconds.median():.1f} s a call, {seconds.max():.1f} s the slowest", f"patience={needed:.0f} at least"
+    return ("ok", seen, "") if needed <= patience else ("wrong", seen, f"{todo} (now {patience:g})")

@@ -208,7 +208,7 @@ def _probed(text: str) -> str:
     if tool := re.search(r"<call>([\w-]+)</call>", text):
         return f'TOOL: {{"tool": "{tool[1]}", "arguments": {{}}}}'
     words = re.findall(r"<word>([\w-]+)</word>", text)
-    return json.dumps({"word": words[0]}) if words and "JSON" in text else " ".join(words)
+    return '{"edits": []}' if words and "JSON" in text else " ".join(words)
 
 
 def _uniform(seed: bytes, what: tuple) -> float:
