@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
 from ..algorithm.context import Context
-from ..algorithm.settings import Settings, whole
-from ..calls.limits import Limits
+from ..algorithm.settings import whole
 from ..calls.log import CallLog
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, TooManyFailures
@@ -109,77 +108,58 @@ def preflight(
 
     Raises what `run` raises: ValueError for choices, AuthError, BudgetExceeded before a call that might pass a budget.
 
-    >>> preflight(bench, "openai:gpt-5-mini", load_llm("simulated"), seeds=5).defects                  # doctest: +SKIP
+    >>> preflight(bench, "openai:gpt-5-mini", load_llm("simulated"), seeds=5).defects                 # doctest: +SKIP
     """
     llm, pilot, seeds = as_llm(llm), whole("pilot", pilot, 0), whole("seeds", seeds, 1)
     settings, limits, roles = chosen_for(bench, llm, run, choices)
-    opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
+    opened, tasks = log if isinstance(log, CallLog) else CallLog(log_path(log, llm)), bench.train[:pilot]
     config = {"preflight": pilot, **config_of(bench, llm, settings, roles)}
-    look = _Look(bench, llm, settings, limits, opened, digest(config))
-    opened.begin(look.run_id, config, manifest())
-    try:
-        look.check(roles, stand_in, choices)
-        scores = look.play(bench.train[:pilot])
-        lengths = look.measured(stand_in, bench.train[:pilot]) if scores.size else Measured()
+    run_id = digest(config)
+    opened.begin(run_id, config, manifest())
+    seeded = [replace(settings, seed=settings.seed + number) for number in range(2)]
+    meters = (Meter(llm, opened, run_id, limits, sample=each.seed) for each in (settings, *seeded))  # made when needed,
+    try:  # as each counts what was paid before it
+        checks = _checked(next(meters), bench, roles, longest_prompt(bench.dry(), stand_in, choices))
+        plays = (Context(bench, next(meters), each) for each in seeded)
+        scores = _played(plays, tasks if _answers(checks) else (), checks, llm.name)
+        opened.finish(run_id, PHASE)
     except BaseException as error:
-        opened.finish(look.run_id, type(error).__name__)
+        opened.finish(run_id, type(error).__name__)
         raise
-    opened.finish(look.run_id, PHASE)
-    bound = bill(bench.dry(), llm, stand_in, lengths, choices) if scores.size else {}
+    lengths, bound = Measured(), {}
+    if scores.size:
+        calls = opened.calls(run_id)
+        dry = dry_plays(bench.dry(), stand_in, settings, tasks)
+        lengths = measured(calls[calls["subset"] == f"pilot {settings.seed}"], opened, stand_in, dry)
+        bound = bill(bench.dry(), llm, stand_in, lengths, choices)
     effect = smallest_effect(flips(scores), len(bench.test), seeds)
-    paid, table = opened.paid(look.run_id), Listing([vars(row) for row in look.checks], columns=COLUMNS)
-    return Preflight(table, scores, effect, bound, lengths, paid, (len(bench.test), seeds))
+    table = Listing([vars(row) for row in checks], columns=COLUMNS)
+    return Preflight(table, scores, effect, bound, lengths, opened.paid(run_id), (len(bench.test), seeds))
 
 
-@dataclass(frozen=True)
-class _Look:
-    """One preflight under way."""
+def _checked(meter: Meter, bench: Benchmark, roles: Roles, longest: int) -> list[Finding]:
+    """Probes of every LLM that has a role, once."""
+    asked = {id(llm): llm for llm in (meter.llm, *roles.filled(meter.llm).values()) if not llm.simulated}
+    tools = {id(meter.llm): bench.tools}
+    return [row for key, llm in asked.items() for row in probe(meter.asking(llm), tools.get(key, ()), longest)]
 
-    bench: Benchmark
-    llm: LLM
-    settings: Settings
-    limits: Limits
-    log: CallLog
-    run_id: str
-    checks: list[Finding] = field(default_factory=list)
 
-    def meter(self, sample: int) -> Meter:
-        """Each counts what was paid before it."""
-        return Meter(self.llm, self.log, self.run_id, self.limits, sample=sample)
+def _answers(checks: list[Finding]) -> bool:
+    return not any(row.outcome == "wrong" and row.check in ("answer", "effort") for row in checks)
 
-    def check(self, roles: Roles, stand_in: LLM, choices: Mapping[str, Any]) -> None:
-        """Probe every LLM that has a role, once."""
-        meter = self.meter(self.settings.seed)
-        asked = {id(llm): llm for llm in (self.llm, *roles.filled(self.llm).values()) if not llm.simulated}
-        longest = longest_prompt(self.bench.dry(), stand_in, choices) if asked else 0
-        for llm in asked.values():
-            self.checks.extend(probe(meter.asking(llm), self.bench.tools if llm is self.llm else (), longest))
 
-    def play(self, tasks: tuple[Task, ...]) -> np.ndarray:
-        """The scores of two plays, without tasks where an LLM gives no answers."""
-        mute = any(row.outcome == "wrong" and row.check in ("answer", "effort") for row in self.checks)
-        if mute or not tasks:
-            return np.empty((2, 0))
-        scores, seen = np.empty((2, 0)), ""
-        try:
-            scores = np.array([self._play(number, tasks) for number in range(2)])
-        except TooManyFailures as error:
-            seen = str(error)
-        if failed := int(np.isnan(scores).sum()):
-            seen = f"{failed} of {scores.size} rollouts have no score"
-        if seen:
-            self.checks.append(Finding(self.llm.name, "pilot", "wrong", seen, "see failures() of the log for the reasons"))
-        return scores
-
-    def _play(self, number: int, tasks: tuple[Task, ...]) -> np.ndarray:
-        settings = replace(self.settings, seed=self.settings.seed + number)
-        return play(Context(self.bench, self.meter(settings.seed), settings), tasks, f"pilot {number}")
-
-    def measured(self, stand_in: LLM, tasks: tuple[Task, ...]) -> Measured:
-        """By the first play of the pilot."""
-        calls = self.log.calls(self.run_id)
-        dry = dry_plays(self.bench.dry(), stand_in, self.settings, tasks)
-        return measured(calls[calls["subset"] == "pilot 0"], self.log, stand_in, dry)
+def _played(plays: Iterable[Context], tasks: Sequence[Task], checks: list[Finding], llm: str) -> np.ndarray:
+    """The scores of the plays; a row more in the checks where some have no answer."""
+    scores, seen = np.empty((2, 0)), ""
+    try:
+        scores = np.array([play(ctx, tasks, f"pilot {ctx.seed}") for ctx in plays])
+    except TooManyFailures as error:
+        seen = str(error)
+    if failed := int(np.isnan(scores).sum()):
+        seen = f"{failed} of {scores.size} rollouts have no score"
+    if seen:
+        checks.append(Finding(llm, "pilot", "wrong", seen, "see failures() of the log"))
+    return scores
 
 
 def _dollars(usd: float | None) -> str:

@@ -85,7 +85,8 @@ def probe(meter: Meter, tools: Sequence[dict], longest: int) -> list[Finding]:
         found |= {"effort": ("ok", f"{', '.join(given)} taken", "")} if given else {}
         found |= {"system role": _system(ask), "schema": _schema(ask)}
         found |= {"tools": _tools(ask, tools)} if tools and meter.llm.native_tools else {}
-        found |= {"window": _window(ask, longest), "caching": _caching(ask), "usage": _usage(ask), "latency": _latency(ask)}
+        found |= {"window": _window(ask, longest), "caching": _caching(ask)}
+        found |= {"usage": _usage(ask), "latency": _latency(ask)}
     elif given and isinstance(reply, CallFailed) and re.search("effort|reasoning|thinking", str(reply), re.IGNORECASE):
         found = {"effort": ("wrong", str(reply), f"leave out {given[0]}=, or give a value it names")}
     return [
@@ -127,7 +128,7 @@ def _system(ask: _Asking) -> Verdict:
         return "missing", "refused", "nothing: its text goes to the first user message"
     if isinstance(reply, Reply) and word in reply.text:
         return "ok", "obeyed", ""
-    return "wrong", _said(reply), "use a chat template with a system role, or fgo.wrap_llm with a function that does without"
+    return "wrong", _said(reply), "use a chat template with a system role, or a function by fgo.wrap_llm"
 
 
 def _schema(ask: _Asking) -> Verdict:
@@ -154,7 +155,7 @@ def _window(ask: _Asking, longest: int) -> Verdict:
     size, lost = min(max(longest, LEAST), ask.llm.context_window - ask.llm.max_completion), []
     for _ in range(HALVINGS + 1):
         words = _word(), _word()
-        text = f"{_tagged(words[0])}\n{_filler(size)}\n{_tagged(words[1])}\n\nAnswer with both texts between <word> and </word>."
+        text = f"{_tagged(words[0])}\n{_filler(size)}\n{_tagged(words[1])}\n\n{_ECHO}, both of them."
         reply = ask("window", text)
         missing = _missing(reply, words)
         if isinstance(reply, Reply) and not missing:
@@ -203,5 +204,5 @@ def _usage(ask: _Asking) -> Verdict:
 def _latency(ask: _Asking) -> Verdict:
     seconds, patience = ask.calls()["seconds"], ask.meter.limits.patience
     needed = IN_PATIENCE * seconds.max()
-    seen, todo = f"{seconds.median():.1f} s a call, {seconds.max():.1f} s the slowest", f"patience={needed:.0f} at least"
-    return ("ok", seen, "") if needed <= patience else ("wrong", seen, f"{todo} (now {patience:g})")
+    seen = f"{seconds.median():.1f} s a call, {seconds.max():.1f} s the slowest"
+    return ("ok", seen, "") if needed <= patience else ("wrong", seen, f"patience={needed:.0f} (now {patience:g})")
