@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
@@ -15,10 +16,8 @@ from ..calls.protocol import LLM, Message, Reply, Usage
 from ..calls.roles import Roles
 from .estimate import COUNTED, dry_run
 
-PLAYED = ("divide", "rollout", "gate", "audit", "test")
-"""The phases in which the agent plays."""
-ROLES = {"evaluate": "evaluator", "propose": "optimizer", "merge": "merger", "repair": "optimizer"}
-"""Who is asked in the others."""
+PLAYED = ("divide", "rollout", "gate", "audit", "test")  # the phases in which the agent plays
+ROLES = {"evaluate": "evaluator", "propose": "optimizer", "merge": "merger", "repair": "optimizer"}  # in the others
 _MORE = "I look at this once more and weigh what is asked. "
 
 
@@ -68,7 +67,8 @@ def bill(bench: Benchmark, llm: LLM, stand_in: LLM, found: Measured, choices: Ma
     """What one run will take: calls, prompt_tokens, completion_tokens, usd (list prices without caching; None where a
     price is not known). What is measured on rollouts is taken to hold for evaluator, optimizer and merger too."""
     roles = Roles(**{name: choices[name] for name in vars(Roles()) if name in choices}).filled(llm)
-    used = dry_run(bench, Wordy(stand_in, found.words), **choices)[COUNTED].astype(float)
+    wordy: Any = Wordy(stand_in, found.words)
+    used = dry_run(bench, wordy, **choices)[COUNTED].astype(float)
     used.loc[used.index.isin(PLAYED)] *= found.turns
     used["prompt"] *= found.tokens
     used["completion"] += found.thought * used["calls"]
@@ -76,15 +76,14 @@ def bill(bench: Benchmark, llm: LLM, stand_in: LLM, found: Measured, choices: Ma
     total = used.sum()
     return {
         "calls": round(total["calls"]), "prompt_tokens": round(total["prompt"]),
-        "completion_tokens": round(total["completion"]), "usd": None if None in prices else float(sum(prices)),
+        "completion_tokens": round(total["completion"]), "usd": None if np.isnan(prices).any() else float(sum(prices)),
     }  # fmt: skip
 
 
-def _usd(llm: LLM, used: pd.Series) -> float | None:
-    calls = max(1.0, used["calls"])
-    mean = Usage(round(used["prompt"] / calls), round(used["completion"] / calls))
+def _usd(llm: LLM, used: pd.Series) -> float:
+    mean = Usage(*(round(used[kind] / max(1.0, used["calls"])) for kind in ("prompt", "completion")))
     each = price(llm.name, mean, llm.params.get("base_url"))
-    return None if each is None else each * used["calls"]
+    return float("nan") if each is None else each * used["calls"]
 
 
 def longest_prompt(bench: Benchmark, stand_in: LLM, choices: Mapping[str, Any]) -> int:

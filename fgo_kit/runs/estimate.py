@@ -17,8 +17,8 @@ from .run import run
 LONGER = 3
 """A real model's answers are usually longer than the simulated one's: completion tokens are counted so often."""
 COUNTED = ["calls", "prompt", "completion"]
+# choices that a dry run does without: LLMs that may cost something, budgets and workers
 NOT_DRY = {field.name for kind in (Roles, Limits) for field in fields(kind)}
-"""Choices that a dry run does without: LLMs that may cost something, budgets and workers."""
 
 
 def estimate(bench: Benchmark, model: LLM | str, stand_in: LLM | str, **choices) -> dict:

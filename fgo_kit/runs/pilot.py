@@ -44,11 +44,9 @@ def smallest_effect(flips: float, tasks: int, seeds: int) -> float:
     optimising adds to the noise is not in it: the true figure is larger.
 
     >>> smallest_effect(0.3, 100, 1), smallest_effect(0.3, 100, 10)
-    (0.197, 0.1)
+    (0.195, 0.1)
     """
-    if np.isnan(flips) or not tasks:
-        return float("nan")
-    for effect in np.arange(1, 1001) / 1000:
+    for effect in np.arange(1, 1001) / 1000 if np.isfinite(flips) else ():
         if paired_tasks_needed(effect, min(1.0, flips / seeds + effect)) <= tasks:
             return float(effect)
     return float("nan")

@@ -26,8 +26,6 @@ from .probes import PHASE, Finding, probe
 from .provenance import manifest
 from .run import chosen_for, config_of, log_path, run
 
-COLUMNS = [column.name for column in fields(Finding)]
-
 
 @dataclass(frozen=True, eq=False)
 class Preflight:
@@ -67,8 +65,7 @@ class Preflight:
         return "\n".join([*([repr(self.checks), ""] if len(self.checks) else []), *self._lines()])
 
     def _repr_html_(self) -> str:
-        table = Listing(self.checks)._repr_html_() if len(self.checks) else ""
-        return table + "".join(f"<p>{escape(line)}</p>" for line in self._lines())
+        return Listing(self.checks)._repr_html_() + "".join(f"<p>{escape(line)}</p>" for line in self._lines())
 
     def _lines(self) -> list[str]:
         calls, tokens, usd = self.paid
@@ -80,7 +77,7 @@ class Preflight:
         return [
             f"Pilot: {self.scores.shape[1]} training tasks twice, score {100 * self.score:.1f} % (headroom "
             f"{100 * (1 - self.score):.1f} points); {100 * self.flips:.1f} % flip from one play to the next.",
-            f"With {tasks} test tasks and seeds: {seeds}, {too_small} cannot be relied on to show (power 80 %). That is "
+            f"With {tasks} test tasks and seeds: {seeds}, {too_small} cannot be relied on to show (power 80 %): "
             "the noise of scoring alone: how much optimising differs from seed to seed is not known from a pilot.",
             f"One run: about {self.bill['calls']:,} calls, {self.bill['prompt_tokens']:,} prompt and "
             f"{self.bill['completion_tokens']:,} completion tokens, {_dollars(self.bill['usd'])}; with the same log, "
@@ -101,14 +98,14 @@ def preflight(
     LLM that costs nothing, for the dry run behind the bill. log, choices: as for `run`; budgets hold for all of it.
 
     The result's `checks` have one row a check of every LLM that has a role: llm; check: answer, effort, system role,
-    schema, tools, window, caching, usage, latency or pilot; outcome: "ok", "missing" (the run does without) or "wrong";
+    schema, tools, window, caching, usage, latency or pilot; outcome: "ok", "missing" (a run does without) or "wrong";
     seen; what_to_do: the parameter to set. A simulated LLM is not checked. Where no plain answer arrives, nothing else
     is asked. The bill takes the lengths of the pilot's rollouts to hold for evaluator, optimizer and merger too, and as
     many rules to be found as the stand-in finds.
 
     Raises what `run` raises: ValueError for choices, AuthError, BudgetExceeded before a call that might pass a budget.
 
-    >>> preflight(bench, "openai:gpt-5-mini", load_llm("simulated"), seeds=5).defects                 # doctest: +SKIP
+    >>> preflight(bench, "openai:gpt-5-mini", load_llm("simulated"), seeds=5).defects            # doctest: +SKIP
     """
     llm, pilot, seeds = as_llm(llm), whole("pilot", pilot, 0), whole("seeds", seeds, 1)
     settings, limits, roles = chosen_for(bench, llm, run, choices)
@@ -121,7 +118,8 @@ def preflight(
     try:  # as each counts what was paid before it
         checks = _checked(next(meters), bench, roles, longest_prompt(bench.dry(), stand_in, choices))
         plays = (Context(bench, next(meters), each) for each in seeded)
-        scores = _played(plays, tasks if _answers(checks) else (), checks, llm.name)
+        mute = any(row.outcome == "wrong" and row.check in ("answer", "effort") for row in checks)
+        scores = _played(plays, () if mute else tasks, checks, llm.name)
         opened.finish(run_id, PHASE)
     except BaseException as error:
         opened.finish(run_id, type(error).__name__)
@@ -133,7 +131,7 @@ def preflight(
         lengths = measured(calls[calls["subset"] == f"pilot {settings.seed}"], opened, stand_in, dry)
         bound = bill(bench.dry(), llm, stand_in, lengths, choices)
     effect = smallest_effect(flips(scores), len(bench.test), seeds)
-    table = Listing([vars(row) for row in checks], columns=COLUMNS)
+    table = Listing([vars(row) for row in checks], columns=[column.name for column in fields(Finding)])
     return Preflight(table, scores, effect, bound, lengths, opened.paid(run_id), (len(bench.test), seeds))
 
 
@@ -142,10 +140,6 @@ def _checked(meter: Meter, bench: Benchmark, roles: Roles, longest: int) -> list
     asked = {id(llm): llm for llm in (meter.llm, *roles.filled(meter.llm).values()) if not llm.simulated}
     tools = {id(meter.llm): bench.tools}
     return [row for key, llm in asked.items() for row in probe(meter.asking(llm), tools.get(key, ()), longest)]
-
-
-def _answers(checks: list[Finding]) -> bool:
-    return not any(row.outcome == "wrong" and row.check in ("answer", "effort") for row in checks)
 
 
 def _played(plays: Iterable[Context], tasks: Sequence[Task], checks: list[Finding], llm: str) -> np.ndarray:

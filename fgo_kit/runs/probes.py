@@ -16,16 +16,11 @@ from ..calls.meter import Meter
 from ..calls.protocol import AuthError, CallFailed, Message, Reply
 from ..calls.requests import Place
 
-PHASE = "preflight"
-"""Of the probes' calls in the log."""
-LEAST = 2_048
-"""Tokens of a long prompt at least; providers cache none below 1,024."""
-HALVINGS = 4
-"""So often a prompt that does not arrive whole is halved."""
-APART = 2.0
-"""A long prompt is not reported as so many times longer, or shorter, than it is reckoned."""
-IN_PATIENCE = 3
-"""So many calls as long as the longest one must fit into `patience`."""
+PHASE = "preflight"  # of the probes' calls in the log
+LEAST = 2_048  # tokens of a long prompt at least; providers cache none below 1,024
+HALVINGS = 4  # so often a prompt that does not arrive whole is halved
+APART = 2.0  # a long prompt is not reported as so many times longer, or shorter, than it is reckoned
+IN_PATIENCE = 3  # so many calls as long as the longest one must fit into `patience`
 _ECHO = "Answer with the text between <word> and </word> alone"
 _FILLER, _FILLER_TOKENS = "The crate went from the depot to the harbour and back. ", 12
 
@@ -41,8 +36,7 @@ class Finding:
     what_to_do: str = ""
 
 
-Verdict = tuple[str, str, str]
-"""outcome, seen, what_to_do of a finding."""
+Verdict = tuple[str, str, str]  # outcome, seen, what_to_do of a finding
 
 
 class _Asking:

@@ -14,6 +14,7 @@ import fgo_kit as fgo
 from fgo_kit.benchmarks import gaia
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, Reply, Usage
+from fgo_kit.runs.bill import Measured, bill
 from fgo_kit.runs.pilot import smallest_effect
 from fgo_kit.simulate.server import serving
 
@@ -181,7 +182,7 @@ def test_the_bill_is_near_what_the_run_takes(words, thought):
     assert found.bill["completion_tokens"] == pytest.approx(ledger["completion"], rel=0.15)
 
 
-def test_a_role_is_checked_and_billed_at_its_own_price():
+def test_every_role_is_checked():
     bench = small_bench(n_train=4, n_test=4)
     with ExitStack() as stack:
         good, bad = (stack.enter_context(serving(Defective(*defects))) for defects in ((), ("answer",)))
@@ -189,6 +190,23 @@ def test_a_role_is_checked_and_billed_at_its_own_price():
         optimizer = fgo.load_llm("openai:o", base_url=bad.openai_url)
         found = fgo.preflight(bench, llm, optimizer=optimizer, pilot=2, log=CallLog(None))
     assert found.defects[["llm", "check"]].values.tolist() == [["openai:o", "answer"]] and not found.scores.size
+
+
+def test_every_role_is_billed_at_its_own_price():
+    bench, agent, dear = small_bench(n_train=4, n_test=4), fgo.load_llm("simulated"), Wrapped(fgo.load_llm("simulated"))
+
+    def usd(name):
+        dear.name = name
+        return bill(bench, agent, agent, Measured(), {"optimizer": dear, "method": "all_at_once", "budget_calls": 1})["usd"]
+
+    assert usd("simulated") == 0 < usd("openai:gpt-4o-mini") < usd("openai:gpt-4o") and usd("openai:no-such-model") is None
+    assert not dear.asked
+
+
+def test_a_dry_run_asks_no_role_and_knows_no_budget():
+    other = Wrapped(fgo.load_llm("simulated"))
+    fgo.estimate(small_bench(n_train=4, n_test=4), "openai:gpt-4o-mini", optimizer=other, workers=2, budget_calls=1)
+    assert not other.asked
 
 
 def test_budgets_and_bad_choices():
