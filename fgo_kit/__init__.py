@@ -22,12 +22,12 @@ from .algorithm.registry import METHODS, division, gate, meant, merging, method
 from .calls.log import CallLog
 from .calls.protocol import LLM, Reply, Usage
 from .calls.providers import load_llm
+from .planning.preflight import Preflight
+from .planning.preflight import preflight as preflight_run
 from .records import Component, Module, Rule, Task, Trajectory, brief
 from .runs.compare import compare as compare_benchmarks
 from .runs.estimate import estimate as estimate_run
 from .runs.listing import strategies
-from .runs.preflight import Preflight
-from .runs.preflight import preflight as preflight_run
 from .runs.result import Run
 from .runs.run import run as run_benchmark
 from .runs.saved import load_run

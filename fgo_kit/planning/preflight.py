@@ -19,12 +19,12 @@ from ..calls.protocol import LLM, TooManyFailures
 from ..calls.providers import as_llm
 from ..calls.roles import Roles
 from ..records import Task, digest, escape
+from ..runs.listing import Listing
+from ..runs.provenance import manifest
+from ..runs.run import chosen_for, config_of, log_path, run
 from .bill import Measured, bill, longest_prompt, measured
-from .listing import Listing
 from .pilot import dry_plays, flips, play, smallest_effect
 from .probes import PHASE, Finding, probe
-from .provenance import manifest
-from .run import chosen_for, config_of, log_path, run
 
 
 @dataclass(frozen=True, eq=False)

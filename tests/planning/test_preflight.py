@@ -14,8 +14,8 @@ import fgo_kit as fgo
 from fgo_kit.benchmarks import gaia
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, Reply, Usage
-from fgo_kit.runs.bill import Measured, bill
-from fgo_kit.runs.pilot import smallest_effect
+from fgo_kit.planning.bill import Measured, bill
+from fgo_kit.planning.pilot import smallest_effect
 from fgo_kit.simulate.server import serving
 
 WINDOW = 1_500  # tokens that a truncating server reads

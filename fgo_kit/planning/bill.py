@@ -14,7 +14,7 @@ from ..calls.log import CallLog
 from ..calls.prices import price
 from ..calls.protocol import LLM, Message, Reply, Usage
 from ..calls.roles import Roles
-from .estimate import COUNTED, dry_run
+from ..runs.estimate import COUNTED, dry_run
 
 PLAYED = ("divide", "rollout", "gate", "audit", "test")  # the phases in which the agent plays
 ROLES = {"evaluate": "evaluator", "propose": "optimizer", "merge": "merger", "repair": "optimizer"}  # in the others
