@@ -11,11 +11,9 @@ from matplotlib.figure import Figure
 
 from ..runs.places import FIGURES
 from ..runs.provenance import manifest
-from .summary import most_unanswered, unanswered
+from .summary import MUCH, most_unanswered, unanswered
 
 DPI = 200
-MUCH = 0.02
-"""The share of unanswered test tasks from which a figure says so."""
 
 
 def save(

@@ -34,6 +34,8 @@ OTHER = "bootstrapping"
 """The second approach that fgo is compared with: a gain over the reference alone may be one over the weaker."""
 FEWEST_SEEDS = 5
 """With fewer, the error of a gain is itself too badly known to correct its p value for many comparisons."""
+MUCH = 0.02
+"""The share of unanswered test tasks from which tables and figures say so."""
 
 
 def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
@@ -133,7 +135,8 @@ def differences(
 ) -> pd.DataFrame:  # fmt: skip
     """Paired differences in score between methods, of one LLM's rows: a row for each of `pairs`.
 
-    Columns: method, other, difference (of mean scores, method - other), lo, hi, verdict (see `verdicts.Verdict`).
+    Columns: method, other, difference (of mean scores, method - other), lo, hi, verdict (see `verdicts.Verdict`), and
+    where test tasks have no answer unanswered, the larger share of the two.
     together: the intervals hold all at once at `level` (Bonferroni over the pairs), not each by itself. seeds: only
     those; all by default.
 
@@ -147,8 +150,10 @@ def differences(
     for method, other in pairs:
         gap, _ = paired(scores[method], scores[other], each)
         line = {"method": method, "other": other, "difference": gap.value, "lo": gap.lo, "hi": gap.hi}
-        lines.append(line | {"verdict": verdict(gap)})
-    return pd.DataFrame(lines, columns=["method", "other", "difference", "lo", "hi", "verdict"])
+        missing = most_unanswered(rows[rows["method"].isin((method, other))])
+        lines.append(line | {"verdict": verdict(gap)} | ({"unanswered": missing} if missing else {}))
+    columns = ["method", "other", "difference", "lo", "hi", "verdict"]
+    return pd.DataFrame(lines, columns=columns + ["unanswered"] * any("unanswered" in line for line in lines))
 
 
 def gains_of(row: pd.Series) -> dict[str, Interval]:
@@ -207,7 +212,7 @@ def by_method(table: pd.DataFrame) -> pd.DataFrame:
 
 def show_groups(table: pd.DataFrame) -> pd.DataFrame:
     """A `by_group` table for reading: a row a method, a column a group, percentages with intervals."""
-    wide = table.assign(cell=cells(table)).pivot(index=["llm", "method"], columns="group", values="cell")
+    wide = table.assign(cell=_with_unanswered(table)).pivot(index=["llm", "method"], columns="group", values="cell")
     tasks = table.drop_duplicates("group").set_index("group")["tasks"]
     order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
     wide = wide.loc[order, list(tasks.index)]
@@ -218,14 +223,23 @@ def show_groups(table: pd.DataFrame) -> pd.DataFrame:
 
 def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score") -> pd.DataFrame:
     """A table for reading: a row for every value of one column, a column for every value of another, in per cent."""
-    wide = table.assign(cell=cells(table, value)).pivot(index=down, columns=across, values="cell").fillna("")
+    wide = table.assign(cell=_with_unanswered(table, value)).pivot(index=down, columns=across, values="cell").fillna("")
     return wide.loc[list(dict.fromkeys(table[down])), list(dict.fromkeys(table[across]))].rename_axis(columns=None)
+
+
+def _with_unanswered(table: pd.DataFrame, value: str = "score") -> list[str]:
+    """`cells` that say so where much of what they rest on has no answer."""
+    missing = table["unanswered"].fillna(0) if "unanswered" in table else [0.0] * len(table)
+    pairs = zip(cells(table, value), missing, strict=True)
+    return [f"{cell}, {100 * share:.0f} % unanswered" if share > MUCH else cell for cell, share in pairs]
 
 
 def show_differences(table: pd.DataFrame) -> pd.DataFrame:
     """Any table with a difference (see `differences`) for reading: in points, with its interval."""
     shown = table.assign(difference=cells(table, "difference", "+")).drop(columns=["lo", "hi"])
-    return shown.rename(columns={"difference": "difference, points"})
+    if "unanswered" in shown:
+        shown["unanswered"] = numbers(100 * shown["unanswered"].fillna(0))
+    return shown.rename(columns={"difference": "difference, points", "unanswered": "unanswered, %"})
 
 
 def percent(share: Interval, sign: str = "") -> str:

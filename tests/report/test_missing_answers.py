@@ -37,6 +37,14 @@ def test_they_are_in_no_score_and_counted(rows):
     assert "unanswered, %" in report.show(table).columns
 
 
+def test_tables_of_differences_and_groups_say_so(rows):
+    gaps = report.differences(rows, [("all_at_once", "base")])
+    assert gaps["unanswered"].tolist() == pytest.approx([2 / 12])
+    assert report.show_differences(gaps)["unanswered, %"].tolist() == ["16.7"]
+    groups = report.show_groups(report.by_group(rows, {}))
+    assert groups.iloc[0, 0].endswith("17 % unanswered")
+
+
 SAID = "up to 16.7 % of a method's test tasks have no answer and are in no score"
 
 
