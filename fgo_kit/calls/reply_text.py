@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from .protocol import Reply
 
+_NAMES = "(?:think|thinking|thoughts?|reasoning|scratchpad)"
 _THOUGHT_TAG = re.compile(
-    r"(?P<open><(?:\w+:)?(?:think|thinking|thought|reasoning)\s?>|\[THINK\]|◁think▷)"
-    r"|</(?:\w+:)?(?:think|thinking|thought|reasoning)\s?>|\[/THINK\]|◁/think▷",
+    rf"(?P<open><(?:\w+:)?{_NAMES}\s?>|\[THINK\]|◁think▷|<\|(?:begin_of_thought|START_THINKING)\|>)"
+    rf"|</(?:\w+:)?{_NAMES}\s?>|\[/THINK\]|◁/think▷|<\|(?:end_of_thought|END_THINKING)\|>",
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(r"(?:<\|start\|>\w{0,20})?<\|channel\|>([^<|]{0,200})(?:<\|constrain\|>\w{0,20})?<\|message\|>")
