@@ -24,7 +24,8 @@ from .calls.protocol import LLM, Reply, Usage
 from .calls.providers import load_llm
 from .planning.preflight import Preflight
 from .planning.preflight import preflight as preflight_run
-from .records import Component, Module, Rule, Task, Trajectory, brief
+from .records import Component, Module, Rule, Task, Trajectory
+from .records.showing import brief
 from .runs.compare import compare as compare_benchmarks
 from .runs.estimate import estimate as estimate_run
 from .runs.listing import strategies

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from ..records import storable
+from ..records.showing import storable
 from . import log_sql as sql
 from .requests import Response
 

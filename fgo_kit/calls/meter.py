@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from typing import Any
 
-from ..records import storable
+from ..records.showing import storable
 from .budget import NOTHING, Account, Tariff
 from .clock import TICK, now, sleep_until
 from .leases import Leases

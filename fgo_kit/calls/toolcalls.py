@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..records import storable
+from ..records.showing import storable
 from .json_text import value_at
 from .protocol import Message, Reply, ToolCall
 from .reply_text import final_answer, final_answer_start

@@ -18,7 +18,8 @@ from ..calls.meter import Meter
 from ..calls.protocol import LLM, TooManyFailures
 from ..calls.providers import as_llm
 from ..calls.roles import Roles
-from ..records import Task, digest, escape
+from ..records import Task, digest
+from ..records.showing import escape
 from ..runs.listing import Listing
 from ..runs.provenance import manifest
 from ..runs.run import chosen_for, config_of, log_path, run

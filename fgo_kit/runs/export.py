@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..records import Module, Rule, escape
+from ..records import Module, Rule
+from ..records.showing import escape
 from .inspect_eval import write_eval
 
 CAVEAT = "Learnt with a simulated LLM: it shows how the method works, and is no evidence about any named model."

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..algorithm.context import Judged
-from ..records import NOT_SHOWN, Task, concealed, storable
+from ..records import NOT_SHOWN, Task, concealed
+from ..records.showing import storable
 
 SCORER = "fgo_kit"
 

@@ -16,7 +16,7 @@ from ..calls.providers import PROVIDERS
 from ..records import digest
 from .places import CHECKOUT, PACKAGE
 
-GROUND = ("records.py", "stats.py", "calls", "algorithm", "runs")
+GROUND = ("records", "stats.py", "calls", "algorithm", "runs")
 """What every run rests on; to that come its benchmark, its provider and, where that is simulated, the simulator."""
 
 _PARSER = Lock()  # in Python 3.11 threads must not parse at the same time

@@ -12,7 +12,8 @@ import pandas as pd
 from ..algorithm.context import Cut, Judged
 from ..calls.log import CallLog, Place
 from ..calls.requests import UNCOUNTED
-from ..records import Division, MergeNode, Module, Task, Trajectory, escape, folded, showable
+from ..records import Division, MergeNode, Module, Task, Trajectory
+from ..records.showing import escape, folded, showable
 from ..stats import Interval, mean_interval, wilson
 from .export import export, prompt
 from .saving import save

@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from ..algorithm.context import Judged
-from ..records import NOT_SHOWN, concealed, storable, to_json
+from ..records import NOT_SHOWN, concealed, to_json
+from ..records.showing import storable
 
 FILE, VERSION = "run.json", 1
 LEDGERS = ("phase", "llm")

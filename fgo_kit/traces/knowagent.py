@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..records import Task, brief
+from ..records import Task
+from ..records.showing import brief
 from .formats import record_format
 from .trace import Trace
 from .turns import is_game, played, trajectory

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..records import Task, brief
+from ..records import Task
+from ..records.showing import brief
 from .formats import file_format
 from .source import Source
 from .trace import Trace, scored

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..records import brief
+from ..records.showing import brief
 
 LEAST, RATIO = 30_000_000, 20
 """A packed log may unpack to so many bytes, or to so many times its own size where that is more."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..records import Task, Trajectory, brief, escape, showable
+from ..records import Task, Trajectory
+from ..records.showing import brief, escape, showable
 
 SCORES = {"success": 1.0, "ok": 1.0, "won": 1.0, "true": 1.0, "fail": 0.0, "failure": 0.0, "lost": 0.0, "false": 0.0}
 """Scores that logs write as words."""

@@ -6,7 +6,7 @@ import threading
 
 import traitlets
 
-from ..records import escape, folded, pre
+from ..records.showing import escape, folded, pre
 from ..runs.result import Run
 from .page import STATIC, Page, script
 from .trajectory_entries import Filters

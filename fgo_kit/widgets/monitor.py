@@ -25,7 +25,7 @@ from ..calls.meter import Meter
 from ..calls.protocol import LLM, Cancelled
 from ..calls.providers import as_llm
 from ..calls.roles import Roles
-from ..records import escape, showable
+from ..records.showing import escape, showable
 from ..runs.choices import takes
 from ..runs.result import Run
 from ..runs.run import chosen_for, log_path, run

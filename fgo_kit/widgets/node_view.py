@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from difflib import SequenceMatcher
 
-from ..records import MergeNode, Rule, brief, showable
+from ..records import MergeNode, Rule
+from ..records.showing import brief, showable
 from ..stats import wilson
 from .gate_steps import better_child, flips
 from .merging_by_hand import YOU, Merging

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ..algorithm.edits import RULE_LIMIT
 from ..algorithm.lineage import pooled
-from ..records import MergeNode, Rule, showable
+from ..records import MergeNode, Rule
+from ..records.showing import showable
 from .merging_by_hand import YOU, Decision, Desk, Merging
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from ..records import escape
+from ..records.showing import escape
 
 COLOURS = {"leaf": "#8a8f98", "kept": "#c9730a", "failed": "#c0392b", "pending": "#8e44ad", "planned": "none"}
 _MARKS = {"=": "{}", "-": "<del>{}</del>", "+": "<ins>{}</ins>"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..calls.limits import Limits
-from ..records import showable
+from ..records.showing import showable
 from .progress import Bar
 
 

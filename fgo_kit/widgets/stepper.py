@@ -16,7 +16,8 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.limits import Limits
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
-from ..records import Module, showable
+from ..records import Module
+from ..records.showing import showable
 from ..runs.choices import split, takes
 from ..runs.places import placed
 from ..runs.result import Run

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..algorithm.context import Judged
-from ..records import NOT_SHOWN, Task, concealed, showable
+from ..records import NOT_SHOWN, Task, concealed
+from ..records.showing import showable
 from ..runs.result import Run
 from .progress import PHASES
 

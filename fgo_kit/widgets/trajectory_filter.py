@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 
-from ..records import Rule, brief, showable
+from ..records import Rule
+from ..records.showing import brief, showable
 from ..runs.result import Run
 from .progress import PHASES
 from .trajectory_entries import SORTS, Entry, Filters, entries_of, labels_of, natural

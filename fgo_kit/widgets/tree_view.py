@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..records import MergeNode, brief
+from ..records import MergeNode
+from ..records.showing import brief
 from ..report.tree import positions
 from ..runs.result import Run
 from .merging_by_hand import YOU, Merging, suggestion

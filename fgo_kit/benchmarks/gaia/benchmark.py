@@ -19,7 +19,8 @@ import numpy as np
 from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote, section
 from ...calls.toolcalls import Turn, read_turn
-from ...records import Component, Module, Task, Trajectory, digest, storable
+from ...records import Component, Module, Task, Trajectory, digest
+from ...records.showing import storable
 from ..reading import own_folder
 from ..splits import checked_seed, training_set
 from .files import Files

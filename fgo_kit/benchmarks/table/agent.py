@@ -23,7 +23,8 @@ from ...calls.clock import now
 from ...calls.meter import Meter
 from ...calls.protocol import CallFailed, FGOError, Message, Reply
 from ...calls.requests import UNCOUNTED, Place, Response, asked
-from ...records import Module, Task, Trajectory, from_json, storable, to_json
+from ...records import Module, Task, Trajectory, from_json, to_json
+from ...records.showing import storable
 from .steps import trajectory_of
 
 

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from html import escape as html_escape
 from typing import Any
 
 from pydantic import TypeAdapter
 
-_UNSHOWABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+from .showing import WRAPPED, bdi, brief, escape, folded, pre, showable, some
 
 NOT_SHOWN = "(private, not shown)"
 """Stands in everything shown for what must not be passed on: what belongs to a private task."""
-
-_WRAPPED = "text-align:left;overflow-wrap:anywhere"
 
 
 @dataclass(frozen=True)
@@ -90,13 +86,13 @@ class Trajectory:
     def _repr_html_(self) -> str:
         shown = concealed(self)
         steps = "".join(
-            folded(f"step {number}: {_bdi(brief(step.action))}", pre(step.observation) + pre(step.action))
+            folded(f"step {number}: {bdi(brief(step.action))}", pre(step.observation) + pre(step.action))
             for number, step in enumerate(shown.steps, 1)
         )
-        info = "".join(f"; {_bdi(name)}: {_bdi(value)}" for name, value in self.info.items())
-        cited = f"; cites {_bdi(', '.join(self.cited))}" if self.cited else ""
-        answer = f"answer <code>{_bdi(shown.answer)}</code>"
-        return f"<p><b>{_bdi(self.task_id)}</b>: {answer}, {_bdi(self._ending())}{cited}{info}</p>{steps}"
+        info = "".join(f"; {bdi(name)}: {bdi(value)}" for name, value in self.info.items())
+        cited = f"; cites {bdi(', '.join(self.cited))}" if self.cited else ""
+        answer = f"answer <code>{bdi(shown.answer)}</code>"
+        return f"<p><b>{bdi(self.task_id)}</b>: {answer}, {bdi(self._ending())}{cited}{info}</p>{steps}"
 
 
 def concealed(trajectory: Trajectory) -> Trajectory:
@@ -192,7 +188,7 @@ class Module:
         return showable("\n".join((f"Module of {len(self.rules)} rules", *rules)))
 
     def _repr_html_(self) -> str:
-        parts = (f"<p><b>{_bdi(part.name)}</b>: {_bdi(part.preamble)}</p>" for part in self.components)
+        parts = (f"<p><b>{bdi(part.name)}</b>: {bdi(part.preamble)}</p>" for part in self.components)
         return "".join(parts) + rules_html(self.rules)
 
 
@@ -214,7 +210,7 @@ class Division:
     def _repr_html_(self) -> str:
         lines = "".join(
             f"<tr><td>s{number}</td><td>{len(ids)}</td>"
-            f"<td style='{_WRAPPED}'>{_some([_bdi(task_id) for task_id in ids])}</td></tr>"
+            f"<td style='{WRAPPED}'>{some([bdi(task_id) for task_id in ids])}</td></tr>"
             for number, ids in enumerate(self.subsets, 1)
         )
         head = "<tr><th>subset</th><th>tasks</th><th>ids</th></tr>"
@@ -257,7 +253,7 @@ class MergeNode:
 
     def _repr_html_(self, top: bool = True) -> str:
         gate = "" if self.gate_score != self.gate_score else f", gate {100 * self.gate_score:.0f} %"
-        head = f"<b>{_bdi(self.id)}</b>: {len(self.module.rules)} rules, {_bdi(self.decision)}{gate}"
+        head = f"<b>{bdi(self.id)}</b>: {len(self.module.rules)} rules, {bdi(self.decision)}{gate}"
         below = "".join(f"<li>{child._repr_html_(False)}</li>" for child in self.children)
         return folded(head, rules_html(self.module.rules), top) + (f"<ul>{below}</ul>" if below else "")
 
@@ -281,65 +277,16 @@ def from_json(kind: type, text: str) -> Any:
     return _adapter(kind).validate_python(json.loads(text))
 
 
-def storable(text: str) -> str:
-    """`text` with lone surrogates, which no file can hold, replaced by question marks.
-
-    >>> storable("a\\ud800b")
-    'a?b'
-    """
-    return text.encode("utf-8", "replace").decode()
-
-
-def showable(text: str) -> str:
-    """Any text as every page, terminal and JSON reader takes it: control characters and lone surrogates
-    become U+FFFD, line ends become newlines.
-
-    >>> showable("a\\x00b\\r\\nc")
-    'a\ufffdb\\nc'
-    """
-    return _UNSHOWABLE.sub("\ufffd", text.replace("\r\n", "\n"))
-
-
-def escape(text: str) -> str:
-    """Any text as HTML: `showable`, and escaped."""
-    return html_escape(showable(text))
-
-
-def brief(text: str, most: int = 80) -> str:
-    """The start of a text on one line, safe to show."""
-    line = " ".join(showable(text[: 4 * most]).split())
-    return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"
-
-
-def folded(summary: str, content: str, is_open: bool = False) -> str:
-    """HTML that opens on a click; both parts are HTML already."""
-    return f"<details{' open' if is_open else ''}><summary>{summary}</summary>{content}</details>"
-
-
 def rules_html(rules: tuple[Rule, ...]) -> str:
     """A table of rules, the ids of their support on hover."""
     lines = "".join(
-        f"<tr><td><code>{_bdi(rule.id)}</code></td><td style='{_WRAPPED}'>{_bdi(rule.text)}</td>"
+        f"<tr><td><code>{bdi(rule.id)}</code></td><td style='{WRAPPED}'>{bdi(rule.text)}</td>"
         f"<td title='{escape(', '.join(rule.support[:200]))}'>{support}</td>"
-        f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{_bdi(rule.origin)}</td></tr>"
+        f"<td>{rule.right}</td><td>{rule.wrong}</td><td>{bdi(rule.origin)}</td></tr>"
         for rule in rules for support in ["1 task only" if len(rule.support) == 1 else len(rule.support)]
     )  # fmt: skip
     head = "<tr><th>id</th><th>rule</th><th>support</th><th>right</th><th>wrong</th><th>origin</th></tr>"
     return f"<table>{head}{lines}</table>" if rules else "<p>no rules</p>"
-
-
-def _some(parts: list[str], most: int = 12) -> str:
-    shown, rest = ", ".join(parts[:most]), parts[most:]
-    return shown + (folded(f"and {len(rest)} more", ", ".join(rest)) if rest else "")
-
-
-def _bdi(text: str) -> str:
-    return f"<bdi>{escape(text)}</bdi>"  # right-to-left text turns nothing else around
-
-
-def pre(text: str) -> str:
-    """HTML of a text with its line ends, in whatever direction it reads."""
-    return f"<pre dir='auto' style='white-space:pre-wrap;overflow-wrap:anywhere'>{escape(text)}</pre>"
 
 
 def digest(value: Any, length: int = 16) -> str:
