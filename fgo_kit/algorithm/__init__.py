@@ -1,3 +1,3 @@
 """The method: divide, optimise, merge; its baselines and peers."""
 
-from . import divide, gates, gepa_peer, merge_strategies, methods  # noqa: F401  they fill the registries
+from . import divide, few_shot, gates, gepa_peer, merge_strategies, methods  # noqa: F401  they fill the registries

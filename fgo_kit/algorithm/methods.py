@@ -5,6 +5,7 @@
     bootstrapping   mini-batches in sequence, each starting from the module before
     combee          overlapping groups of trajectories in parallel, and one reduce
     gepa            the optimiser of the `gepa` package, on the same splits and budget (see `gepa_peer`)
+    few_shot        training tasks with their answers in the prompt (see `few_shot`)
     base            the seed module as it is
 
 `method` puts a function in the registry, from here or from a notebook cell.
@@ -52,7 +53,7 @@ def base(ctx: Context) -> Outcome:
 @method(trains="whole")
 def all_at_once(ctx: Context) -> Outcome:
     """All training trajectories in one optimiser prompt, in an order drawn from the seed."""
-    tasks = _shuffled(ctx)
+    tasks = shuffled(ctx)
     whole = Division("all", (tuple(task.id for task in tasks),))
     return Outcome(_best(ctx, _epochs(ctx, whole, "s")), whole)
 
@@ -121,7 +122,7 @@ def _fgo_pass(ctx: Context, module: Module, division: Division) -> MergeNode:
 @method
 def combee(ctx: Context) -> Outcome:
     """Every trajectory in two of ⌊√n⌋ shuffled groups, a proposal a group, one merge of all; every epoch anew."""
-    tasks = _shuffled(ctx)
+    tasks = shuffled(ctx)
     whole, rounds = Division("all", (tuple(task.id for task in tasks),)), ctx.settings.epochs * ctx.settings.passes
     return _merged(ctx, whole, lambda ctx, module: _combee_round(ctx, module, tasks), rounds)
 
@@ -185,7 +186,8 @@ def _rng(ctx: Context, purpose: str) -> np.random.Generator:
     return np.random.default_rng([ctx.seed, *purpose.encode()])
 
 
-def _shuffled(ctx: Context) -> list[Task]:
+def shuffled(ctx: Context) -> list[Task]:
+    """The training tasks in an order drawn from the seed; ValueError where there are none."""
     if not ctx.bench.train:
         raise ValueError(f"the training split of {ctx.bench.name} is empty; there is nothing to optimise on")
     return [ctx.bench.train[i] for i in _rng(ctx, "order").permutation(len(ctx.bench.train))]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 
 from ..algorithm.benchmark import Benchmark
@@ -149,11 +149,18 @@ class Prompt:
         return competence.judge(self) if "<expected>" in self.user else self._act(competence)
 
     def _act(self, competence: Competence) -> str:
-        rules = [(rule.id, rule.text) for rule in shown_rules(self.system)]
+        rules = [(rule.id, rule.text) for rule in shown_rules(self.system)] + self._from_examples(competence)
         thought, answer, used = competence.act(self, rules)
-        cited = f"RULES: {', '.join(used) or 'none'}\n" if "RULES:" in self.system else ""
+        cited = f"RULES: {', '.join(filter(None, used)) or 'none'}\n" if "RULES:" in self.system else ""
         with_tools = read_turn(answer).start < len(answer)  # a call, or a final answer that says so
         return f"THOUGHT: {thought}\n{cited}{answer if with_tools else f'ANSWER: {answer}'}"
+
+    def _from_examples(self, competence: Competence) -> list[tuple[str, str]]:
+        """What worked examples among the rules bring to mind: the rules that an optimiser would write from them."""
+        shown = self._shown(unescape(self.system)) if "&lt;trajectory " in self.system else []
+        examples = [competence.example(self, replace(each, right=False)) for each in shown]  # all is still to be learnt
+        noticed = [example for example in examples if example is not None]
+        return [("", edit["text"]) for edit in competence.improve(noticed, [], self.draw)] if noticed else []
 
     def _propose(self, competence: Competence, module: str, trajectories: str) -> str:
         examples = [competence.example(self, shown) for shown in self._shown(trajectories)]
