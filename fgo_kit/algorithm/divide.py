@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isqrt
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,8 @@ SAMPLE = 8
 """Tasks rolled out to measure that where the benchmark does not say it."""
 FEW_VALUES = 10
 """Meta data with more different values than this make no strata."""
+STARTS, ROUNDS = 8, 10
+"""Random starts of each cut between like tasks, and most rounds from each."""
 PRESETS: dict[str, Callable[[int], int]] = {"sqrt": isqrt, "each": lambda n: n}
 """Numbers of subsets by name: the square root of the number of tasks, rounded down; one task a subset."""
 
@@ -120,7 +123,7 @@ def stratified(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) 
 
 @division
 def similar(tasks: Sequence[Task], n_subsets: int, rng: np.random.Generator) -> list[list[Task]]:
-    """Like texts together: TF-IDF and k-means, sizes balanced to within one task."""
+    """Like texts together: TF-IDF and k-means, halving with sizes balanced to within one task."""
     return clustered(tasks, [task.text for task in tasks], n_subsets, rng)
 
 
@@ -149,13 +152,9 @@ def budget(
 ) -> list[list[Task]]:
     """Like texts together, packed so that every optimiser prompt fits a token target; sets N itself."""
     room, each = TARGET_TOKENS - MODULE_TOKENS, trajectory_tokens(tasks, ctx)
-    sizes = {task.id: estimate(task.text) + each for task in tasks}
-    n = max(n_subsets, -(-sum(sizes.values()) // room), 1)
-    while True:  # one more cluster until every subset fits, or every task stands alone
-        subsets = [list(tasks)] if n == 1 else similar(tasks, min(n, len(tasks)), rng)
-        if n >= len(tasks) or all(sum(sizes[task.id] for task in subset) <= room for subset in subsets):
-            return subsets
-        n += max(1, n // 8)
+    sizes = np.array([min(estimate(task.text) + each, room) for task in tasks])
+    least = max(n_subsets, 1)
+    return clustered(tasks, [task.text for task in tasks], least, rng, lambda rows: -(-int(sizes[rows].sum()) // room))
 
 
 def trajectory_tokens(tasks: Sequence[Task], ctx: Context | None) -> int:
@@ -195,20 +194,42 @@ def survey(
 
 
 def clustered(
-    tasks: Sequence[Task], texts: Sequence[str], n_subsets: int, rng: np.random.Generator
-) -> list[list[Task]]:
-    """Tasks with like texts together, one text a task: k-means of TF-IDF, sizes balanced to within one."""
-    if n_subsets == 1:
-        return [list(tasks)]
-    from scipy.optimize import linear_sum_assignment  # here, because importing it takes a second
-    from sklearn.cluster import KMeans
+    tasks: Sequence[Task], texts: Sequence[str], n_subsets: int, rng: np.random.Generator,
+    needed: Callable[[np.ndarray], int] = lambda rows: 1,
+) -> list[list[Task]]:  # fmt: skip
+    """Tasks with like texts together, one text a task: halved again and again, sizes balanced to within one.
 
-    vectors = _vectors(texts)
-    means = KMeans(n_subsets, n_init=1, random_state=int(rng.integers(2**31))).fit(vectors)  # pyright: ignore
-    sizes = [len(part) for part in np.array_split(np.arange(len(tasks)), n_subsets)]
-    seats = np.repeat(np.arange(n_subsets), sizes)
-    _, seat_of = linear_sum_assignment(means.transform(vectors)[:, seats])
-    return [[task for task, seat in zip(tasks, seat_of, strict=True) if seats[seat] == n] for n in range(n_subsets)]
+    needed: how many subsets the tasks with these numbers need; where that is more than they get, they are cut into
+    more. Tasks need n log n time.
+    """
+    vectors = _vectors(texts) if len(tasks) > 1 else None
+    whole = [(np.arange(len(tasks)), n_subsets)]
+    subsets = []
+    while whole:
+        rows, n = whole.pop()
+        n = min(max(n, needed(rows)), len(rows))
+        if n == 1:
+            subsets.append([tasks[i] for i in rows])
+            continue
+        left = _halved(vectors[rows], -(-len(rows) * (n // 2) // n), rng)
+        whole += [(rows[~left], n - n // 2), (rows[left], n // 2)]
+    return subsets
+
+
+def _halved(vectors: Any, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Which `size` of the rows belong together: the best of some k-means with two means of given sizes."""
+    vectors = vectors[:, np.unique(vectors.indices)]
+    n, columns = vectors.shape[0], vectors.T.tocsr()
+    weights, half = rng.standard_normal((n, STARTS)), None
+    for _ in range(ROUNDS):
+        order = np.argsort(-(vectors @ (columns @ weights)), axis=0, kind="stable")
+        before, half = half, np.sort(order[:size], axis=0)
+        if before is not None and np.array_equal(before, half):
+            break
+        weights = np.full((n, STARTS), -1 / (n - size))  # from one mean to the other
+        np.put_along_axis(weights, half, 1 / size, axis=0)
+    distances = np.square(columns @ weights).sum(axis=0)
+    return np.isin(np.arange(n), half[:, np.argmax(distances)])
 
 
 def _cut(tasks: list[Task], n_subsets: int) -> list[list[Task]]:
