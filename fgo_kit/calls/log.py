@@ -97,6 +97,15 @@ class CallLog(LogFile):
             raise damaged(self.path, f"the answer with key {key} is not what was stored")
         return response
 
+    def find_under(self, llm: str, key: str) -> Response | None:
+        """What the LLM with this hash answered to what `key` asks, if it ended by itself; `key` has it too then."""
+        other = f"{key[:24]}{llm}"
+        response = self.find(other)
+        if response is None or response.finish not in ("stop", "tool_calls"):
+            return None
+        self.write([(sql.TAKE_OVER_RESPONSE, (key, response.checksum(key), other))])
+        return self.find(key)
+
     def record(
         self, run_id: str, place: Place, request: Asked, *, response: Any = None, error: Exception | None = None,
         span: tuple[float, float] | None = None,
@@ -215,6 +224,16 @@ class CallLog(LogFile):
     def llms(self) -> list[dict[str, Any]]:
         """The LLMs that were asked: hash, llm, params (JSON), simulated, context_window, ..."""
         return [dict(zip(sql.LLM_COLUMNS, row, strict=True)) for row in self.read(sql.LLMS)]
+
+    def with_less_room(self, llm: str, params: str) -> list[str]:
+        """The hashes of the LLMs in the log that are this one but for a smaller `max_completion`."""
+        mine, most = self._room_apart(params)
+        known = [(row["hash"], *self._room_apart(row["params"])) for row in self.llms() if row["llm"] == llm]
+        return [name for name, rest, room in known if rest == mine and room < most]
+
+    def _room_apart(self, params: str) -> tuple[dict, int]:
+        rest = self._parsed(params, "the parameters of an LLM")
+        return rest, rest.pop("max_completion", 0)
 
     def replay(self, key: str, llm: str) -> Response | None:
         """The answer that the LLM with this hash gave to what `key` asks (of whichever LLM)."""

@@ -85,6 +85,11 @@ _TAKE_OVER = """ON CONFLICT (run_id, place) DO UPDATE SET key = excluded.key, st
 PUT_CALL = f"""INSERT INTO calls VALUES ({", ".join("?" * 14)}) {_TAKE_OVER}
     WHERE calls.key != excluded.key OR calls.status != 'ok'"""
 
+# the answer of one key as that of another, unless that other's own was set aside
+TAKE_OVER_RESPONSE = f"""INSERT OR IGNORE INTO responses ({_RESPONSES})
+    SELECT ?1, llm, sample, messages, {', '.join(RESPONSE_COLUMNS)}, ?2 FROM responses
+    WHERE key = ?3 AND NOT EXISTS (SELECT 1 FROM responses WHERE key = ?1 || '#1')"""
+
 LEASE = "SELECT holder, until FROM leases WHERE name = ?"
 TAKE_LEASE = """INSERT INTO leases SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM responses WHERE key = ?1)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until WHERE leases.holder IN (?2, ?4)"""

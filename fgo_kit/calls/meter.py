@@ -67,6 +67,7 @@ class Meter:
         keyed = llm.params | getattr(llm, "knowledge", {})
         self._params = json.dumps(keyed, sort_keys=True, default=str)
         self.log.know(llm, self._params)
+        self._with_less_room = self.log.with_less_room(llm.name, self._params)
 
     def asking(self, llm: LLM) -> Meter:
         """The same meter for another LLM of the run: one log, budget, limiter and pool of workers for both."""
@@ -106,7 +107,7 @@ class Meter:
         self._served.see(response.model)
         if self.on_call:
             self.on_call(place, paid)
-        return as_reply(response)
+        return thought_apart(as_reply(response))  # once more, for answers logged before thoughts were split off
 
     def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """See `Pool.map`: results in order, at most `workers` at a time over the whole run."""
@@ -178,10 +179,17 @@ class Meter:
             mine.landed.release()
 
     def _found(self, key: str) -> Response | None:
-        """The logged answer, also when it is another holder of the log who is getting it; None to get it oneself."""
-        while (response := self.log.find(key)) is None and self._leases and not self._leases.take(key):
+        """The logged answer, also when it is another holder of the log who is getting it; None to get it oneself.
+
+        One that ended by itself under a smaller limit of tokens holds under a larger.
+        """
+        response = self.log.find(key)
+        for llm in () if response else self._with_less_room:
+            response = response or self.log.find_under(llm, key)
+        while response is None and self._leases and not self._leases.take(key):
             self.pool.check()
             time.sleep(TICK / 2)
+            response = self.log.find(key)
         return response
 
     def _pay(self, request: Asked, messages, options: tuple, place: Place) -> Response:

@@ -1,21 +1,30 @@
 """Threads for LLM calls: an ordered `map` on shared workers, and `together` for what runs side by side.
 
-With workers=1 everything runs in the calling thread, in order. Threads are daemons that end when there
-is nothing left to do, so an interrupt never waits for a call that hangs.
+With workers=1 one job follows another, in order, but for those that wait before they are tried again. Threads are
+daemons that end when there is nothing left to do, so an interrupt never waits for a call that hangs.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from .clock import TICK
 from .protocol import Cancelled
+
+AWAY = 16
+"""So many workers at least may be away, each with a job that waits; others do other jobs meanwhile."""
+IDLE_SECONDS = 10.0
+_IDLE: deque[SimpleQueue] = deque()  # where threads that wait for a call to make get it from
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_IDLE.clear)  # threads do not come along
 
 
 class Group:
@@ -88,30 +97,36 @@ class Pool:
         if self._inline(jobs):
             return self._in_order(jobs)
         group = self._group(len(jobs))
-        with self._lock:
-            self._queue.extend((group, index, job) for index, job in enumerate(jobs))
-            self._start()
-        return self._await(group)
+
+        def start() -> None:
+            with self._lock:
+                self._queue.extend((group, index, job) for index, job in enumerate(jobs))
+                self._start()
+
+        return self._await(group, start)
 
     def together(self, thunks: Iterable[Callable[[], Any]]) -> list[Any]:
-        """Call every thunk in a thread of its own; for work that mostly waits in `map`."""
+        """Call every thunk in a thread of its own; for work that mostly waits in `map`. In order with workers=1."""
         jobs = list(thunks)
-        if self._inline(jobs):
+        if self.workers == 1 or self._inline(jobs):
             return self._in_order(jobs)
         group = self._group(len(jobs))
-        for index, job in enumerate(jobs):
-            args = (group, index, job)
-            threading.Thread(target=self._control, args=args, daemon=True, name="fgo control").start()
-        return self._await(group)
+
+        def start() -> None:
+            for index, job in enumerate(jobs):
+                args = (group, index, job)
+                threading.Thread(target=self._control, args=args, daemon=True, name="fgo control").start()
+
+        return self._await(group, start)
 
     @contextmanager
     def away(self):
         """A worker that only waits in here leaves its place to another job, and takes one again after it.
 
-        At most twice as many as `workers` are away: more would do nothing but wait either.
+        At most twice as many as `workers` are away, or `AWAY`: more would do nothing but wait either.
         """
         with self._lock:
-            leaves = getattr(self._here, "leaf", False) and self._away < 2 * self.workers
+            leaves = getattr(self._here, "leaf", False) and self._away < max(AWAY, 2 * self.workers)
             if leaves:
                 self._away += 1
                 self._alive -= 1
@@ -140,7 +155,7 @@ class Pool:
 
     def _inline(self, jobs: list) -> bool:
         # a worker that waited for other workers could wait for ever, so it does nested work itself
-        return self.workers == 1 or not jobs or getattr(self._here, "leaf", False)
+        return not jobs or getattr(self._here, "leaf", False)
 
     def _group(self, size: int) -> Group:
         return Group(getattr(self._here, "group", self._root), size)
@@ -156,8 +171,9 @@ class Pool:
             raise
         return results
 
-    def _await(self, group: Group) -> list[Any]:
+    def _await(self, group: Group, start: Callable[[], None]) -> list[Any]:
         try:
+            start()
             while not group.done.wait(TICK):
                 if self._root.error is not None:
                     self.check()
@@ -187,14 +203,34 @@ class Pool:
 
 
 def within(seconds: float, fn: Callable[[], Any]) -> Any:
-    """`fn()`, in a thread of its own that is left behind with a TimeoutError when it takes longer."""
+    """`fn()`, in another thread that is left behind with a TimeoutError when it takes longer.
+
+    A thread that is done waits a while for its next call: to start one takes longer than all the rest.
+    """
     done: Future = Future()
-
-    def work() -> None:
-        try:
-            done.set_result(fn())
-        except BaseException as error:  # raised where the result is awaited
-            done.set_exception(error)
-
-    threading.Thread(target=work, daemon=True, name="fgo call").start()
+    try:
+        calls = _IDLE.pop()
+    except IndexError:
+        calls = SimpleQueue()
+        threading.Thread(target=_make_calls, args=(calls,), daemon=True, name="fgo call").start()
+    calls.put((fn, done))
     return done.result(seconds)
+
+
+def _make_calls(calls: SimpleQueue) -> None:
+    while True:
+        try:
+            fn, done = calls.get(timeout=IDLE_SECONDS)
+        except Empty:
+            try:
+                _IDLE.remove(calls)
+                return
+            except ValueError:  # a call is on its way here
+                continue
+        try:
+            answer = partial(done.set_result, fn())
+        except BaseException as error:  # raised where the result is awaited
+            answer = partial(done.set_exception, error)
+        _IDLE.append(calls)
+        answer()
+        del fn, done, answer

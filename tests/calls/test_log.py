@@ -1,3 +1,4 @@
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -355,6 +356,57 @@ def test_a_log_of_version_1_keeps_its_paid_answers_and_replays(version1):
         log.record("stopped", Place("rollout", task="3"), request("new"), response=Response(**vars(response) | {"thought": "hm"}))
         assert log.find(request("new").key).thought == "hm"
     assert load_llm(f"replay:{version1}").complete(messages).text == response.text
+
+
+class Roomy(ScriptedLLM):
+    """The LLM of the log of version 1, with another limit of tokens."""
+
+    def __init__(self, max_completion, reply=lambda messages: "asked"):
+        super().__init__(reply, max_completion=max_completion, name="openai:small")
+        self.params = {"base_url": "http://127.0.0.1:1/v1", "max_completion": max_completion}
+
+
+def test_a_log_of_version_1_is_not_paid_again_under_a_larger_limit_of_tokens(version1):
+    with CallLog(version1) as log:
+        old, llm = log.calls().query("phase in ('rollout', 'test') and run_id != 'stopped'").set_index("place"), Roomy(16_384)
+        log.begin("larger", {}, {})
+        meter = Meter(llm, log, "larger", Limits(budget_calls=0))
+        texts = {place: meter.ask(log.messages_of(key), Place("rollout", task=place)).text for place, key in old["key"].items()}
+        assert len(texts) > 5 and llm.asked == [] and meter.spent == (0, 0, 0.0)
+        assert texts == {place: log.find(key).text for place, key in old["key"].items()}
+        again = log.calls("larger").set_index("task")
+        assert (again["prompt"] == old["prompt"]).all() and again["usd"].sum() == 0 and not again["paid"].any()
+        smaller = Meter(Roomy(1_000), log, "larger", Limits())
+        assert smaller.ask(log.messages_of(old["key"].iloc[0]), Place("test")).text == "asked"
+
+
+@pytest.mark.parametrize("finish", ["length", "overflow", "refusal: safety"])
+def test_what_did_not_end_by_itself_is_asked_again_under_a_larger_limit(log, finish):
+    small, large = Roomy(100), Roomy(1_000)
+    old = asked(small.name, json.dumps(small.params, sort_keys=True), [{"role": "user", "content": "q"}])
+    log.record("r", Place("test"), old, response=response(text="and so", finish=finish))
+    Meter(small, log, "r")
+    assert Meter(large, log, "r").ask([{"role": "user", "content": "q"}], Place("test")).text == "asked"
+
+
+def test_what_was_set_aside_is_asked_again_and_not_taken_from_a_smaller_limit(log):
+    small, large, messages = Roomy(100, lambda _: "no use"), Roomy(1_000), [{"role": "user", "content": "q"}]
+    Meter(small, log, "r").ask(messages, Place("rollout"))
+    log.begin("s", {}, {})
+    meter = Meter(large, log, "s")
+    assert meter.ask(messages, Place("rollout")).text == "no use" and not large.asked
+    meter.outcome(Place("rollout"), "unusable")
+    log.finish("s", "TooManyFailures")
+    log.begin("s", {}, {})
+    assert Meter(large, log, "s").ask(messages, Place("rollout")).text == "asked"
+
+
+def test_a_thought_in_an_answer_that_was_logged_with_it_is_split_off(log):
+    llm, messages = Roomy(100), [{"role": "user", "content": "q"}]
+    old = asked(llm.name, json.dumps(llm.params, sort_keys=True), messages)
+    log.record("r", Place("test"), old, response=response(text="<think>ANSWER: 3?</think>ANSWER: 4"))
+    reply = Meter(llm, log, "r").ask(messages, Place("test"))
+    assert (reply.text, reply.thought) == ("ANSWER: 4", "ANSWER: 3?")
 
 
 def test_a_log_of_version_1_is_upgraded_once_however_many_open_it(version1):

@@ -79,6 +79,11 @@ def chat(text):
     return [{"role": "user", "content": str(text)}]
 
 
+def working():
+    """The threads of meters that have something to do."""
+    return [t for t in threading.enumerate() if t.name in ("fgo worker", "fgo control")]
+
+
 def place(n, phase="rollout"):
     return Place(phase, task=str(n))
 
@@ -222,10 +227,11 @@ class Uneven(FakeLLM):
         return [at for text, at in self.starts if word in text]
 
 
+@pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("error", [Overloaded("500"), Unreachable("reset"), Overloaded("503", retry_after=0.1)])
-def test_one_bad_task_is_given_up_while_others_succeed_and_holds_nobody(log, quick, error):
-    llm = Uneven("bad", error, pause=0.03)
-    meter = Meter(llm, log, "r", Limits(workers=4))
+def test_one_bad_task_is_given_up_while_others_succeed_and_holds_nobody(log, quick, error, workers):
+    llm = Uneven("bad", error, pause=0.03 if workers > 1 else 0.0)
+    meter = Meter(llm, log, "r", Limits(workers=workers))
 
     def work(n):
         try:
@@ -236,8 +242,24 @@ def test_one_bad_task_is_given_up_while_others_succeed_and_holds_nobody(log, qui
     answers = meter.map(work, range(200))
     assert answers.count("failed") == 1 and answers[5] == "failed" and list(log.calls("r").status).count("ok") == 199
     bad = llm.tries("bad")
-    assert len(bad) >= 3 and 0.25 <= bad[-1] - bad[0] < 1
+    assert llm.most <= workers and len(bad) >= 3 and 0.25 <= bad[-1] - bad[0] < 1
     assert sum(bad[0] < at < bad[1] + 0.2 for at in llm.tries("fine")) > 20  # the others went on meanwhile
+
+
+def test_with_one_worker_several_bad_tasks_are_set_aside_until_others_are_done(log, quick):
+    llm = Uneven("bad", Overloaded("500"), pause=0.01)
+    meter = Meter(llm, log, "r", Limits(workers=1))
+
+    def work(n):
+        try:
+            return meter.ask(chat(f"bad {n}" if n % 8 == 0 else f"fine {n}"), place(n)).text
+        except Overloaded:
+            return "failed"
+
+    began = time.monotonic()
+    answers = meter.map(work, range(80))
+    assert [n for n, answer in enumerate(answers) if answer == "failed"] == list(range(0, 80, 8))
+    assert llm.most == 1 and time.monotonic() - began < 5
 
 
 def test_a_call_that_is_refused_for_the_rate_is_no_bad_task(log, quick):
@@ -300,7 +322,7 @@ def test_a_refused_call_frees_its_slot_and_no_more_than_the_workers_ask_at_once(
     meter, began = Meter(llm, log, "r", Limits(workers=2)), time.monotonic()
     meter.map(lambda n: meter.ask(chat("x" * (n + 6)), place(n)), range(60))
     assert llm.most == 2 and time.monotonic() - began < 1.2  # 60 calls on two workers, and no half second beside them
-    wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("fgo")])
+    wait_until(lambda: not working())
 
 
 @pytest.mark.parametrize("error", [RateLimited("429", retry_after=0.3), Overloaded("503"), Unreachable("reset")])
@@ -476,14 +498,19 @@ def test_nested_work_does_not_deadlock_and_respects_the_workers(log, workers):
     assert results == [(s, 6) for s in range(5)]
     assert llm.most <= workers and llm.calls == 5 * 13
     time.sleep(0.05)
-    assert not [t for t in threading.enumerate() if t.name.startswith("fgo")]  # no thread outlives its work
+    assert not working()  # no thread outlives its work
 
 
-def test_one_worker_means_no_threads_and_the_given_order(log):
-    meter, seen = Meter(FakeLLM(), log, "r", Limits(workers=1)), []
-    meter.together([lambda: meter.map(lambda n: seen.append((n, threading.current_thread())), range(3))] * 2)
-    assert [n for n, _ in seen] == [0, 1, 2, 0, 1, 2]
-    assert all(thread is threading.current_thread() for _, thread in seen)
+def test_one_worker_means_the_given_order(log):
+    meter, seen = Meter(FakeLLM(pause=0.002), log, "r", Limits(workers=1)), []
+
+    def work(n):
+        seen.append((n, "begun"))
+        meter.ask(chat(n), place(n))
+        seen.append((n, "done"))
+
+    meter.together([lambda: meter.map(work, range(3))] * 2)
+    assert seen == [(n, step) for _ in range(2) for n in range(3) for step in ("begun", "done")]
     assert meter.map(str, []) == meter.together([]) == []
 
 
