@@ -1,22 +1,30 @@
-"""Intervals, paired comparisons and power. Undefined is NaN, never 0."""
+"""Intervals, paired comparisons and power. Undefined is NaN, never 0.
+
+Means and differences come from one model, in which tasks, seeds and, from three on, worlds are drawn at random. Its
+standard error and Student's t give the interval and the p value alike: p is below .05 where the 95 % interval leaves
+out zero, and only there.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-RESAMPLES = 2_000
+FEWEST_WORLDS = 3
+"""From so many on, worlds are a sample of worlds; results of fewer speak of these alone."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A point estimate with its interval."""
+    """A point estimate with its interval, and of a difference the two-sided p that it is zero."""
 
     value: float
     lo: float
     hi: float
+    p: float = math.nan
 
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} [{100 * self.lo:.1f}, {100 * self.hi:.1f}]"
@@ -24,22 +32,14 @@ class Interval:
     def within(self, lo: float, hi: float) -> Interval:
         """The same with bounds cut to what the figure can be; Student's t of few seeds reaches far beyond.
 
-        >>> Interval(0.9, 0.7, 1.1).within(0, 1)
-        Interval(value=0.9, lo=0.7, hi=1.0)
+        >>> str(Interval(0.9, 0.7, 1.1).within(0, 1))
+        '90.0 [70.0, 100.0]'
         """
-        return Interval(self.value, *np.clip([self.lo, self.hi], lo, hi).tolist())
+        lo, hi = np.clip([self.lo, self.hi], lo, hi).tolist()
+        return replace(self, lo=lo, hi=hi)
 
 
-UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Two runs on the same tasks: what only the first, and only the second, got right; the exact two-sided p."""
-
-    first_only: int
-    second_only: int
-    p: float
+UNDEFINED = Interval(math.nan, math.nan, math.nan)
 
 
 # -- one rate, one mean
@@ -60,25 +60,24 @@ def wilson(successes: float, trials: int, level: float = 0.95) -> Interval:
     return Interval(float(rate), float(lo), float(hi))
 
 
-def mean_interval(worlds: Sequence[np.ndarray], rng: np.random.Generator, level: float = 0.95) -> Interval:
-    """Mean score with a bootstrap interval that resamples seeds and tasks within each world.
+def mean_interval(worlds: Sequence[np.ndarray], level: float = 0.95) -> Interval:
+    """Mean score with its interval.
 
-    worlds: one array (seeds x tasks) of scores for every data set; NaN cells are left out. The estimand
-    is the mean over these worlds (taken as fixed) of the expected score of a new seed on a new task.
+    worlds: an array (seeds x tasks) of scores for every world, i.e. data set with tasks of its own; row i is the same
+    seed in all of them, and NaN cells are left out. Tasks and seeds are random and cross each other (Owen 2007). From
+    `FEWEST_WORLDS` on worlds are random too, and seeds cross them; the estimand is then the expected score of a new
+    seed on a new task of a new world, else that of a new task of one of these worlds, all of the same weight.
 
-    Resampling both ways counts the noise of single cells three times and, with few seeds, that of the seeds
-    too low (Owen 2007), so the percentiles are stretched about the mean to the standard error of the crossed
-    random-effects model, times Student's t for its degrees of freedom (Satterthwaite 1946). Nominal 95 % then
-    cover 93 to 97 % at 10 seeds. Scores within [0, 1] have an interval within it. Where all are 0, or all 1,
-    it is Wilson's for the number of tasks: seeds on one task are no trials of their own. Of other scores that
-    do not vary, and of one single cell, nothing is known: the bounds are NaN.
+    Student's t with the freedom that goes with the standard error (Satterthwaite 1946). Scores within [0, 1] have an
+    interval within it. Where all are 0, or all 1, it is Wilson's for the number of tasks: seeds on one task are no
+    trials of their own. Of other scores that do not vary, and of one single cell, nothing is known: the bounds are NaN.
     """
     cells = np.concatenate([np.ravel(world) for world in worlds]) if len(worlds) else np.empty(0)
     cells = cells[np.isfinite(cells)]
     if len(cells) and (np.all(cells == 0) or np.all(cells == 1)):
         tasks = sum(_known_part(world).shape[-1] for world in worlds)
         return wilson(float(cells[0]) * tasks, tasks, level)
-    mean = _bootstrap(worlds, rng, level)
+    mean = replace(_estimated(worlds, level), p=math.nan)
     return mean.within(0, 1) if len(cells) and cells.min() >= 0 and cells.max() <= 1 else mean
 
 
@@ -102,7 +101,7 @@ def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[
     of_seed, weight = np.bincount(seed, given * counted), np.bincount(seed, counted)
     mean, n = float(of_seed.sum() / weight.sum()), len(weight)
     if n < 2:
-        return Interval(mean, float("nan"), float("nan"))
+        return Interval(mean, math.nan, math.nan)
     rest = ((of_seed - mean * weight) ** 2).sum()
     half = float(_t(0.95, n - 1) * np.sqrt(n / (n - 1) * rest) / weight.sum())
     interval = Interval(mean, mean - half, mean + half)
@@ -110,59 +109,46 @@ def over_seeds(values: Sequence[float], seeds: Sequence[int], weights: Sequence[
 
 
 def paired_difference(
-    a: Sequence[np.ndarray], b: Sequence[np.ndarray], rng: np.random.Generator, level: float = 0.95
-) -> Interval:
-    """Mean of `a - b` for runs on the same worlds, seeds and tasks, with an interval as in `mean_interval`.
+    a: Sequence[np.ndarray], b: Sequence[np.ndarray] | None = None, level: float = 0.95, comparisons: int = 1
+) -> Interval:  # fmt: skip
+    """Mean of `a - b` for runs on the same worlds, seeds and tasks, with its p and its interval as in `mean_interval`.
 
-    Differences that are the same in every cell, zero or not, say nothing of their noise: the bounds are NaN.
+    Without b, `a` holds the differences. comparisons: how many are looked at together. Their intervals then hold all at
+    once at `level`, and p is multiplied by their number: Bonferroni's correction for both. Holm's would reject a little
+    more, but has no intervals that say the same as its p values; Bonferroni's do, whatever the differences share.
+    Differences that are the same in every cell, zero or not, say nothing of their noise: bounds and p are NaN.
+
+    >>> found = paired_difference([np.array([[1.0, 1, 1, 0], [1, 1, 0, 1]])])
+    >>> str(found), round(found.p, 3)
+    ('75.0 [-0.2, 150.2]', 0.05)
     """
-    return _bootstrap([x - y for x, y in zip(a, b, strict=True)], rng, level)
+    apart = [x - y for x, y in zip(a, b, strict=True)] if b is not None else a
+    return _estimated(apart, 1 - (1 - level) / comparisons, comparisons)
 
 
-def paired_t(a: np.ndarray, b: np.ndarray, level: float = 0.95) -> Interval:
-    """Mean of `a - b` (seeds x tasks) with Student's t interval for the error and freedom of `paired_difference`.
-
-    Without draws: for levels near 1, of many comparisons at once, which few draws reach.
-    """
-    known = _known_part(np.asarray(a, float) - b)
-    if not known.size or not _varies([known]):
-        return Interval(float(known.mean()) if known.size else float("nan"), float("nan"), float("nan"))
-    error, freedom = _standard_error([known])
-    value, half = float(np.nanmean(known)), error * _t(level, freedom)
-    return Interval(value, float(value - half), float(value + half))
-
-
-def paired_p(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
-    """Two-sided p that the mean of `a - b` is zero: Student's t with the error and freedom of `paired_difference`.
-
-    NaN where the difference has no interval.
-
-    >>> round(paired_p([np.array([[1.0, 1, 1, 0], [1, 1, 0, 1]])], [np.zeros((2, 4))]), 3)
-    0.05
-    """
+def _estimated(worlds: Sequence[np.ndarray], level: float, comparisons: int = 1) -> Interval:
     from scipy.special import stdtr
 
-    worlds = [world for world in map(_known_part, [x - y for x, y in zip(a, b, strict=True)]) if world.size]
-    if not worlds or not _varies(worlds):
-        return float("nan")
-    error, freedom = _standard_error(worlds)
-    value = float(np.mean([np.nanmean(world) for world in worlds]))
-    return float(2 * stdtr(min(freedom, 1e9), -abs(value) / error))  # stdtr knows no infinite freedom
-
-
-def _bootstrap(worlds: Sequence[np.ndarray], rng: np.random.Generator, level: float) -> Interval:
+    if len(known := [world for world in worlds if np.isfinite(world).any()]) >= FEWEST_WORLDS:
+        worlds = [_means_of_seeds(known)]
     worlds = [world for world in map(_known_part, worlds) if world.size]
     if not worlds:
         return UNDEFINED
     value = float(np.mean([np.nanmean(world) for world in worlds]))
     error, freedom = _standard_error(worlds)
-    if np.isnan(error) or not _varies(worlds):
-        return Interval(value, float("nan"), float("nan"))
-    draws = np.nanmean([_resampled_means(world, rng) for world in worlds], axis=0)
-    spread = float(np.nanstd(draws))
-    stretch = error * _t(level, freedom) / (spread * _z(level)) if spread > 0 else 0.0
-    lo, hi = np.nanpercentile(draws, [50 * (1 - level), 50 * (1 + level)])
-    return Interval(value, float(value + stretch * (lo - value)), float(value + stretch * (hi - value)))
+    if not error > 0 or not _varies(worlds):
+        return Interval(value, math.nan, math.nan)
+    half = error * _t(level, freedom)
+    p = float(2 * stdtr(min(freedom, 1e9), -abs(value) / error))  # stdtr knows no infinite freedom
+    return Interval(value, value - half, value + half, min(1.0, comparisons * p))
+
+
+def _means_of_seeds(worlds: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of every seed in every world (seeds x worlds): the cells of the model whose worlds are random."""
+    known = [np.isfinite(world) for world in worlds]
+    totals = [np.where(cells, world, 0.0).sum(axis=1) for cells, world in zip(known, worlds, strict=True)]
+    counts = [cells.sum(axis=1) for cells in known]
+    return np.array([np.where(n > 0, t / np.maximum(n, 1), np.nan) for t, n in zip(totals, counts, strict=True)]).T
 
 
 def _varies(worlds: Sequence[np.ndarray]) -> bool:
@@ -175,17 +161,6 @@ def _known_part(world: np.ndarray) -> np.ndarray:
     world = np.asarray(world, float)
     world = world[np.isfinite(world).any(axis=1)] if world.size else world
     return world[:, np.isfinite(world).any(axis=0)] if world.size else world
-
-
-def _resampled_means(world: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`RESAMPLES` means of as many seeds and as many tasks, both drawn with replacement."""
-    seeds, tasks = world.shape
-    of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES).astype(float)
-    of_task = rng.multinomial(tasks, np.full(tasks, 1 / tasks), RESAMPLES).astype(float)
-    known = np.isfinite(world)
-    total = ((of_seed @ np.where(known, world, 0.0)) * of_task).sum(axis=1)
-    cells = ((of_seed @ known) * of_task).sum(axis=1)
-    return np.divide(total, cells, out=np.full(RESAMPLES, np.nan), where=cells > 0)
 
 
 def _standard_error(worlds: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -204,7 +179,7 @@ def _variance_parts(world: np.ndarray) -> list[tuple[float, float, int]]:
     seeds, tasks = world.shape
     filled = np.where(np.isfinite(world), world, _expected_cells(world))
     if seeds == 1 or tasks == 1:
-        only = float(filled.var(ddof=1)) / filled.size if filled.size > 1 else float("nan")
+        only = float(filled.var(ddof=1)) / filled.size if filled.size > 1 else math.nan
         return [(only, only, max(1, filled.size - 1))]
     by_task, by_seed = filled.mean(axis=0), filled.mean(axis=1)
     rest = filled - by_task - by_seed[:, None] + filled.mean()
@@ -220,47 +195,6 @@ def _variance_parts(world: np.ndarray) -> list[tuple[float, float, int]]:
 def _expected_cells(world: np.ndarray) -> np.ndarray:
     """What the means of a seed and a task let one expect where a call failed."""
     return np.nanmean(world, axis=0) + np.nanmean(world, axis=1)[:, None] - np.nanmean(world)
-
-
-# -- one pair of runs, many comparisons
-
-
-def mcnemar(first: Sequence[float], second: Sequence[float]) -> McNemar:
-    """Exact McNemar test of two runs on the same tasks, right-or-wrong scores; NaN pairs are left out.
-
-    p is NaN where no pair is known and 1 where the runs agree on every task. ValueError for other scores.
-
-    >>> mcnemar([1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0])
-    McNemar(first_only=5, second_only=0, p=0.0625)
-    """
-    from scipy.stats import binomtest
-
-    a, b = np.asarray(first, float), np.asarray(second, float)
-    if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"shapes {a.shape} and {b.shape} are no pairs; give one score a task of each run")
-    known = np.isfinite(a) & np.isfinite(b)
-    a, b = a[known], b[known]
-    if not set(np.concatenate([a, b])) <= {0.0, 1.0}:
-        raise ValueError("McNemar's test takes right-or-wrong scores, 0 or 1; use paired_difference for others")
-    ours, theirs = int((a > b).sum()), int((b > a).sum())
-    p = float(binomtest(ours, ours + theirs).pvalue) if ours + theirs else 1.0
-    return McNemar(ours, theirs, p if len(a) else float("nan"))
-
-
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """p values adjusted for so many comparisons (Holm 1979), in the order given; NaN stays and does not count.
-
-    >>> holm([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p_values, float)
-    if np.any((p < 0) | (p > 1)):
-        raise ValueError(f"p values {p[(p < 0) | (p > 1)].tolist()[:5]} are outside 0..1")
-    order = np.argsort(p)[: int(np.isfinite(p).sum())]  # NaN sorts last
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted = np.full(p.shape, np.nan)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(order) else steps
-    return adjusted
 
 
 # -- power
@@ -309,7 +243,7 @@ def detectable_effect(tasks: int, rate: float, power: float = 0.8, level: float 
         other = rate + effect
         return effect - z * np.sqrt((rate * (1 - rate) + other * (1 - other)) / tasks)
 
-    least = brentq(beyond, 1e-9, 1 - rate) if beyond(1 - rate) >= 0 else float("nan")
+    least = brentq(beyond, 1e-9, 1 - rate) if beyond(1 - rate) >= 0 else math.nan
     return float(least)  # pyright: ignore[reportArgumentType]
 
 
@@ -319,6 +253,17 @@ def detectable_difference(found: Interval, power: float = 0.8, level: float = 0.
     The interval's half width is its standard error times a quantile; the effect needs that and the power's.
     """
     return float((found.hi - found.lo) / 2 * (1 + _z(2 * power - 1) / _z(level)))
+
+
+def times_needed(found: Interval, margin: float, power: float = 0.8, level: float = 0.95) -> float:
+    """How many times as much data, of all that is random, intervals like this one need to show equivalence.
+
+    That is: to lie within +-margin with this power where there is no difference (normal approximation).
+
+    >>> round(times_needed(Interval(0.01, -0.05, 0.07), margin=0.03), 1)
+    10.9
+    """
+    return float(((found.hi - found.lo) / 2 / margin * (1 + _z(power) / _z(level))) ** 2)
 
 
 def _z(level: float) -> float:

@@ -13,20 +13,17 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..report.drawing import COLOURS, add_legend, draw_rows, looks, new_figure, note_simulated
-from ..report.summary import REFERENCE, cells, differences, score_matrix, summary
+from ..report.summary import REFERENCE, cells, differences, paired, score_matrix, summary
 from ..report.verdicts import Verdict, counted, judged
 from ..runs.variants import VARIANTS
 from ..simulate.model import SimulatedLLM, load
 from ..simulate.varied import constant_of, varied
-from ..stats import UNDEFINED, paired_difference
+from ..stats import UNDEFINED
 from .presets import preset
 from .sets import Grid
 
 LOG = "data/runs/assumptions.sqlite"
 METHODS = {name: VARIANTS[name] for name in (REFERENCE, "bootstrapping", "fgo")}
-RESULTS = {Verdict.BETTER: "wins", Verdict.UNCLEAR: "ties", Verdict.ALIKE: "ties", Verdict.WORSE: "loses",
-           Verdict.UNKNOWN: "not known"}  # fmt: skip
-"""Verdicts on gains in the words of the maps and of their files."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +115,13 @@ def gains(
     """Paired gains of a method over every reference: one row a group (`by`) and reference.
 
     Columns: those of `by`, method, reference; gain, lo, hi: difference of mean test scores, each interval by itself;
-    verdict in the words of `RESULTS`.
+    p, and its verdict.
     """
     tables = []
     for key, part in rows.groupby(list(by), sort=False):
         table = differences(part, [(method, reference) for reference in references], together=False)
         tables.append(table.assign(**dict(zip(by, key, strict=True)))[[*by, *table.columns]])
-    table = pd.concat(tables, ignore_index=True).rename(columns={"other": "reference", "difference": "gain"})
-    return table.assign(verdict=table["verdict"].map(RESULTS))
+    return pd.concat(tables, ignore_index=True).rename(columns={"other": "reference", "difference": "gain"})
 
 
 def sensitivity(rows: pd.DataFrame, name: str = "small", level: float = 0.95) -> pd.DataFrame:
@@ -139,16 +135,14 @@ def sensitivity(rows: pd.DataFrame, name: str = "small", level: float = 0.95) ->
     table.insert(0, "constant", [of_llm[llm][0] for llm in table["llm"]])
     table.insert(1, "value", [of_llm[llm][1] for llm in table["llm"]])
     scores = {key: score_matrix(runs) for key, runs in rows.groupby(["llm", "method"], sort=False)}
-    frozen, each = load(name).name, 1 - (1 - level) / max(1, int((table["constant"] != "frozen").sum()))
+    frozen, comparisons = load(name).name, max(1, int((table["constant"] != "frozen").sum()))
     changes = []
     for row in table.itertuples():
         if row.llm == frozen or (frozen, "fgo") not in scores:
             changes.append(UNDEFINED)
             continue
         gaps = [(scores[llm, "fgo"] - scores[llm, row.reference]) for llm in (row.llm, frozen)]
-        changed, as_frozen = (cells.to_numpy(float) for cells in gaps[0].align(gaps[1], join="inner"))
-        gap = paired_difference([changed], [as_frozen], np.random.default_rng(0), each)
-        changes.append(gap.within(-2, 2))  # two gains differ by 200 points at most
+        changes.append(paired(*gaps, level, comparisons, most=2))  # two gains differ by 200 points at most
     return table.assign(change=[c.value for c in changes], change_lo=[c.lo for c in changes],
                         change_hi=[c.hi for c in changes])  # fmt: skip
 
@@ -184,7 +178,7 @@ def plot_sensitivity(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
         ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
         part = tried[tried["reference"] == reference]
         draw_rows(ax, part, names, ("constant", "tried"), "gain", look)
-        ax.set_title(f"fgo against {reference}:\n{counted(part['verdict'], RESULTS.values())}", fontsize=8)
+        ax.set_title(f"fgo against {reference}:\n{counted(part['verdict'])}", fontsize=8)
     add_legend(figure)
     return note_simulated(figure, constants)
 
@@ -210,11 +204,11 @@ def placed(rows: pd.DataFrame, llms: dict[tuple, SimulatedLLM]) -> pd.DataFrame:
 def map_counts(table: pd.DataFrame) -> pd.DataFrame:
     """How many cells of a map (`gains`) have which verdict, a row a method and reference."""
     counts = table.groupby(["method", "reference"], sort=False)["verdict"].value_counts().unstack(fill_value=0)
-    return counts.reindex(columns=[word for word in dict.fromkeys(RESULTS.values()) if word in counts])
+    return counts.reindex(columns=[word for word in Verdict if word in counts])
 
 
 def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence[str]) -> Figure:
-    """Where a method wins, ties and loses, or what is not known (dark): a row of panels a map, a panel a reference.
+    """Where a method is better, worse or equivalent, or that is unclear: a row of panels a map, a panel a reference.
 
     maps: (gains table of one method with a column x50, name of the column for the other axis, its label).
     """
@@ -225,21 +219,20 @@ def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence
         for ax, reference in zip(line, references, strict=True):
             part = table[table["reference"] == reference]
             _draw_map(ax, part, column, label)
-            wins = f"wins {(part['verdict'] == 'wins').sum()} of {len(part)}"
-            ax.set_title(f"{table['method'].iloc[0]} against {reference}: {wins}", fontsize=8)
-    known = {"wins", "ties", "loses"}.union(*(table["verdict"] for table, *_ in maps))
-    add_legend(figure, {word: COLOURS[name] for name, word in RESULTS.items() if word in known})
+            better = f"better in {(part['verdict'] == Verdict.BETTER).sum()} of {len(part)}"
+            ax.set_title(f"{table['method'].iloc[0]} against {reference}: {better}", fontsize=8)
+    known = {Verdict.BETTER, Verdict.UNCLEAR, Verdict.WORSE}.union(*(table["verdict"] for table, *_ in maps))
+    add_legend(figure, {word: COLOURS[word] for word in Verdict if word in known})
     return note_simulated(figure, constants)
 
 
 def _draw_map(ax: Axes, table: pd.DataFrame, column: str, label: str) -> None:
     wide = table.pivot(index=column, columns="x50", values=["gain", "verdict"]).sort_index().sort_index(axis=1)
     words, gains = wide["verdict"], wide["gain"]
-    colours = {word: COLOURS[name] for name, word in RESULTS.items()}
-    shades = np.array([[to_rgb(colours[word]) for word in line] for line in words.to_numpy()])
+    shades = np.array([[to_rgb(COLOURS[word]) for word in line] for line in words.to_numpy()])
     ax.pcolormesh(shades, edgecolors="white")
     for (y, x), gain in np.ndenumerate(gains.to_numpy(float)):
-        ink = "black" if words.iloc[y, x] == "ties" else "white"
+        ink = "black" if words.iloc[y, x] in (Verdict.UNCLEAR, Verdict.ALIKE) else "white"
         text = "?" if np.isnan(gain) else f"{100 * gain:+.0f}"
         ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
     ticks = ["no limit" if np.isinf(x) else f"{x / 1000:.3g}k" for x in gains.columns]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..algorithm.settings import Settings
 from ..report.summary import REFERENCE, cells, score_matrix, summary
 from ..runs.variants import VARIANTS
-from ..stats import Interval, over_seeds, paired_difference, paired_t
+from ..stats import Interval, over_seeds, paired_difference
 from .presets import preset
 from .sets import Grid, peers
 
@@ -54,7 +54,7 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
         for method, cube in gains.items():
             means = np.nanmean(cube, axis=(1, 2))
             over_sizes = np.nanmean(cube, axis=0)
-            mean = paired_difference([over_sizes], [np.zeros_like(over_sizes)], np.random.default_rng(0))
+            mean = paired_difference([over_sizes])
             line = {"llm": llm, "method": method, "sizes": len(cube), "constants": part["constants"].iloc[0]}
             line |= _bounded("mean", means.mean(), (mean.lo, mean.hi))
             line |= _bounded("worst", means.min(), _worst(cube)) | _bounded("spread", np.ptp(means), _spread(cube))
@@ -81,8 +81,8 @@ def _bounds(parts: Sequence[np.ndarray], level: float) -> np.ndarray:
 
     Runs that are alike to the last task differ by 0.
     """
-    each = 1 - (1 - level) / len(parts)
-    gaps = [paired_t(part, np.zeros_like(part), each) if part.any() else Interval(0.0, 0.0, 0.0) for part in parts]
+    gaps = [paired_difference([part], None, level, len(parts)) if part.any() else Interval(0.0, 0.0, 0.0)
+            for part in parts]  # fmt: skip
     return np.array([[gap.lo for gap in gaps], [gap.hi for gap in gaps]])
 
 

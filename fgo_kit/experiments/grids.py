@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-import numpy as np
 import pandas as pd
 
-from ..report.summary import REFERENCE, score_matrix, summary
+from ..report.summary import REFERENCE, by_world, score_matrix, summary
 from ..report.verdicts import headline, verdict
 from ..stats import over_seeds, paired_difference
 
@@ -93,7 +92,7 @@ def effects(rows: pd.DataFrame, variants: Mapping[str, dict], level: float = 0.9
     """Main effects of a crossed grid, for one LLM: every level of a factor against its first level.
 
     Columns: factor, level, reference; pairs: how many variants that differ in this factor alone were paired, on tasks
-    and seeds; difference: mean over all of them, lo, hi; verdict. The intervals hold together (Bonferroni).
+    and seeds; difference: mean over all of them, lo, hi, p; verdict. The intervals and p hold together (Bonferroni).
     """
     scores = {method: score_matrix(runs) for method, runs in rows.groupby("method", sort=False)}
     lines, means = [], []
@@ -106,10 +105,9 @@ def effects(rows: pd.DataFrame, variants: Mapping[str, dict], level: float = 0.9
                 lines.append({"factor": factor, "level": in_words(factor, value),
                               "reference": in_words(factor, first), "pairs": len(pairs)})  # fmt: skip
     for line, mean in zip(lines, means, strict=True):
-        zero, rng = np.zeros(mean.shape), np.random.default_rng(0)
-        gap = paired_difference([mean.to_numpy()], [zero], rng, 1 - (1 - level) / len(lines)).within(-1, 1)
-        line |= {"difference": gap.value, "lo": gap.lo, "hi": gap.hi, "verdict": verdict(gap)}
-    columns = ["factor", "level", "reference", "pairs", "difference", "lo", "hi", "verdict"]
+        gap = paired_difference(by_world(mean), None, level, len(lines)).within(-1, 1)
+        line |= {"difference": gap.value, "lo": gap.lo, "hi": gap.hi, "p": gap.p, "verdict": verdict(gap)}
+    columns = ["factor", "level", "reference", "pairs", "difference", "lo", "hi", "p", "verdict"]
     return pd.DataFrame(lines, columns=columns)
 
 

@@ -12,7 +12,7 @@ from .summary import (
     by_group,
     differences,
     gains,
-    holm_p,
+    p_together,
     percent,
     power,
     score_matrix,
@@ -25,8 +25,8 @@ from .summary import (
 from .verdicts import Verdict, counted, headline, highest, judged, verdict
 
 __all__ = [
-    "COLOURS", "Verdict", "by_group", "counted", "differences", "gains", "headline", "highest", "holm_p", "judged",
-    "note_simulated", "paper_table", "percent", "plot_curves", "plot_merge_tree", "plot_methods", "plot_points",
-    "plot_waiting", "power", "save", "score_matrix", "show", "show_differences", "show_grid", "show_groups", "summary",
-    "verdict",
+    "COLOURS", "Verdict", "by_group", "counted", "differences", "gains", "headline", "highest", "judged",
+    "note_simulated", "p_together", "paper_table", "percent", "plot_curves", "plot_merge_tree", "plot_methods",
+    "plot_points", "plot_waiting", "power", "save", "score_matrix", "show", "show_differences", "show_grid",
+    "show_groups", "summary", "verdict",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ WIDTH = 85 / 25.4
 """Inches: a column of a printed page."""
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
-    "fgo + counts + audit": "#CC79A7", "fgo+": "#D55E00", "combee": "#56B4E9", "gepa": "#000000",
+    "fgo + counts + audit": "#CC79A7", "fgo+": "#D55E00", "combee": "#56B4E9", "gepa": "#000000", "few_shot": "#DDAA33",
     "always_none": "#666666", "most_frequent_reference": "#666666",
     "random": "#999933", "contiguous": "#DDAA33", "stratified": "#56B4E9", "similar": "#332288",
     "difficulty": "#CC6677", "failure": "#882255", "budget": "#117733",
@@ -33,7 +33,8 @@ COLOURS = {
     "unknown": "#999999", "4+": "#0072B2", "2-3": "#E69F00", "1": "#882255",
     "rollout": "#56B4E9", "evaluate": "#F0E442", "propose": "#0072B2", "merge": "#009E73", "repair": "#D55E00",
     "audit": "#CC79A7", "gate": "#E69F00",
-    "better": "#009E73", "worse": "#D55E00", "unclear": "#DDDDDD", "alike": "#DDDDDD", "not known": "#888888",
+    "better": "#009E73", "worse": "#D55E00", "equivalent": "#0072B2", "unclear": "#DDDDDD", "alike": "#DDDDDD",
+    "not known": "#888888",
 }  # fmt: skip
 SPARE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = "osD^vP*X"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .summary import REFERENCE, cells, holm_p, numbers
+from .summary import REFERENCE, cells, numbers, p_together, p_values
 
 SUMMARIES = {
     "main_results": "How do the methods compare on the three sets?",
@@ -29,15 +29,15 @@ OTHERS = {
 }
 
 
-SUMMARY = {"benchmark", "llm", "method", "score", "lo", "hi", "gain", "gain_lo", "gain_hi", "seeds", "tokens_all_in"}
+SUMMARY = {"benchmark", "llm", "method", "score", "lo", "hi", "gain", "gain_lo", "gain_hi", "gain_p", "tokens_all_in"}
 """The columns by which a table is known to be a summary of runs."""
 
 
 def results_page(folder: Path) -> str:
     """The page as Markdown: one table a question, for every CSV of the two lists that is in the folder.
 
-    Of a summary: score and paired gain with 95 % intervals, p after Holm's correction, the gain's method, all tokens
-    compared with all_at_once's, and the critical path: calls that wait for each other.
+    Of a summary: score and paired gain with 95 % intervals, the gain's p by itself and among all, all tokens compared
+    with all_at_once's, and the critical path: calls that wait for each other.
     """
     parts = [
         "# Results", "", "Written from the CSV files in this folder, which hold more columns; each has its provenance",
@@ -56,8 +56,7 @@ def _summary_table(table: pd.DataFrame) -> pd.DataFrame:
     totals = [reference.get((row.benchmark, row.llm), np.nan) for row in table.itertuples()]
     shown = table[["benchmark", "llm", "method"]].copy()
     shown["score, %"], shown["gain, points"] = cells(table), cells(table, "gain", "+")
-    p_values = holm_p(table)
-    shown["p, Holm"] = np.where(p_values < 0.0005, "< 0.001", numbers(p_values, 3))
+    shown["p"], shown["p, all rows"] = p_values(table["gain_p"]), p_values(p_together(table))
     shown["tokens, times all_at_once"] = numbers(table["tokens_all_in"] / np.array(totals, float), 2)
     shown["waiting calls"] = numbers(table["chain"], 0) if "chain" in table else ""
     return shown[[name for name in shown if (shown[name] != "").any()]]

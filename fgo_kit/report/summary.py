@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from ..stats import (
+    FEWEST_WORLDS,
     UNDEFINED,
     Interval,
     detectable_difference,
     detectable_effect,
-    holm,
     mean_interval,
     paired_difference,
-    paired_p,
     tasks_needed,
+    times_needed,
 )
-from .verdicts import intervals, verdict
+from .verdicts import MARGIN, intervals, verdict
 
 TOKENS = {
     "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
@@ -32,8 +32,6 @@ MEANS = (*TOKENS, "calls", "rules", "dropped", "usd")
 REFERENCE = "all_at_once"
 OTHER = "bootstrapping"
 """The second approach that fgo is compared with: a gain over the reference alone may be one over the weaker."""
-FEWEST_SEEDS = 5
-"""With fewer, the error of a gain is itself too badly known to correct its p value for many comparisons."""
 MUCH = 0.02
 """The share of unanswered test tasks from which tables and figures say so."""
 
@@ -41,10 +39,10 @@ MUCH = 0.02
 def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """Rows of `compare` as one row a benchmark, LLM and method, in the order of first appearance.
 
-    score, lo, hi: mean test score over tasks and seeds with a 95 % bootstrap interval that resamples
-    both; tasks of several worlds or folds are pooled. gain, gain_lo, gain_hi: paired difference to the
-    reference on the same tasks and seeds, and gain_p the p of no difference (see `stats.paired_p`);
-    gain_other and so on: the same for the difference to bootstrapping. Token figures (see
+    score, lo, hi: mean test score with its 95 % interval over tasks, seeds and, where there are three or more, worlds
+    (see `stats.mean_interval`); tasks of several folds are pooled. gain, gain_lo, gain_hi, gain_p: paired difference to
+    the reference on the same tasks and seeds, its interval and its p, each row by itself; gain_other and so on: the
+    same for the difference to bootstrapping. tasks counts those of all worlds. Token figures (see
     `Run.token_figures`), calls and rules are means a run; dropped counts trajectories left out of optimiser
     prompts. failed counts runs without a score; they are in no mean. Where test tasks have no answer, which leaves
     them out of all scores: unanswered, the share of them. Where an agent of the user's own asks models by itself:
@@ -76,18 +74,20 @@ def by_group(rows: pd.DataFrame, groups: Mapping[str, str], reference: str = REF
 
 def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], reference: str) -> dict:
     method = runs["method"].iloc[0]
-    own, rng = scores[method], np.random.default_rng(0)
-    score = mean_interval([own.to_numpy()], rng) if own.size else UNDEFINED
+    own = scores[method]
+    worlds = by_world(own)
+    score = mean_interval(worlds)
     line = {
         "simulated": bool(runs["simulated"].all()), "constants": runs["constants"].iloc[0],
         "n_train": int(runs["n_train"].max()), "runs": len(runs),
         "failed": int((runs["status"] != "ok").sum()), "tasks": own.shape[1], "seeds": own.shape[0],
+        "worlds": len(worlds),
         "score": score.value, "lo": score.lo, "hi": score.hi,
     }  # fmt: skip
     for name, other in (("gain", reference), ("gain_other", OTHER)):
         asked = method != other and other in scores
-        gain, p = paired(own, scores[other], rng=rng) if asked else (UNDEFINED, np.nan)
-        line |= {name: gain.value, f"{name}_lo": gain.lo, f"{name}_hi": gain.hi, f"{name}_p": p}
+        gain = paired(own, scores[other]) if asked else UNDEFINED
+        line |= {name: gain.value, f"{name}_lo": gain.lo, f"{name}_hi": gain.hi, f"{name}_p": gain.p}
     line |= {"unanswered": missing} if (missing := unanswered(runs)) else {}
     line |= {"agent_runs": float(runs["agent_runs"].mean())} if "agent_runs" in runs else {}
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
@@ -113,20 +113,32 @@ def most_unanswered(rows: pd.DataFrame) -> float:
 
 
 def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
-    """Test scores of one method's runs as seeds x tasks, over all worlds or folds; a failed run leaves NaN."""
-    by_seed: dict[int, dict[str, float]] = {}
-    for seed, scores in zip(runs["seed"], runs["scores"], strict=True):
-        by_seed.setdefault(seed, {}).update(scores)
-    return pd.DataFrame.from_dict(by_seed, orient="index").dropna(how="all").astype(float)
+    """Test scores of one method's runs as seeds x (world, task); a failed run leaves NaN.
+
+    Rows that name no world, such as those of several folds, are all of one.
+    """
+    by_seed: dict[int, dict[tuple, float]] = {}
+    worlds = runs["world"].fillna("") if "world" in runs else [""] * len(runs)
+    for seed, world, scores in zip(runs["seed"], worlds, runs["scores"], strict=True):
+        by_seed.setdefault(seed, {}).update({(world, task): score for task, score in scores.items()})
+    columns = list(dict.fromkeys(cell for scores in by_seed.values() for cell in scores))
+    cells = [[scores.get(cell, np.nan) for cell in columns] for scores in by_seed.values()]
+    names = pd.MultiIndex.from_arrays(list(zip(*columns, strict=True)) or [[], []], names=["world", "task"])
+    return pd.DataFrame(cells, list(by_seed), names, dtype=float).dropna(how="all")
+
+
+def by_world(cells: pd.DataFrame) -> list[np.ndarray]:
+    """A score matrix, or a difference of two, as an array (seeds x tasks) for each of its worlds."""
+    worlds = cells.columns.get_level_values("world")
+    return [cells.loc[:, worlds == world].to_numpy(float) for world in dict.fromkeys(worlds)]
 
 
 def paired(
-    mine: pd.DataFrame, others: pd.DataFrame, level: float = 0.95, rng: np.random.Generator | None = None
-) -> tuple[Interval, float]:
-    """(mean of mine - others with its interval, its p) on the seeds and tasks that both score matrices have."""
-    mine, others = (cells.to_numpy(float) for cells in mine.align(others, join="inner"))
-    gap = paired_difference([mine], [others], rng or np.random.default_rng(0), level)
-    return gap.within(-1, 1), paired_p([mine], [others])
+    mine: pd.DataFrame, others: pd.DataFrame, level: float = 0.95, comparisons: int = 1, most: float = 1
+) -> Interval:
+    """Mean of mine - others on the seeds and tasks that both score matrices have (see `stats.paired_difference`)."""
+    both = map(by_world, mine.align(others, join="inner"))
+    return paired_difference(*both, level, comparisons).within(-most, most)
 
 
 def differences(
@@ -135,9 +147,9 @@ def differences(
 ) -> pd.DataFrame:  # fmt: skip
     """Paired differences in score between methods, of one LLM's rows: a row for each of `pairs`.
 
-    Columns: method, other, difference (of mean scores, method - other), lo, hi, verdict (see `verdicts.Verdict`), and
-    where test tasks have no answer unanswered, the larger share of the two.
-    together: the intervals hold all at once at `level` (Bonferroni over the pairs), not each by itself. seeds: only
+    Columns: method, other, difference (of mean scores, method - other), lo, hi, p, verdict (see `verdicts.Verdict`),
+    and where test tasks have no answer unanswered, the larger share of the two.
+    together: intervals and p hold all at once at `level` (Bonferroni over the pairs), not each by itself. seeds: only
     those; all by default.
 
     >>> rows = pd.DataFrame({"method": ["a", "b"], "seed": 0, "scores": [{"t": 1.0, "u": 1.0}, {"t": 0.0, "u": 1.0}]})
@@ -146,13 +158,12 @@ def differences(
     """
     rows, pairs, lines = rows if seeds is None else rows[rows["seed"].isin(seeds)], list(pairs), []
     scores = {method: score_matrix(runs) for method, runs in rows.groupby("method", sort=False)}
-    each = 1 - (1 - level) / len(pairs) if together and pairs else level
     for method, other in pairs:
-        gap, _ = paired(scores[method], scores[other], each)
-        line = {"method": method, "other": other, "difference": gap.value, "lo": gap.lo, "hi": gap.hi}
+        gap = paired(scores[method], scores[other], level, len(pairs) if together else 1)
+        line = {"method": method, "other": other, "difference": gap.value, "lo": gap.lo, "hi": gap.hi, "p": gap.p}
         missing = most_unanswered(rows[rows["method"].isin((method, other))])
         lines.append(line | {"verdict": verdict(gap)} | ({"unanswered": missing} if missing else {}))
-    columns = ["method", "other", "difference", "lo", "hi", "verdict"]
+    columns = ["method", "other", "difference", "lo", "hi", "p", "verdict"]
     return pd.DataFrame(lines, columns=columns + ["unanswered"] * any("unanswered" in line for line in lines))
 
 
@@ -186,12 +197,13 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     """A summary for reading: percentages with intervals, tokens in thousands.
 
     Empty is what is not known or not defined; columns that say nothing, or of no failure in any row, are left out.
-    reference: the method that the summary's gains are over. "p, Holm": see `holm_p`.
+    reference: the method that the summary's gains are over. p belongs to the gain's interval; see `p_together` for the
+    other.
     """
     gain = f"gain over {reference}"
     shown = table[["benchmark", "llm", "method"]].rename(columns={"llm": "LLM"})
     shown["score, %"], shown[gain] = cells(table), cells(table, "gain", "+")
-    shown["p, Holm"] = numbers(holm_p(table), 3)
+    shown["p"], shown["p, all rows"] = p_values(table["gain_p"]), p_values(p_together(table))
     for name, title in TOKENS.items():
         shown[title] = numbers(table[name] / 1000)
     shown["rules"], shown["dropped"] = numbers(table["rules"]), numbers(table["dropped"])
@@ -236,7 +248,7 @@ def _with_unanswered(table: pd.DataFrame, value: str = "score") -> list[str]:
 
 def show_differences(table: pd.DataFrame) -> pd.DataFrame:
     """Any table with a difference (see `differences`) for reading: in points, with its interval."""
-    shown = table.assign(difference=cells(table, "difference", "+")).drop(columns=["lo", "hi"])
+    shown = table.assign(difference=cells(table, "difference", "+"), p=p_values(table["p"])).drop(columns=["lo", "hi"])
     if "unanswered" in shown:
         shown["unanswered"] = numbers(100 * shown["unanswered"].fillna(0))
     return shown.rename(columns={"difference": "difference, points", "unanswered": "unanswered, %"})
@@ -272,13 +284,22 @@ def numbers(values: Iterable[float], decimals: int = 1) -> list[str]:
 # -- many comparisons, few tasks
 
 
-def holm_p(table: pd.DataFrame) -> np.ndarray:
-    """The gains' p values of a summary, adjusted for all of them being looked at together (Holm's correction).
+def p_together(table: pd.DataFrame) -> pd.Series:
+    """The gains' p values of a summary, for all of them being looked at together (Bonferroni); NaN where there is none.
 
-    NaN for all where any gain rests on fewer than `FEWEST_SEEDS` seeds, and where there is no p.
+    One below .05 belongs to an interval that leaves out zero even at the level that all intervals would hold at once.
     """
-    p = table["gain_p"].to_numpy(float) if "gain_p" in table else np.full(len(table), np.nan)
-    return holm(p) if (table["seeds"][np.isfinite(p)] >= FEWEST_SEEDS).all() else np.full(len(table), np.nan)
+    return (table["gain_p"] * table["gain_p"].notna().sum()).clip(upper=1)
+
+
+def p_values(values: Iterable[float]) -> list[str]:
+    """p values for reading; "" for what is not known.
+
+    >>> p_values([0.0002, 0.04, float("nan")])
+    ['< 0.001', '0.040', '']
+    """
+    values = list(values)
+    return ["< 0.001" if p < 0.0005 else text for p, text in zip(values, numbers(values, 3), strict=True)]
 
 
 def power(table: pd.DataFrame, effects: Sequence[float] = (0.016, 0.086)) -> pd.DataFrame:
@@ -287,8 +308,9 @@ def power(table: pd.DataFrame, effects: Sequence[float] = (0.016, 0.086)) -> pd.
     At 80 % power and the 5 % level. Columns: benchmark, llm, tasks; "tasks for +1.6" and so on: test tasks for two
     single runs, the reference at its mean ("" where that would exceed 100 %); "two runs show, points": the smallest
     gain that two single runs on these tasks show; "all pairs show, points": the smallest true difference to the
-    reference that the table's paired interval, over all its seeds, would have shown: of fgo, or the median over the
-    other rows that have one. NaN where nothing is known.
+    reference that the table's paired interval would have shown: of fgo, or the median over the other rows that have
+    one; "for ±3 points": how many worlds, or of fewer than three tasks and seeds, would show equivalence where there
+    is no difference. NaN where nothing is known.
     """
     lines = []
     for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
@@ -300,8 +322,21 @@ def power(table: pd.DataFrame, effects: Sequence[float] = (0.016, 0.086)) -> pd.
         for effect in effects:
             line[f"tasks for {100 * effect:+.1f}"] = f"{tasks_needed(effect, rate):,}" if rate + effect <= 1 else ""
         known = part.dropna(subset=["gain", "gain_lo", "gain_hi"])
-        shown = pd.Series([detectable_difference(gain) for gain in intervals(known, "gain")], known["method"], float)
+        known = known[known["method"] == "fgo"] if "fgo" in set(known["method"]) else known
+        gained = intervals(known, "gain")
         line["two runs show, points"] = 100 * detectable_effect(int(tasks), rate) if rate < 1 else np.nan
-        line["all pairs show, points"] = 100 * (shown["fgo"] if "fgo" in shown.index else shown.median())
+        shown = [detectable_difference(gain) for gain in gained]
+        line["all pairs show, points"] = 100 * float(np.median(shown)) if shown else np.nan
+        line[f"for ±{100 * MARGIN:g} points"] = _needed(known.assign(times=[times_needed(g, MARGIN) for g in gained]))
         lines.append(line)
     return pd.DataFrame(lines).round(1)
+
+
+def _needed(known: pd.DataFrame) -> str:
+    """How much data equivalence would take, from how much there is and how many times as much is needed."""
+    if known.empty:
+        return ""
+    times, worlds, tasks, seeds = (float(known[name].median()) for name in ("times", "worlds", "tasks", "seeds"))
+    if worlds >= FEWEST_WORLDS:
+        return f"{np.ceil(times * worlds):,.0f} worlds"
+    return f"{np.ceil(times * tasks):,.0f} tasks x {np.ceil(times * seeds):,.0f} seeds"

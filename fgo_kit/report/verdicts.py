@@ -1,7 +1,8 @@
 """What an interval says: the one rule for better, worse, equivalent, unclear, alike and not known, and its words.
 
 Every table, figure and notebook takes its verdicts from here. That an interval holds zero is no evidence of no
-difference: it is "unclear". Equivalence is a claim of its own and needs a margin.
+difference: it is "unclear". Equivalence is a claim of its own: the whole interval lies within the margin that was
+stated beforehand.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import numpy as np
 import pandas as pd
 
 from ..stats import Interval
+
+MARGIN = 0.03
+"""How large a difference in score would matter: three points."""
 
 
 class Verdict(StrEnum):
@@ -26,17 +30,15 @@ class Verdict(StrEnum):
     UNKNOWN = "not known"
 
 
-def verdict(difference: Interval, margin: float | None = None) -> Verdict:
-    """The verdict on a difference. margin: how large a difference would matter; None does not ask for equivalence.
+def verdict(difference: Interval, margin: float = MARGIN) -> Verdict:
+    """The verdict on a difference. margin: how large a difference would matter; a smaller one is none, however sure.
 
-    >>> str(verdict(Interval(0.15, 0.1, 0.2))), str(verdict(Interval(0.0, -0.1, 0.1)))
-    ('better', 'unclear')
-    >>> str(verdict(Interval(0.0, -0.01, 0.02), margin=0.05))
-    'equivalent'
+    >>> [str(verdict(Interval(*three))) for three in ((0.1, 0.05, 0.2), (0, -0.1, 0.1), (0, -0.01, 0.02))]
+    ['better', 'unclear', 'equivalent']
     """
     if np.isnan(difference.lo) or np.isnan(difference.hi):
         return Verdict.ALIKE if difference.value == 0 else Verdict.UNKNOWN
-    if margin is not None and -margin < difference.lo and difference.hi < margin:
+    if -margin < difference.lo and difference.hi < margin:
         return Verdict.EQUIVALENT
     return Verdict.BETTER if difference.lo > 0 else Verdict.WORSE if difference.hi < 0 else Verdict.UNCLEAR
 
@@ -64,7 +66,7 @@ def counted(verdicts: Iterable[str], words: Iterable[str] = Verdict) -> str:
 
 
 def headline(labels: Iterable[str], verdicts: Iterable[str], reference: str) -> str:
-    """Which labels differ clearly from a reference, as a figure's title.
+    """Which labels differ clearly from a reference, or clearly do not, as a figure's title.
 
     >>> headline(["a", "b", "c"], ["better", "unclear", "not known"], "base")
     'better than base: a; not known: c'
@@ -73,7 +75,8 @@ def headline(labels: Iterable[str], verdicts: Iterable[str], reference: str) -> 
     """
     pairs = list(zip(labels, verdicts, strict=True))
     of = {name: ", ".join(label for label, found in pairs if found == name) for name in Verdict}
-    parts = [f"{name} than {reference}: {of[name]}" for name in (Verdict.BETTER, Verdict.WORSE) if of[name]]
+    words = {Verdict.BETTER: "than", Verdict.WORSE: "than", Verdict.EQUIVALENT: "to"}
+    parts = [f"{name} {word} {reference}: {of[name]}" for name, word in words.items() if of[name]]
     if not parts and any(found != Verdict.UNKNOWN for _, found in pairs):
         parts = [f"none clearly differs from {reference}"]
     return "; ".join(parts + [f"not known: {of[Verdict.UNKNOWN]}"] * bool(of[Verdict.UNKNOWN]))

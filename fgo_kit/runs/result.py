@@ -72,7 +72,7 @@ class Run:
 
     @property
     def ci(self) -> tuple[float, float]:
-        """95 % interval of the score over tasks: Wilson for right-or-wrong scores, bootstrap otherwise."""
+        """95 % interval of the score over tasks: Wilson for right-or-wrong scores, Student's t otherwise."""
         return self._interval.lo, self._interval.hi
 
     @cached_property
@@ -80,7 +80,7 @@ class Run:
         scores = np.array([score for score in self.scores.values() if not np.isnan(score)])
         if set(scores.tolist()) <= {0.0, 1.0}:
             return wilson(float(scores.sum()), len(scores))
-        return mean_interval([scores[None, :]], np.random.default_rng(0))
+        return mean_interval([scores[None, :]])
 
     def tokens(self, by: str = "phase") -> pd.DataFrame:
         """The ledger: one row a phase, or with by="llm" one for every LLM; it sums exactly to the log.

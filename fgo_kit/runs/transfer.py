@@ -48,7 +48,7 @@ def _row(learnt: Run, bench: Benchmark, llm: LLM, log: str | Path | CallLog | No
     taught = replace(bench, seed_module=learnt.module)  # pyright: ignore[reportArgumentType]
     base, own = (run(each, llm, log=log, **choices) for each in (bench, taught))
     scores = [np.array([[scored.scores[task.id] for task in bench.test]]) for scored in (own, base)]
-    gain, row = paired_difference([scores[0]], [scores[1]], np.random.default_rng(0)), own.row()
+    gain, row = paired_difference([scores[0]], [scores[1]]), own.row()
     return (
         llm.name, llm.simulated, row["score"], row["lo"], row["hi"], base.score, gain.value, gain.lo, gain.hi,
         row["failed"], row["usd"], own.id,

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from made_rows import noisy, rows_of
 
-from fgo_kit import stats
 from fgo_kit.experiments import dataset_size
 from fgo_kit.report import highest, plot_curves
 
@@ -29,9 +28,8 @@ def test_consistency_tells_an_even_gain_from_an_uneven_one():
 
 
 @pytest.mark.parametrize("gains", [(0.2, 0.2, 0.2, 0.2), (0.05, 0.15, 0.2, 0.25)])
-def test_intervals_of_consistency_cover(gains, monkeypatch):
+def test_intervals_of_consistency_cover(gains):
     """At their nominal 95 % or above, less what 100 repetitions leave to chance, where the luck of runs is large."""
-    monkeypatch.setattr(stats, "RESAMPLES", 100)  # the mean alone is drawn for
     rng, repeats, hits = np.random.default_rng(11), 100, np.zeros(2)
     for _ in range(repeats):
         hard, luck = 0.15 * rng.normal(size=64), rng.normal(0, 0.08, (4, 8, 1))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from fgo_kit import report
-from fgo_kit.report import gains, highest, holm_p, power, show, summary
+from fgo_kit.report import gains, highest, p_together, power, show, summary
 
 
 def rows(**more):
@@ -46,7 +46,8 @@ def test_failed_runs_leave_empty_cells():
 
 def measured(**more):
     figures = {"gain": [np.nan, 0.03], "gain_lo": [np.nan, 0.01], "gain_hi": [np.nan, 0.05], "score": [0.8, 0.83]}
-    return pd.DataFrame({"benchmark": "b", "llm": "l", "method": ["all_at_once", "fgo"], "tasks": 134, **figures, **more})
+    sizes = {"tasks": 134, "seeds": 10, "worlds": 1}
+    return pd.DataFrame({"benchmark": "b", "llm": "l", "method": ["all_at_once", "fgo"], **sizes, **figures, **more})
 
 
 def test_power_by_hand():
@@ -54,6 +55,8 @@ def test_power_by_hand():
     assert line["tasks for +1.6"] == "9,509" and line["tasks"] == 134
     assert line["two runs show, points"] == 11.7
     assert line["all pairs show, points"] == 2.9  # half of [1, 5] by 1 + .84 / 1.96
+    assert line["for ±3 points"] == "163 tasks x 13 seeds"  # (2 / 3 x (1 + 1.28 / 1.96))² = 1.22 times as many
+    assert power(measured(worlds=8))["for ±3 points"].tolist() == ["10 worlds"]
     assert power(measured(score=0.95))["tasks for +8.6"].tolist() == [""]  # it would exceed 100 %
     assert np.isnan(power(measured(score=0.95, tasks=5))["two runs show, points"][0])  # no gain that is left
     assert power(measured()[1:]).empty
@@ -63,16 +66,14 @@ def test_power_without_a_row_named_fgo_is_the_median_of_all_gains():
     gained = [measured()[1:].assign(method=name, gain_lo=0.03 - half, gain_hi=0.03 + half)
               for name, half in (("a", 0.01), ("b", 0.02), ("c", 0.2))]  # fmt: skip
     assert power(pd.concat([measured()[:1], *gained]))["all pairs show, points"].tolist() == [2.9]
-    assert np.isnan(power(measured()[:1])["all pairs show, points"][0])
+    unknown = power(measured()[:1])
+    assert np.isnan(unknown["all pairs show, points"][0]) and unknown["for ±3 points"].tolist() == [""]
 
 
 def test_gains_are_corrected_for_their_number():
-    table = pd.DataFrame({"seeds": 5, "gain_p": [0.001, 0.03, 0.9, np.nan]})
-    np.testing.assert_allclose(holm_p(table), [0.003, 0.06, 0.9, np.nan])
-    np.testing.assert_allclose(holm_p(table[1:2]), [0.03])
-    assert np.isnan(holm_p(table.drop(columns="gain_p"))).all()  # a table of before there were any
-    assert np.isnan(holm_p(table.assign(seeds=[10, 3, 10, 1]))).all()  # too few seeds of one of them
-    assert np.isfinite(holm_p(table.assign(seeds=[10, 5, 10, 1]))).sum() == 3  # what has no p does not count
+    table = pd.DataFrame({"gain_p": [0.001, 0.03, 0.9, np.nan]})  # what has no p does not count
+    np.testing.assert_allclose(p_together(table), [0.003, 0.09, 1, np.nan])
+    np.testing.assert_allclose(p_together(table[1:2]), [0.03])
 
 
 def of_method(method, score, status="ok", seeds=6, **more):
@@ -94,6 +95,22 @@ def test_gains_are_over_the_stronger_baseline_too():
     gain = table.set_index("method").loc["fgo"]
     assert gain["gain"] == 0.25 and gain["gain_other"] == -0.375 and gain["gain_other_hi"] < 0
     assert 0 < gain["gain_other_p"] < 0.05
+
+
+def in_worlds(method, score, worlds, seeds=4):
+    return [row for world in worlds
+            for row in of_method(method, lambda s, n, w=world: score(w, s, n), seeds=seeds, world=world)]  # fmt: skip
+
+
+def test_worlds_are_kept_apart_though_their_tasks_have_the_same_ids_and_from_three_on_they_are_random():
+    def table(worlds):
+        return summary(pd.DataFrame([*in_worlds("all_at_once", lambda w, s, n: (n + s) % 4 < 2, worlds),
+                                     *in_worlds("fgo", lambda w, s, n: (n + s) % 4 < 2 + (w % 2), worlds)]))  # fmt: skip
+
+    two, four = (table(range(n)).set_index("method").loc["fgo"] for n in (2, 4))
+    assert (two["worlds"], two["tasks"], four["worlds"], four["tasks"]) == (2, 16, 4, 32)
+    assert two["gain"] == four["gain"] == 0.125 and two["gain_lo"] > 0 > four["gain_lo"]
+    assert (two["gain_p"] < 0.05, four["gain_p"] < 0.05) == (True, False)
 
 
 def test_what_was_not_measured_is_not_known_and_no_tie():

@@ -11,15 +11,19 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize("bounds, margin, expected", [
-    ((0.2, 0.1, 0.3), None, "better"), ((-0.2, -0.3, -0.1), None, "worse"), ((0.0, -0.1, 0.1), None, "unclear"),
-    ((0.1, 0.0, 0.2), None, "unclear"),  # a bound at zero leaves nothing out
-    ((0.0, NAN, NAN), None, "alike"), ((0.2, NAN, NAN), None, "not known"), ((NAN, NAN, NAN), None, "not known"),
+    ((0.2, 0.1, 0.3), 0.03, "better"), ((-0.2, -0.3, -0.1), 0.03, "worse"), ((0.0, -0.1, 0.1), 0.03, "unclear"),
+    ((0.1, 0.0, 0.2), 0.03, "unclear"),  # a bound at zero leaves nothing out
+    ((0.0, NAN, NAN), 0.03, "alike"), ((0.2, NAN, NAN), 0.03, "not known"), ((NAN, NAN, NAN), 0.03, "not known"),
     ((0.0, -0.01, 0.02), 0.05, "equivalent"), ((0.0, -0.01, 0.05), 0.05, "unclear"), ((0.2, 0.1, 0.3), 0.05, "better"),
     ((0.02, 0.01, 0.03), 0.05, "equivalent"),  # a difference that does not matter, however sure
-    ((0.02, 0.01, 0.03), None, "better"), ((0.0, NAN, NAN), 0.05, "alike"),
+    ((0.02, 0.01, 0.03), 0.03, "better"), ((0.0, NAN, NAN), 0.05, "alike"),  # a bound at the margin is not within it
 ])  # fmt: skip
 def test_the_rule_by_hand(bounds, margin, expected):
     assert verdict(Interval(*bounds), margin) == expected
+
+
+def test_three_points_are_the_margin_unless_another_is_given():
+    assert verdict(Interval(0.0, -0.029, 0.029)) == "equivalent" and verdict(Interval(0.0, -0.031, 0.029)) == "unclear"
 
 
 def test_a_verdict_turns_round_with_its_difference():
@@ -38,6 +42,7 @@ def test_a_column_is_judged_by_its_own_bounds_or_those_of_the_table():
 def test_titles_follow_the_verdicts():
     assert headline(["a", "b", "c"], ["better", "worse", "alike"], "x") == "better than x: a; worse than x: b"
     assert headline(["a"], ["not known"], "x") == "not known: a"
+    assert headline(["a", "b"], ["equivalent", "unclear"], "x") == "equivalent to x: a"
     assert counted(["alike"]) == "alike 1 of 1"
 
 
@@ -70,6 +75,9 @@ def test_intervals_of_several_differences_hold_together_unless_each_is_asked_for
     pairs = [("a", "b"), ("a", "c"), ("b", "c")]
     together, each = differences(found, pairs), differences(found, pairs, together=False)
     assert (together["lo"] < each["lo"]).all() and (together["hi"] > each["hi"]).all()
+    assert together["p"].tolist() == pytest.approx(np.minimum(1, 3 * each["p"]).tolist())
+    for table in (together, each):
+        assert ((table["p"] < 0.05) == (table["lo"] > 0) | (table["hi"] < 0)).all()
     assert differences(found, [("a", "b")])["lo"][0] == each["lo"][0]
     assert together["verdict"].tolist()[:2] == ["better", "better"]
     assert differences(found, [("b", "a")], seeds=[0, 1, 2, 3])["verdict"].tolist() == ["worse"]

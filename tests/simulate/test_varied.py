@@ -112,7 +112,7 @@ def rows(fgo: float, reference: float) -> pd.DataFrame:
     return pd.DataFrame([one(m, s, seed) for seed in (0, 1) for m, s in (("fgo", fgo), ("all_at_once", reference))])
 
 
-@pytest.mark.parametrize("fgo, verdict", [(0.7, "wins"), (0.5, "ties"), (0.3, "loses")])
+@pytest.mark.parametrize("fgo, verdict", [(0.7, "better"), (0.5, "alike"), (0.3, "worse")])
 def test_gains_are_paired_and_have_a_verdict(fgo, verdict):
     line = assumptions.gains(rows(fgo, 0.5), ["all_at_once"]).iloc[0]
     assert line["gain"] == pytest.approx(fgo - 0.5) and line["verdict"] == verdict
@@ -136,13 +136,13 @@ def test_a_gain_without_runs_is_not_known():
     line = assumptions.gains(single, ["all_at_once"]).iloc[0]
     assert line["gain"] == 1.0 and line["verdict"] == "not known"
     table = pd.DataFrame({"x50": [1.0, 2000.0], "n50": 3.0, "method": "fgo+", "reference": "all_at_once",
-                          "gain": [np.nan, 0.1], "verdict": ["not known", "wins"]})  # fmt: skip
+                          "gain": [np.nan, 0.1], "verdict": ["not known", "better"]})  # fmt: skip
     figure = assumptions.plot_maps([(table, "n50", "rules")], ["c"])
     assert [text.get_text() for text in figure.axes[0].texts] == ["?", "+10"]
     assert "not known" in [text.get_text() for text in figure.legends[0].get_texts()]
-    assert figure.axes[0].get_title() == "fgo+ against all_at_once: wins 1 of 2"
+    assert figure.axes[0].get_title() == "fgo+ against all_at_once: better in 1 of 2"
     [counts] = assumptions.map_counts(table).to_dict("records")
-    assert counts == {"wins": 1, "not known": 1}
+    assert counts == {"better": 1, "not known": 1}
 
 
 def varied_rows(gain_of):
