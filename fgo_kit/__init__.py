@@ -28,7 +28,6 @@ from .records import Component, Module, Rule, Task, Trajectory
 from .records.showing import brief
 from .runs.compare import compare as compare_benchmarks
 from .runs.estimate import estimate as estimate_run
-from .runs.listing import strategies
 from .runs.result import Run
 from .runs.run import run as run_benchmark
 from .runs.saved import load_run
@@ -51,6 +50,7 @@ LAZY = {
     "from_table": ".benchmarks.table",
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
     "replay_merges": ".widgets.replay_decisions", "start": ".widgets.monitor",
+    "strategies": ".runs.listing",  # pandas takes a tenth
     "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip
 """Names that are imported when first used, and the modules that hold them."""

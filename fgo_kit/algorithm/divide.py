@@ -27,6 +27,7 @@ from .context import Context, Judged
 from .optimize import evaluate
 from .registry import DIVISIONS, division
 from .rollout import rollouts
+from .words import KINDS, tf_idf
 
 TARGET_TOKENS = 8_000
 """Prompt size, in tokens, that `budget` packs a subset's optimiser prompt into."""
@@ -202,7 +203,7 @@ def clustered(
     needed: how many subsets the tasks with these numbers need; where that is more than they get, they are cut into
     more. Tasks need n log n time.
     """
-    vectors = _vectors(texts) if len(tasks) > 1 else None
+    vectors = tf_idf(texts, KINDS)
     whole = [(np.arange(len(tasks)), n_subsets)]
     subsets = []
     while whole:
@@ -234,12 +235,3 @@ def _halved(vectors: Any, size: int, rng: np.random.Generator) -> np.ndarray:
 
 def _cut(tasks: list[Task], n_subsets: int) -> list[list[Task]]:
     return [[tasks[i] for i in part] for part in np.array_split(np.arange(len(tasks)), n_subsets)]
-
-
-def _vectors(texts: Sequence[str]):
-    """Sparse TF-IDF rows of the texts' words; digits are left out, they name the case and not the kind."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{2,}\b", sublinear_tf=True, max_features=4_096)
-    # one word that all share, so that none is without any
-    return words.fit_transform([f"{text} task" for text in texts])

@@ -12,14 +12,12 @@ import os
 import time
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..records.later import pandas as pd
 from . import log_sql as sql
 from .log_file import LogFile, LogNotWritten, NotACallLog, damaged, text_checksum
 from .requests import Asked, Place, Response, asked, llm_hash, message_hash, redact
-
-if TYPE_CHECKING:  # pandas takes half a second to import and processes that only write never need it
-    import pandas as pd
 
 __all__ = ["Asked", "CallLog", "LogNotWritten", "NotACallLog", "Place", "Response", "asked", "redact"]
 
@@ -273,8 +271,6 @@ class CallLog(LogFile):
         return named | {n: self._parsed(named[n] or "null", f"the {n} of run {named['run_id']!r}") for n in texts}
 
     def _table(self, rows: list, columns: tuple[str, ...], **types: type) -> pd.DataFrame:
-        import pandas as pd
-
         try:
             return pd.DataFrame(rows, columns=list(columns)).astype(types)
         except (TypeError, ValueError) as error:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
 from ..calls.log import CallLog
 from ..calls.prices import price
 from ..calls.protocol import LLM, Message, Reply, Usage
 from ..calls.roles import Roles
+from ..records.later import pandas as pd
 from ..runs.estimate import COUNTED, dry_run
 
 PLAYED = ("divide", "rollout", "gate", "audit", "test")  # the phases in which the agent plays

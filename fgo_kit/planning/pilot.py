@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
 from ..algorithm.context import Context
@@ -16,6 +15,7 @@ from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..records import Task
+from ..records.later import pandas as pd
 from ..stats import paired_tasks_needed
 
 

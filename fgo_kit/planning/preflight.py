@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
 from ..algorithm.context import Context
@@ -19,8 +18,8 @@ from ..calls.protocol import LLM, TooManyFailures
 from ..calls.providers import as_llm
 from ..calls.roles import Roles
 from ..records import Task, digest
+from ..records.later import pandas as pd
 from ..records.showing import escape
-from ..runs.listing import Listing
 from ..runs.provenance import manifest
 from ..runs.run import chosen_for, config_of, log_path, run
 from .bill import Measured, bill, longest_prompt, measured
@@ -66,6 +65,8 @@ class Preflight:
         return "\n".join([*([repr(self.checks), ""] if len(self.checks) else []), *self._lines()])
 
     def _repr_html_(self) -> str:
+        from ..runs.listing import Listing  # here, because pandas takes a tenth of a second to import
+
         return Listing(self.checks)._repr_html_() + "".join(f"<p>{escape(line)}</p>" for line in self._lines())
 
     def _lines(self) -> list[str]:
@@ -132,6 +133,8 @@ def preflight(
         lengths = measured(calls[calls["subset"] == f"pilot {settings.seed}"], opened, stand_in, dry)
         bound = bill(bench.dry(), llm, stand_in, lengths, choices)
     effect = smallest_effect(flips(scores), len(bench.test), seeds)
+    from ..runs.listing import Listing
+
     table = Listing([vars(row) for row in checks], columns=[column.name for column in fields(Finding)])
     return Preflight(table, scores, effect, bound, lengths, opened.paid(run_id), (len(bench.test), seeds))
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
-import pandas as pd
-
 from ..algorithm.answer_status import ending, why
 from ..algorithm.edits import PROPOSAL_SCHEMA
 from ..calls.json_text import value_at
 from ..calls.meter import Meter
 from ..calls.protocol import AuthError, CallFailed, Message, Reply
 from ..calls.requests import Place
+from ..records.later import pandas as pd
 
 PHASE = "preflight"  # of the probes' calls in the log
 LEAST = 2_048  # tokens of a long prompt at least; providers cache none below 1,024

@@ -20,7 +20,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pandas as pd
 from tqdm.auto import tqdm
 
 from ..algorithm.benchmark import Benchmark
@@ -33,6 +32,7 @@ from ..calls.providers import as_llm
 from ..calls.requests import source_of
 from ..calls.roles import Roles
 from ..records import digest
+from ..records.later import pandas as pd
 from .choices import takes
 from .provenance import manifest
 from .result import Run, described

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-import pandas as pd
-
 from ..algorithm.benchmark import Benchmark
 from ..calls.limits import Limits
 from ..calls.log import CallLog
 from ..calls.prices import price
 from ..calls.protocol import LLM, Usage
 from ..calls.roles import Roles
+from ..records.later import pandas as pd
 from .run import run
 
 LONGER = 3

@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ..algorithm.context import Cut, Judged
 from ..calls.log import CallLog, Place
 from ..calls.requests import UNCOUNTED
 from ..records import Division, MergeNode, Module, Task, Trajectory
+from ..records.later import pandas as pd
 from ..records.showing import escape, folded, showable
 from ..stats import Interval, mean_interval, wilson
 from .export import export, prompt

@@ -30,6 +30,7 @@ from ..calls.providers import as_llm
 from ..calls.requests import source_of
 from ..calls.roles import Roles
 from ..records import Division, Task, Trajectory, digest, from_json, to_json
+from ..records.later import import_soon
 from .choices import split, takes
 from .first_epoch import as_first_epoch, logged_part
 from .places import RUNS, placed
@@ -71,6 +72,7 @@ def run(
     >>> run(load_benchmark("logisticsqa", n_train=8), method="base").config["seed"]          # doctest: +SKIP
     0
     """
+    import_soon()
     llm = as_llm(llm)
     settings, limits, roles = chosen_for(bench, llm, run, choices)
     logged = as_first_epoch(traces, bench)

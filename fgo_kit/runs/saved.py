@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pandas as pd
 from pydantic import ValidationError
 
 from ..calls.log import CallLog
 from ..records import from_json
+from ..records.later import pandas as pd
 from .result import Run, State
 from .saving import FILE, LEDGERS, TABLES, VERSION
 

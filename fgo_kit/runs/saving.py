@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ..algorithm.context import Judged
 from ..records import NOT_SHOWN, concealed, to_json
+from ..records.later import pandas as pd
 from ..records.showing import storable
 
 FILE, VERSION = "run.json", 1

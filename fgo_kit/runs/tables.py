@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import pandas as pd
-
 from ..algorithm.context import Cut, Judged
 from ..records import NOT_SHOWN, MergeNode, Module, Rule, Task, concealed
+from ..records.later import pandas as pd
 
 RULE_COLUMNS = (
     "node", "rule", "text", "n_support", "support", "parents", "origin", "subsets", "right", "wrong", "final",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from ..records import MergeNode
+from ..records.later import pandas as pd
 
 UNITS = ("seconds", "calls")
 

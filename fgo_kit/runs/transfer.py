@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
 from ..calls.log import CallLog
 from ..calls.protocol import LLM
 from ..calls.providers import as_llm
+from ..records.later import pandas as pd
 from ..stats import paired_difference
 from .result import Run
 from .run import run

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from ..algorithm import prompts
 from ..algorithm.divide import divide
 from ..calls.tokens import count_messages, estimate
 from ..records import Component, Feedback, Module, Task, Trajectory
+from ..records.later import pandas as pd
 
 ALL_AT_ONCE = 1
 
