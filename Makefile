@@ -2,12 +2,13 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup checked engine test test-browser test-faults lab reproduce notebooks lint lock clean FORCE
+.PHONY: help setup checked engine test test-browser test-faults test-servers lab reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.stamp
 ENGINE := $(VENV)/.engine
+SERVERS := .venv-servers
 
 PYTHON ?=
 PRESET ?= fast
@@ -96,6 +97,15 @@ test-faults: $(STAMP)  ## bring about every kind of fault in full, 20 minutes, a
 test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed Chromium (CHROMIUM=/path names one)
 	@$(RUN) -m pytest -m browser tests/browser $(ARGS)
 
+# In an environment of their own: they ask for other versions than the lock. llama.cpp is compiled, once.
+$(SERVERS)/.stamp: tests/servers/requirements.txt $(STAMP)
+	@rm -rf $(SERVERS) && $(VENV)/bin/uv venv -q --python $(PY) $(SERVERS) \
+	&& echo "Installing the servers; compiling llama.cpp takes 2 to 5 minutes the first time ..." \
+	&& nice $(VENV)/bin/uv pip install -q --python $(SERVERS)/bin/python -r $< && touch $@
+
+test-servers: $(SERVERS)/.stamp  ## ask servers that others wrote: LiteLLM's proxy, llama.cpp (a C++ compiler is needed)
+	@$(RUN) -m pytest -m servers tests/servers $(ARGS)
+
 lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
 	@$(RUN) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
@@ -126,5 +136,5 @@ lock: $(VENV)/bin/uv  ## pin newer versions in the two locks (ARGS="--upgrade" o
 	    --no-emit-index-url -o requirements-alfworld.lock $(ARGS)
 
 clean:  ## remove .venv, caches, fast figures and data/runs with its call logs; never paper_figures/*.*
-	rm -rf $(VENV) data/runs paper_figures/fast .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(SERVERS) data/runs paper_figures/fast .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +

@@ -29,7 +29,7 @@ _OVERFLOW = re.compile(
 _NO_ACCESS = re.compile(
     r"insufficient[_ ](quota|credits?|balance|funds)|(credit )?balance is too low|(out of|no|not enough) credits?\b"
     r"|payment[_ ]required|billing_(hard_limit|not_active)|api[ _]key (is )?(not valid|invalid|expired)"
-    r"|(invalid|incorrect)[_ ]api[_ ]key|authentication_error",
+    r"|(invalid|incorrect)[_ ]api[_ ]key|authentication_error|no_db_connection",
     re.IGNORECASE,
 )
 # codes of refusals on account of what was asked; a refusal as an answer is read where answers are
