@@ -12,9 +12,13 @@ from ..calls.tokens import count_messages, encoding_for
 from .coroutines import settled
 from .failures import failure, translated
 from .keys import Redaction, without_password
+from .options import check
 from .remote import CONTEXT_WINDOW, FINISH, MAX_COMPLETION, TIMEOUT, clean
 from .usage import Estimate, Reported, tokens
 from .usage import settled as settled_usage
+
+EFFORTS = {"none": False} | {effort: effort for effort in ("minimal", "low", "medium", "high", "xhigh", "max")}
+"""How much a model thinks, as pydantic-ai asks each provider for it."""
 
 
 class AnyModel:
@@ -25,14 +29,14 @@ class AnyModel:
 
     spec = "any:<provider>/<model>"
     default = ""
-    parameters = ("base_url", "api_key", "max_completion", "context_window", "temperature", "timeout")
+    parameters = ("base_url", "api_key", "max_completion", "context_window", "temperature", "timeout", "effort")
     prices = "any"
     native_tools = simulated = False
 
     @classmethod
     def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> AnyModel:
-        """Raises ValueError for a spec without provider and model, or with a provider that pydantic-ai does not know,
-        ImportError where pydantic-ai or its part for the provider is missing, AuthError without a key."""
+        """Raises ValueError for a spec without provider and model, or with a provider that pydantic-ai does not know, and
+        for an effort that is unknown or that it would not pass on, ImportError where pydantic-ai or its part for the provider is missing, AuthError without a key."""
         provider, _, name = model.partition("/")
         if not provider or not name:
             raise ValueError(f"spec='any:{model}' names no model; use any:<provider>/<model>, as any:google/<model>")
@@ -41,7 +45,7 @@ class AnyModel:
 
     def __init__(
         self, model: str, asked: Any, given: dict[str, Any], *, max_completion: int = MAX_COMPLETION,
-        context_window: int | None = None, **settings: Any,
+        context_window: int | None = None, effort: str | None = None, **settings: Any,
     ):  # fmt: skip
         self.name, self.max_completion = f"any:{model}", max_completion
         provider, _, name = model.partition("/")
@@ -49,7 +53,13 @@ class AnyModel:
         self.counter, self._count = encoding_for(name)
         self._model, self._scrub = asked, Redaction(given["api_key"] or "", given["base_url"])
         self._settings = {"timeout": TIMEOUT, **settings, "max_tokens": max_completion}
-        deciding = {"base_url": self._scrub.url(given["base_url"] or ""), "temperature": settings.get("temperature")}
+        if effort is not None:
+            check({"effort": effort}, {"effort": tuple(EFFORTS)}, max_completion)
+            if not (asked.profile.get("supports_thinking") or asked.profile.get("thinking_always_enabled")):
+                raise ValueError(f"effort={effort!r} is not passed on to {self.name!r} by pydantic-ai; leave effort= out")
+            self._settings["thinking"] = EFFORTS[effort]
+        deciding = {"base_url": self._scrub.url(given["base_url"] or ""), "effort": effort,
+                    "temperature": settings.get("temperature")}  # fmt: skip
         self.params = {"max_completion": max_completion, **{key: value for key, value in deciding.items() if value}}
 
     def __repr__(self) -> str:

@@ -30,6 +30,25 @@ def test_a_run_by_way_of_pydantic_ai_is_that_of_the_model_itself(installed, tmp_
     assert run.tokens()["prompt"].tolist() == itself.tokens()["prompt"].tolist()
 
 
+def test_effort_is_passed_on_or_refused_before_anything_is_asked(installed):
+    with serving(fgo.load_llm("simulated")) as server:
+        given = {"base_url": server.openai_url, "api_key": "none"}
+        document = [{"role": "user", "content": "<document>\nOrder 4711\n</document>"}]
+        thought = [
+            fgo.load_llm("any:openai-chat/gpt-5.2", effort=effort, **given).complete(document).usage.reasoning
+            for effort in ("none", "low", "high")
+        ]
+        assert 0 == thought[0] < thought[1] < thought[2]
+        assert fgo.load_llm("any:openai-chat/gpt-5.2", effort="low", **given).params["effort"] == "low"
+        for model, effort, told in [
+            ("gpt-5.2", "hgih", "effort='hgih' is not allowed; use one of none"), ("gpt-4o-mini", "low", "leave effort= out"),
+        ]:  # fmt: skip
+            with pytest.raises(ValueError, match=told):
+                fgo.load_llm(f"any:openai-chat/{model}", effort=effort, **given)
+    with pytest.raises(ValueError, match="thinking is no parameter of 'any:openai/x'; allowed: .*effort"):
+        fgo.load_llm("any:openai/x", thinking=2_000)
+
+
 def test_what_keeps_it_from_answering_is_said_before_anything_is_asked(installed, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     for spec, error, told in [
