@@ -35,8 +35,9 @@ class AnyModel:
 
     @classmethod
     def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> AnyModel:
-        """Raises ValueError for a spec without provider and model, or with a provider that pydantic-ai does not know, and
-        for an effort that is unknown or that it would not pass on, ImportError where pydantic-ai or its part for the provider is missing, AuthError without a key."""
+        """Raises ValueError for a spec without provider and model, with a provider that pydantic-ai does not know, or for
+        an effort that is unknown or that it would not pass on; ImportError where pydantic-ai or its part for the
+        provider is missing, AuthError without a key."""
         provider, _, name = model.partition("/")
         if not provider or not name:
             raise ValueError(f"spec='any:{model}' names no model; use any:<provider>/<model>, as any:google/<model>")
@@ -56,7 +57,7 @@ class AnyModel:
         if effort is not None:
             check({"effort": effort}, {"effort": tuple(EFFORTS)}, max_completion)
             if not (asked.profile.get("supports_thinking") or asked.profile.get("thinking_always_enabled")):
-                raise ValueError(f"effort={effort!r} is not passed on to {self.name!r} by pydantic-ai; leave effort= out")
+                raise ValueError(f"effort={effort!r} is not passed on by pydantic-ai to {self.name!r}; leave it out")
             self._settings["thinking"] = EFFORTS[effort]
         deciding = {"base_url": self._scrub.url(given["base_url"] or ""), "effort": effort,
                     "temperature": settings.get("temperature")}  # fmt: skip

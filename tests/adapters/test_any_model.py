@@ -41,7 +41,7 @@ def test_effort_is_passed_on_or_refused_before_anything_is_asked(installed):
         assert 0 == thought[0] < thought[1] < thought[2]
         assert fgo.load_llm("any:openai-chat/gpt-5.2", effort="low", **given).params["effort"] == "low"
         for model, effort, told in [
-            ("gpt-5.2", "hgih", "effort='hgih' is not allowed; use one of none"), ("gpt-4o-mini", "low", "leave effort= out"),
+            ("gpt-5.2", "hgih", "effort='hgih' is not allowed; use one of none"), ("gpt-4o-mini", "low", "leave it out"),
         ]:  # fmt: skip
             with pytest.raises(ValueError, match=told):
                 fgo.load_llm(f"any:openai-chat/{model}", effort=effort, **given)
