@@ -101,7 +101,7 @@ test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed C
 $(SERVERS)/.stamp: tests/servers/requirements.txt $(STAMP)
 	@rm -rf $(SERVERS) && $(VENV)/bin/uv venv -q --python $(PY) $(SERVERS) \
 	&& echo "Installing the servers; compiling llama.cpp takes 2 to 5 minutes the first time ..." \
-	&& nice $(VENV)/bin/uv pip install -q --python $(SERVERS)/bin/python -r $< && touch $@
+	&& CMAKE_ARGS="-DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF" nice $(VENV)/bin/uv pip install -q --python $(SERVERS)/bin/python -r $< && touch $@
 
 test-servers: $(SERVERS)/.stamp  ## ask servers that others wrote: LiteLLM's proxy, llama.cpp (a C++ compiler is needed)
 	@$(RUN) -m pytest -m servers tests/servers $(ARGS)
@@ -112,7 +112,7 @@ lab: $(STAMP)  ## open the notebooks in JupyterLab (ARGS= are its options)
 checked: $(STAMP)
 	@$(RUN) -m fgo_kit.reproduce --check --preset "$(PRESET)" --model "$(MODEL)"
 
-reproduce: $(STAMP) checked engine  ## run every notebook and write the figures (PRESET=fast|full MODEL=simulated YES=1)
+reproduce: $(STAMP) checked engine  ## run every notebook and write the figures (PRESET=fast|full|pilot MODEL=simulated YES=1)
 	@$(RUN) -m fgo_kit.reproduce --preset "$(PRESET)" --model "$(MODEL)" $(if $(filter 1 y yes true,$(YES)),--yes) $(ARGS)
 
 notebooks: $(STAMP)  ## run the notebooks in place, so that they are committed with fresh outputs

@@ -1,7 +1,7 @@
 """Execute every notebook in order and show what came out: `python -m fgo_kit.reproduce --help`.
 
 Executed copies go to data/runs/executed/, figures to where the notebooks write them (paper_figures/, or
-paper_figures/fast/ with the fast preset). Exit codes: 0 all ran, 1 a notebook failed, 2 not started.
+a folder of it with the name of another preset than full). Exit codes: 0 all ran, 1 a notebook failed, 2 not started.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Outcome:
     error: str = ""
 
 
-def find_notebooks(folder: Path) -> list[Path]:
-    """The notebooks named NN_*.ipynb, in order. Raises FileNotFoundError when there is none."""
-    found = sorted(p for p in folder.glob("*.ipynb") if re.match(r"\d\d_", p.name))
+def find_notebooks(folder: Path, pattern: str = "*") -> list[Path]:
+    """The notebooks named NN_*.ipynb that are like the pattern, in order. Raises FileNotFoundError without any."""
+    found = sorted(p for p in folder.glob(f"{pattern}.ipynb") if re.match(r"\d\d_", p.name))
     if not found:
         raise FileNotFoundError(
             f"no notebook named NN_*.ipynb in {folder}; give its folder with --notebooks, or copy those that come with "
@@ -88,6 +88,8 @@ def agreed(model: str, preset: str, yes: bool) -> bool:
     usd = "the price of this model is unknown" if e["usd"] is None else f"about {e['usd']:.2f} USD"
     print(f"{model}, preset {preset}: about {e['calls']:,} calls, {e['prompt_tokens']:,} prompt and "
           f"{e['completion_tokens']:,} completion tokens, {usd}. {e.get('note') or ''}".rstrip())
+    if (total := fgo.preset(preset).total_usd) is not None:
+        print(f"It stops before it has cost {total:g} USD in all; what is paid for is never paid for again.")
     if yes:
         return True
     if sys.stdin is None or not sys.stdin.isatty():
@@ -138,16 +140,18 @@ def show(outcomes: list[Outcome], figures: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="fgo_kit.reproduce", description="Execute all notebooks in order.")
-    parser.add_argument("--preset", default="fast", help="fast or full; default: %(default)s")
+    parser.add_argument("--preset", default="fast", help="fast, full or pilot; default: %(default)s")
     parser.add_argument("--model", default="simulated", help="as for fgo.load_llm; default: %(default)s")
     parser.add_argument("--check", action="store_true", help="only see whether preset and model can be had")
     parser.add_argument("--yes", action="store_true", help="do not ask before a paid model")
     parser.add_argument("--notebooks", type=Path, default=HOME / "notebooks", metavar="DIR")
     parser.add_argument("--out", type=Path, default=RUNS / "executed", metavar="DIR")
     args = parser.parse_args(argv)
+    import fgo_kit as fgo
+
     try:
-        notebooks = find_notebooks(args.notebooks)
         check(args.model, args.preset)
+        notebooks = find_notebooks(args.notebooks, fgo.preset(args.preset).notebooks)
         if args.check:
             return 0
         if not agreed(args.model, args.preset, args.yes):
@@ -159,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     # The kernel named python3 must be this interpreter's, not one in the user's own Jupyter folders.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ["FGO_HEADLESS"] = "1"  # no progress bars, which a saved notebook keeps at 0 %
-    figures = FIGURES / "fast" if args.preset == "fast" else FIGURES
+    figures = FIGURES if args.preset == "full" else FIGURES / args.preset
     parameters, outcomes = {"PRESET": args.preset, "MODEL": args.model}, []
     for n, notebook in enumerate(notebooks, 1):
         print(f"[{n}/{len(notebooks)}] {notebook.stem} ... ", end="", flush=True)

@@ -74,6 +74,17 @@ def test_runs_in_order_with_known_parameters_and_reports_figures(place, capsys):
     assert not any("PRESET" in c.source for c in injected.cells), "no parameters cell, nothing to inject"
 
 
+def test_a_preset_names_its_notebooks_and_what_it_may_cost(place, capsys, monkeypatch):
+    for name in ("00_first", "01_second"):
+        write(place / "notebooks", f"{name}.ipynb", "print(PRESET)", parameters="PRESET = ''")
+    assert call(place, "--preset", "pilot") == 0
+    out = capsys.readouterr().out
+    assert "[1/1] 01_second ... ok" in out and "00_first" not in out
+    paid(monkeypatch)
+    assert call(place, "--preset", "pilot", "--model", "openai:gpt-6-luna") == 2
+    assert "stops before it has cost 5 USD in all" in capsys.readouterr().out
+
+
 def test_failure_names_notebook_cell_error_and_copy_and_goes_on(place, capsys):
     write(place / "notebooks", "00_bad.ipynb", "x = 1", "{}['lost key']", "never = 1")
     write(place / "notebooks", "01_good.ipynb", "2 + 2")

@@ -35,9 +35,9 @@ class AnyModel:
 
     @classmethod
     def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> AnyModel:
-        """Raises ValueError for a spec without provider and model, a provider that pydantic-ai does not know or an effort
-        that it would not pass on; ImportError where pydantic-ai or its part for the provider is missing, AuthError
-        without a key."""
+        """Raises ValueError for a spec without provider and model, a provider that pydantic-ai does not know, or an
+        effort that it would not pass on; ImportError where pydantic-ai or its part for the provider is missing,
+        AuthError without a key."""
         provider, _, name = model.partition("/")
         if not provider or not name:
             raise ValueError(f"spec='any:{model}' names no model; use any:<provider>/<model>, as any:google/<model>")

@@ -163,8 +163,8 @@ class CallLog(LogFile):
         rows = self.read(sql.TOKENS.format(by=sql.LEDGERS[by]), {"run_id": run_id})
         return self._table(rows, (by, *sql.TOKEN_COLUMNS[1:]), usd=float, paid_usd=float)
 
-    def paid(self, run_id: str) -> tuple[int, int, float | None]:
-        """What a run has paid so far: (calls, prompt + completion tokens, USD or None if unpriced)."""
+    def paid(self, run_id: str | None) -> tuple[int, int, float | None]:
+        """What a run, or for None all, paid so far: (calls, prompt + completion tokens, USD or None if unpriced)."""
         return self.read(sql.PAID, {"run_id": run_id})[0]
 
     # -- failures
@@ -173,9 +173,10 @@ class CallLog(LogFile):
         """Note a try whose answer was lost, though it may be billed: at most so many calls, tokens, USD."""
         self.write([(sql.LOSE, (run_id, str(place), *most, redact(str(error))[:2000], time.time()))])
 
-    def lost(self, run_id: str) -> tuple[int, int, float]:
-        """What a run's lost tries can have cost at most: (calls, tokens, USD); no part of `paid`."""
-        return self.read(sql.LOST, (run_id,))[0]
+    def lost(self, run_id: str | None) -> tuple[int, int, float]:
+        """What the lost tries of a run, or for None of all, can have cost at most: (calls, tokens, USD); no part of
+        `paid`."""
+        return self.read(sql.LOST, {"run_id": run_id})[0]
 
     def settle(self, run_id: str, place: Place, status: str, reason: str = "", lasting: bool = True) -> None:
         """Note how what was done at a place ended; "answered" takes an earlier failure there back."""

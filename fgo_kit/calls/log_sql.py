@@ -98,7 +98,8 @@ RELEASE_ALL = "DELETE FROM leases WHERE holder = ?"
 RELEASE_DONE = "DELETE FROM leases WHERE name = ?"
 
 LOSE = "INSERT INTO lost VALUES (?, ?, ?, ?, ?, ?, ?)"
-LOST = "SELECT coalesce(sum(calls), 0), coalesce(sum(tokens), 0), coalesce(sum(usd), 0.0) FROM lost WHERE run_id = ?"
+LOST = """SELECT coalesce(sum(calls), 0), coalesce(sum(tokens), 0), coalesce(sum(usd), 0.0) FROM lost
+    WHERE :run_id IS NULL OR run_id = :run_id"""
 
 FAILURE_COLUMNS = (
     "run_id", "place", "phase", "subset", "epoch", "node", "task", "status", "reason", "lasting"

@@ -69,8 +69,9 @@ class ReplayLLM:
 
     def _choose(self, source: str | None) -> dict[str, Any]:
         known = [row for row in self._log.llms() if source in (None, row["llm"], row["hash"])]
-        if len(known) == 1:
-            return known[0]
+        originals = [row for row in known if not row["llm"].startswith("replay:")]  # a log may have been replayed into
+        if len(originals or known) == 1:
+            return (originals or known)[0]
         known_rows = [f"{row['llm']} {row['params']} (source={row['hash']!r})" for row in self._log.llms()]
         raise ValueError(
             f"source={source!r} is {len(known)} of the LLMs in {self._log!r}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,6 +27,8 @@ def main_grids(name: str) -> dict[str, Grid]:
     Which ones are run at matched tokens, and with how many epochs, only the results say.
     """
     grids = main_results.grids(name)
+    if preset(name).methods:
+        return grids
     longer = {f"{method}, matched": {"method": method, "epochs": 4} for method in ("all_at_once", "bootstrapping")}
     matched = {f"{benchmark} matched": replace(grids[benchmark], methods=longer, times=1.5) for benchmark in SETS}
     return grids | matched
@@ -45,8 +48,8 @@ def parts(name: str) -> pd.DataFrame:
     Columns: notebook, benchmark, n_train, runs (that no notebook before it has in its log), times (see `Grid`).
     """
     asked, lines = set(), []
-    for notebook, grids in NOTEBOOKS.items():
-        for grid in grids(name).values():
+    for notebook in fnmatch.filter(NOTEBOOKS, preset(name).notebooks):
+        for grid in NOTEBOOKS[notebook](name).values():
             for data in grid.data:
                 runs = _runs(grid, data) - asked
                 asked |= runs
@@ -76,7 +79,7 @@ def estimate_notebooks(bench: Benchmark, model: str, name: str = "fast") -> dict
     lines = []
     for part in known.itertuples():
         size, learning, test = measured[part.benchmark]
-        share = 1 if part.benchmark == documents else 1 / chosen.every
+        share = 1 / {SETS["alfworld"]: chosen.games[2], SETS["gaia"]: chosen.questions[2]}.get(part.benchmark, 1)
         of_run = part.times * part.n_train / size * learning + share * test
         lines.append({"notebook": part.notebook} | dict(part.runs * of_run))
     by_notebook = pd.DataFrame(lines).groupby("notebook", sort=False).sum()

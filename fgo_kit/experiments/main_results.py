@@ -16,16 +16,18 @@ from ..calls.protocol import LLM
 from ..report.drawing import add_legend, colour_of, draw_bars, draw_rows, note_simulated, tidy
 from ..report.summary import REFERENCE, cells, differences, numbers, show, summary
 from ..report.verdicts import headline, judged
+from ..runs.places import SHIPPED
 from ..runs.result import Run
 from ..runs.variants import PAPER, VARIANTS
 from ..stats import over_seeds
 from .presets import preset
-from .sets import MAIN_LOG, Grid, documents, peers, played
+from .sets import MAIN_LOG, SETS, Grid, documents, peers, played
 
 CHANGES = {
     "+ 8 random subsets": ("divide", "n_subsets"), "+ plain union": ("merge",),
     "+ 2 passes of 1 epoch": ("passes", "epochs"), "+ counts": ("counts",), "+ audits = fgo+": ("audit",),
 }  # fmt: skip
+PILOT = SHIPPED / "paper_figures" / "pilot"
 ERRORS = {
     "missed": ("#0072B2", "no answer where there is one"), "invented": ("#E69F00", "an answer where there is none"),
     "other": ("#CC79A7", "another answer"),
@@ -34,8 +36,16 @@ ERRORS = {
 
 
 def grids(name: str) -> dict[str, Grid]:
-    """The notebook's grids at a preset: the methods on the three sets, and the steps to fgo+ on two of them."""
+    """The notebook's grids at a preset: the methods on the three sets, and the steps to fgo+ on two of them.
+
+    A preset with methods of its own has these alone, in a log of its own, which can be handed on and replayed.
+    """
     chosen = preset(name)
+    if chosen.methods:
+        few, log = {method: VARIANTS[method] for method in chosen.methods}, f"data/runs/{name}.sqlite"
+        return {"logisticsqa": documents(chosen, few, log)} | {
+            benchmark: played(benchmark, chosen, few, log) for benchmark in ("alfworld", "gaia")
+        }  # fmt: skip
     there = {method: VARIANTS[method] for method in ("base", REFERENCE, "bootstrapping", "fgo", "fgo+")} | peers()
     steps = ladder() | {"bootstrapping": VARIANTS["bootstrapping"]}
     found = {"logisticsqa": documents(chosen, VARIANTS | peers(), MAIN_LOG)}
@@ -54,6 +64,23 @@ def waiting_title(table: pd.DataFrame, method: str = "fgo+", other: str = "boots
     least, most = f"{times.min():.2g}", f"{times.max():.2g}"
     span = least if least == most else f"{least} to {most}"
     return f"{method}: {span} times fewer calls that wait for each other than {other}"
+
+
+# -- with a real model
+
+PILOT_MODEL = "openai:gpt-6-luna"
+"""Small and current in November 2026. The study may cost 5 USD with any model, and stops there."""
+
+
+def pilot() -> pd.DataFrame:
+    """Test scores of the study with a real model (`PRESET=pilot`), set x method, "not run" where nobody has run it."""
+    shown = pd.DataFrame("not run", pd.Index(SETS.values(), name="set"), preset("pilot").methods)
+    if (file := PILOT / "main_results.csv").is_file():
+        table = pd.read_csv(file).dropna(subset=["score"])
+        real = table[~table["llm"].str.startswith("simulated")]
+        for row, cell in zip(real.itertuples(), cells(real), strict=True):
+            shown.loc[row.benchmark, row.method] = cell
+    return shown
 
 
 # -- at matched tokens

@@ -11,8 +11,9 @@ from ..algorithm.registry import meant
 class Preset:
     """How large the shipped comparisons are. Seeds 0 to 9 are for development, headlines start at 100.
 
-    games and questions (training tasks, subsets) and every (one test task in so many) are for the sets whose tasks
-    are played turn by turn.
+    games and questions (training tasks, subsets, one test task in so many) are for the sets whose tasks are played turn
+    by turn. notebooks: those that are run (a pattern of their names). methods: the only ones, if any. total_usd: what
+    all of it may cost.
     """
 
     n_train: int
@@ -21,17 +22,24 @@ class Preset:
     profiles: tuple[str, ...]
     sources: tuple[str, ...] = ()
     folds: int = 5
-    games: tuple[int, int] = (128, 8)
-    questions: tuple[int, int] = (256, 16)
-    every: int = 1
+    games: tuple[int, int, int] = (128, 8, 1)
+    questions: tuple[int, int, int] = (256, 16, 1)
+    notebooks: str = "*"
+    methods: tuple[str, ...] = ()
+    total_usd: float | None = None
 
 
 _HEADLINE = tuple(range(100, 110))
 PRESETS = {
-    "fast": Preset(64, _HEADLINE[:3], (0,), ("small", "null"), folds=2, games=(8, 2), questions=(24, 3), every=12),
+    "fast": Preset(64, _HEADLINE[:3], (0,), ("small", "null"), folds=2, games=(8, 2, 12), questions=(24, 3, 12)),
     "full": Preset(
         256, _HEADLINE, (0, 1, 2), ("small", "large", "frontier", "null"),
         ("small-ruler", "large-ruler", "frontier-ruler", "small-helmet", "large-helmet", "frontier-helmet"),
+    ),
+    # a study of a real model that anyone can pay for, set down before it was run: see `main_results.pilot`
+    "pilot": Preset(
+        64, _HEADLINE[:2], (0,), ("small",), games=(8, 2, 4), questions=(32, 4, 1), notebooks="01_*",
+        methods=("base", "all_at_once", "bootstrapping", "fgo"), total_usd=5.0,
     ),
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ class Grid:
     benchmark: a name of `load_benchmark`; data: its options, one for each data set; test (first, step): which of the
     test tasks. methods, seeds, log, choices (of all methods): as `compare` takes them. times: what one of these runs
     takes beside one of the main comparison, where the forecast has to know; gates at every merge take a multiple.
+    total_usd: what all runs in the log may pay.
 
     >>> grid = Grid("logisticsqa", ({"n_train": 8}, {"n_train": 16}), {"base": {"method": "base"}}, (0, 1))
     >>> [len(bench.train) for bench in grid.load()[0]]
@@ -41,11 +42,13 @@ class Grid:
     choices: dict = field(default_factory=dict)
     test: tuple[int, int] = (0, 1)
     times: float = 1.0
+    total_usd: float | None = None
 
     @property
     def asked(self) -> dict:
         """What `compare` is asked beside data sets and LLMs: `compare(benches, llm, **grid.asked)`."""
-        return {"methods": self.methods, "seeds": self.seeds, "log": self.log, **self.choices}
+        kept = {"log": self.log, "total_usd": self.total_usd}
+        return {"methods": self.methods, "seeds": self.seeds, **kept, **self.choices}
 
     def load(self) -> tuple[list[Benchmark], str]:
         """(benchmarks, "") or ([], why they cannot be used here): not shipped, or no engine is installed."""
@@ -65,14 +68,15 @@ class Grid:
 def documents(preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
     """Generated documents (LogisticsQA-gen) of all worlds of a preset."""
     worlds = tuple({"n_train": preset.n_train, "world": world} for world in preset.worlds)
-    return Grid("logisticsqa", worlds, methods, preset.seeds, log)
+    return Grid("logisticsqa", worlds, methods, preset.seeds, log, total_usd=preset.total_usd)
 
 
 def played(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
     """A set whose tasks are played turn by turn. A game takes ten times as long as a question: fewer are trained on."""
-    n_train, n_subsets = preset.games if benchmark == "alfworld" else preset.questions
-    test = (min(1, preset.every - 1), preset.every)
-    return Grid(benchmark, ({"n_train": n_train},), methods, preset.seeds, log, {"n_subsets": n_subsets}, test)
+    n_train, n_subsets, every = preset.games if benchmark == "alfworld" else preset.questions
+    data, test = ({"n_train": n_train},), (min(1, every - 1), every)
+    choices, total = {"n_subsets": n_subsets}, preset.total_usd
+    return Grid(benchmark, data, methods, preset.seeds, log, choices, test, total_usd=total)
 
 
 def elsewhere(preset: Preset, methods: Mapping[str, dict], log: str) -> dict[str, Grid]:

@@ -23,9 +23,9 @@ def save(
     """Write NAME.csv, NAME.json (provenance) and, with a figure, NAME.png and NAME.pdf; returns the CSV's path.
 
     rows: the runs behind the table, None for one that rests on no runs. folder: where to, made if new; without one,
-    preset "full" writes to paper_figures/, any other to paper_figures/fast/. Same rows, same bytes in CSV and figures:
-    times and machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks of a method in
-    it have no answer.
+    preset "full" writes to paper_figures/, any other to a folder in it with its name. Same rows, same bytes in CSV and
+    figures: times and machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks of a
+    method in it have no answer.
     """
     folder = _folder(preset) if folder is None else Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def _say_missing(figure: Figure, share: float) -> None:
 
 
 def _folder(preset: str) -> Path:
-    return FIGURES if preset == "full" else FIGURES / "fast"
+    return FIGURES if preset == "full" else FIGURES / preset
 
 
 def _settle(figure: Figure) -> None:

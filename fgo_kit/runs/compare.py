@@ -55,6 +55,7 @@ class _Job:
     roles: Roles
     after: After | None = None
     log: str | None = None
+    total_usd: float | None = None
 
     @property
     def config(self) -> dict:
@@ -94,6 +95,7 @@ def compare(
     executor: Executor | None = None,
     progress: bool | None = None,
     after: After | None = None,
+    total_usd: float | None = None,
     **choices: Any,
 ) -> pd.DataFrame:
     """Every benchmark x LLM x method x seed, one row a run (see `Run.row`); a failed run has its error as status.
@@ -106,6 +108,8 @@ def compare(
     after: `f(run, bench, llm)` gives further columns of a run's row, as a dict of what JSON can hold; it is called
     where the run was made, so that what the columns come from need not be kept. A function with a name, made by
     def or lambda: TypeError for others. One of your own is known by its source, so an edited one is asked again.
+    total_usd: what all runs in the log may pay together, those of other grids included; the rest then have the status
+    BudgetExceeded. Not with an executor.
     Rows are in the order of the arguments, whatever ran first.
 
     >>> compare(bench, methods=["base", "fgo"], seeds=[0, 1])[["method", "seed", "score"]]   # doctest: +SKIP
@@ -113,12 +117,16 @@ def compare(
     _check_after(after)
     if "seed" in choices:
         raise ValueError(f"seed={choices['seed']!r}: compare takes several, give seeds=[{choices['seed']!r}]")
+    if total_usd is not None:
+        if executor is not None:
+            raise ValueError(f"total_usd={total_usd!r} needs one run after another; leave executor= out")
+        choices = {"budget_usd": total_usd, **choices}  # so a price that is not known is told at once
     labelled, seeds = _labelled(methods, choices), _checked_seeds(seeds)
     llms = [as_llm(each) for each in _many(llm)]
     choices |= {name: as_llm(choices[name]) for name in vars(Roles()) if choices.get(name) is not None}
     rows_log = CallLog(log_path(log, llms[0]) if llms else None)
     grid = _jobs(_many(bench), llms, labelled, seeds, choices)
-    jobs = [replace(job, after=after, log=_own_log(job, rows_log)) for job in grid]
+    jobs = [replace(job, after=after, log=_own_log(job, rows_log), total_usd=total_usd) for job in grid]
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = [job for job in jobs if job.run_id not in rows]
     for job, row in _carry_out(todo, executor, _bar(len(todo), progress)):
@@ -241,8 +249,18 @@ def _movable(job: _Job) -> bool:
     return job.simulated and all(map(is_ours, parts))
 
 
+def _left(job: _Job) -> dict:
+    """The run's budget, where all runs in its log share one: what the others left of it."""
+    if job.total_usd is None or job.log is None:
+        return {}
+    log, own = CallLog(job.log), job.limits.budget_usd
+    everyone, itself = ((log.paid(run)[2] or 0.0) + log.lost(run)[2] for run in (None, job.run_id))
+    left = max(0.0, job.total_usd - everyone + itself)
+    return {"budget_usd": left if own is None else min(own, left)}
+
+
 def _row(job: _Job) -> dict:
-    choices = vars(job.settings) | vars(job.limits) | vars(job.roles)
+    choices = vars(job.settings) | vars(job.limits) | vars(job.roles) | _left(job)
     try:
         done = run(job.bench, job.llm, log=job.log, **choices)
         return done.row() | (job.after(done, job.bench, job.llm) if job.after else {})

@@ -82,7 +82,7 @@ def runs_of(name: str, preset: str) -> set:
         if bench.name == SETS["logisticsqa"] and settings.method not in bench.shortcuts:
             asked.add((len(bench.train), bench.train[0].text, settings, log))
 
-    def compare(benches, llms, methods, seeds, *, log=None, after=None, **choices):
+    def compare(benches, llms, methods, seeds, *, log=None, after=None, total_usd=None, **choices):
         for bench in benches if isinstance(benches, list) else [benches]:
             for chosen in methods.values():
                 for seed in seeds:

@@ -180,7 +180,7 @@ def test_numpy_seeds_and_sizes_are_fine(benches):
 def test_presets_are_named():
     assert preset("fast").n_train < preset("full").n_train
     assert min(preset("full").seeds) >= 100  # headlines are on fresh seeds
-    with pytest.raises(ValueError, match=r"PRESET='slow' is unknown; use one of \['fast', 'full'\]"):
+    with pytest.raises(ValueError, match=r"PRESET='slow' is unknown; use one of \['fast', 'full', 'pilot'\]"):
         preset("slow")
 
 
