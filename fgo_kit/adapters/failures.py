@@ -26,10 +26,13 @@ _OVERFLOW = re.compile(
     r"|tokens`?( \+ `?max_new_tokens`?)? must (be|have)|must have less than \d+ tokens",
     re.IGNORECASE,
 )
-_NO_ACCESS = re.compile(
+_NO_CREDIT = re.compile(
     r"insufficient[_ ](quota|credits?|balance|funds)|(credit )?balance is too low|(out of|no|not enough) credits?\b"
-    r"|payment[_ ]required|billing_(hard_limit|not_active)|api[ _]key (is )?(not valid|invalid|expired)"
-    r"|(invalid|incorrect)[_ ]api[_ ]key|authentication_error|no_db_connection",
+    r"|payment[_ ]required|billing_(hard_limit|not_active)",
+    re.IGNORECASE,
+)
+_NO_ACCESS = re.compile(
+    r"api[ _]key (is )?(not valid|invalid|expired)|(invalid|incorrect)[_ ]api[_ ]key|authentication_error|no_db_connection",
     re.IGNORECASE,
 )
 # codes of refusals on account of what was asked; a refusal as an answer is read where answers are
@@ -63,13 +66,17 @@ def failure(name: str, status: int, body: Any, headers: Mapping[str, str] | None
         f"{name}: status {status}: {words}"[:LONGEST], _retry_after(headers)
     )
     error.status = status
+    if isinstance(error, AuthError):
+        error.no_credit = status == 402 or _NO_CREDIT.search(words) is not None
     if status in GAVE_UP:
         error.maybe_billed = True
     return error
 
 
 def _kind(status: int, words: str, should_retry: str | None) -> type[CallFailed]:
-    if status in (401, 402) or (status == 403 and "moderation" not in words) or _NO_ACCESS.search(words):
+    if status in (401, 402) or (status == 403 and "moderation" not in words):
+        return AuthError
+    if _NO_CREDIT.search(words) or _NO_ACCESS.search(words):
         return AuthError
     if status in (400, 413, 422, 500) and _OVERFLOW.search(words):
         return ContextOverflow

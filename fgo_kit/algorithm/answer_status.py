@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..calls.protocol import Reply
-from ..calls.reply_text import given_answer
+from ..calls.reply_text import given_answer, is_blank
 
 
 class NoAnswer(Exception):
@@ -25,7 +25,7 @@ def ending(reply: Reply, whole: bool = False) -> str:
         return "refused"
     if reply.finish == "length" and not whole:
         return "cut"
-    return "answered" if reply.text.strip() or reply.tool_calls else "empty"
+    return "empty" if is_blank(reply.text) and not reply.tool_calls else "answered"
 
 
 def why(reply: Reply, status: str) -> str:

@@ -160,14 +160,14 @@ def _tool_line(tool: dict) -> str:
 
 
 def parse_action(reply: str) -> tuple[str, tuple[str, ...]]:
-    """(answer, cited rule ids) of an agent's reply; a reply without an ANSWER line is all answer.
+    """(answer, cited rule ids) of an agent's reply; one without an ANSWER line is all answer but for THOUGHT and RULES.
 
     >>> parse_action("THOUGHT: x\\nRULES: s1e1.1, s1e1.2\\nANSWER: 42")
     ('42', ('s1e1.1', 's1e1.2'))
     """
     answer, cited = given_answer(reply), _RULES.findall(reply)
     ids = tuple(dict.fromkeys(re.findall(r"\w(?:[\w.-]*\w)?", cited[-1]))) if cited else ()
-    return bare(reply) if answer is None else answer, ids
+    return bare(_RULES.sub("", _THOUGHT.sub("", reply))) if answer is None else answer, ids
 
 
 def shortened(chat: list[dict[str, str]], left_out: int) -> list[dict[str, str]]:

@@ -71,7 +71,7 @@ def _play(ctx: Context, module: Module, environment: Environment, steps: list[St
 def _check_answered(reply: Reply, text: str, tools: bool) -> None:
     """Raise NoAnswer for a turn that is empty, cut before its answer, refused, or answers with nothing at all."""
     turn = toolcalls.read_turn(text) if tools else None
-    status = ending(reply, whole=has_whole_answer(text) or bool(turn and turn.tool and not turn.problem))
+    status = ending(reply, whole=has_whole_answer(text) or (tools and toolcalls.has_whole_call(reply)))
     given = prompts.parse_action(text)[0] if turn is None else turn.answer
     if status == "answered" and given == "":
         status = "empty"

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import warnings
 from collections.abc import Iterable
 from contextlib import closing, contextmanager
 from hashlib import sha256
@@ -186,8 +187,12 @@ def check_header(path: Path) -> None:
     Through SQLite, because a file that this process opens and closes by itself loses the locks of every connection
     the process has to it (POSIX), and another process could take away the journal below them.
     """
-    size = path.stat().st_size if path.exists() else 0
-    if not size:
+    if not path.exists():
+        return
+    size = path.stat().st_size
+    if not size:  # also what is left of a process that was killed as it began one
+        if not Path(f"{path}-journal").exists():  # else another process begins one just now
+            warnings.warn(f"{path} is empty: if it was a call log, all it held is lost; a new one is begun", stacklevel=5)
         return
     if size < HEADER:
         raise _no_database(path)

@@ -130,7 +130,7 @@ class Meter:
         no answer at all; reason: the CallFailed that was raised) or "unusable" (after the repair). reason: in the
         provider's words. Raises TooManyFailures when the share of all but the answered ones among the outcomes of
         this phase passes `max_failures`, from ten on, or when the first ten failed alike in a way that waiting does
-        not change.
+        not change. An `AuthError` for want of credit is raised at once.
 
             try:
                 reply = ctx.meter.ask(messages, place)

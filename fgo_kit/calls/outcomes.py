@@ -49,6 +49,8 @@ class Outcomes:
         """See `Meter.outcome`."""
         if status not in STATUSES:
             raise ValueError(f"status={status!r} is unknown; use one of {list(STATUSES)}")
+        if isinstance(reason, AuthError) and reason.no_credit:
+            raise reason  # so is every other call
         if status != "answered" or str(place) in self._before:
             self._log.settle(self._run_id, place, status, str(reason), not _waiting_helps(reason))
         with self._lock:

@@ -130,7 +130,9 @@ class BadRequest(CallFailed):
 
 
 class AuthError(CallFailed):
-    """The API key is missing, wrong, or has no access or credit."""
+    """The API key is missing, wrong, or has no access or credit. no_credit: the last, which ends a run at once."""
+
+    no_credit = False
 
 
 class RateLimited(CallFailed):

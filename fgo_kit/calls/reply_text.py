@@ -12,22 +12,24 @@ from dataclasses import replace
 
 from .protocol import Reply
 
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 _NAMES = "(?:think|thinking|thoughts?|reasoning|scratchpad)"
 _THOUGHT_TAG = re.compile(
-    rf"(?P<open><(?:\w+:)?{_NAMES}\s?>|\[THINK\]|◁think▷|<\|(?:begin_of_thought|START_THINKING)\|>)"
-    rf"|</(?:\w+:)?{_NAMES}\s?>|\[/THINK\]|◁/think▷|<\|(?:end_of_thought|END_THINKING)\|>",
+    rf"(?P<open><(?:\w+:)?{_NAMES}\s?>|\[THINK\]|◁think▷|<\|(?:begin_of_thought|START_THINKING)\|>"
+    r"|(?:<\|channel>|<unused94>)(?:thought\b)?)"  # Gemma
+    rf"|</(?:\w+:)?{_NAMES}\s?>|\[/THINK\]|◁/think▷|<\|(?:end_of_thought|END_THINKING)\|>|<channel\|>|<unused95>",
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(r"(?:<\|start\|>\w{0,20})?<\|channel\|>([^<|]{0,200})(?:<\|constrain\|>\w{0,20})?<\|message\|>")
 _CHANNEL_CALL = re.compile(r"to=(?:functions\.)?([\w-]+)")
-_END_TOKEN = re.compile(r"(?:<[|｜][\w▁ ]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>)\s*\Z")
+_END_TOKEN = re.compile(r"(?:<[|｜][\w▁ ]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>|<turn\|>)\s*\Z")
 _TOKEN_LENGTH = 50
 _OPENING_TOKEN = re.compile(r"\s*(?:<s>|<\|begin_of_text\|>|<\|(?:im_)?start\|>(?:assistant\b)?)\s*")
 
 _LABEL = r"^[^\w\n]*{}ANSWER[^\w\n]*?(?:[:：](.*)|)$"
 _FINAL = re.compile(_LABEL.format("FINAL[ _]"), re.MULTILINE | re.IGNORECASE)
 _ANY = re.compile(_LABEL.format("(?:FINAL[ _])?"), re.MULTILINE | re.IGNORECASE)
-_MARKUP = "*` \t\r\n"
+_MARKUP = "*` \t\r\n\xa0" + INVISIBLE
 _FENCE = re.compile(r"\s*```\w*\s*$")
 _BULLET = re.compile(r"^\s*[-*•]\s+")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
@@ -104,6 +106,15 @@ def _by_channel(text: str) -> tuple[str, str]:
         elif body:
             (answers if "final" in header else thoughts).append(body)
     return "\n".join(thoughts), "\n".join(answers)
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing in a text can be seen.
+
+    >>> is_blank(" \u200b\n"), is_blank(" 4")
+    (True, False)
+    """
+    return not text.strip().strip(INVISIBLE).strip()
 
 
 def without_end_tokens(text: str) -> str:

@@ -117,6 +117,20 @@ def reply_text(reply: Reply) -> str:
     return f"{words}\n{call_text(call.name, _parsed(call.arguments))}".lstrip("\n")
 
 
+def has_whole_call(reply: Reply) -> bool:
+    """Whether a reply calls a tool with arguments that can be read, so that they were not cut.
+
+    >>> from .protocol import Usage
+    >>> calls = [ToolCall("c", "search", arguments) for arguments in ('{"query": "a"}', '{"query": "a')]
+    >>> [has_whole_call(Reply("", Usage(9, 9), "length", (call,))) for call in calls]
+    [True, False]
+    """
+    if reply.tool_calls:
+        return not isinstance(_parsed(reply.tool_calls[0].arguments), str)
+    turn = read_turn(reply.text)
+    return bool(turn.tool and not turn.problem)
+
+
 def turn_of(reply: Reply, text: str) -> Message:
     """The assistant's message of a dialogue for a reply that was read as this text."""
     raw = reply.tool_calls[0].raw if reply.tool_calls else ""

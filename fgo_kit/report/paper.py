@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..runs.places import DATA
 from ..stats import Interval
-from .summary import REFERENCE, gains_of
+from .summary import REFERENCE, gains_of, noted, share_unanswered
 from .verdicts import Verdict, verdict
 
 PAPER_VALUES = DATA / "paper_values.csv"
@@ -34,7 +34,7 @@ def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -
         quoted = {"claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim")}
         for _, fgo in table[table["method"] == "fgo"].iterrows():
             same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"])
-            rows += [quoted | line for line in _measured(claim, fgo, table[same].set_index("method"))]
+            rows += [quoted | line for line in _measured(claim, fgo, table[same])]
         rows += [quoted | {"set": name, "verdict": f"not run: {reason}"} for name, reason in (not_run or {}).items()]
     columns = ["claim", "paper", "set", "measured", "interval", "tasks x seeds", "model", "verdict"]
     return pd.DataFrame(rows, columns=columns).astype(object).fillna("")
@@ -44,22 +44,23 @@ def _measured(claim: Mapping[str, str], fgo: pd.Series, others: pd.DataFrame) ->
     line = {"set": fgo["benchmark"], "model": fgo["llm"], "tasks x seeds": f"{fgo['tasks']} x {fgo['seeds']}"}
     if claim["what"].startswith("gain over"):
         gains = {other: gain for other, gain in gains_of(fgo).items() if not np.isnan(gain.value)}
-        lines = [line | _gained(claim["value"], other, gain, fgo) for other, gain in gains.items()]
+        missing = {other: share_unanswered(others, "fgo", other) for other in gains}
+        lines = [line | _gained(claim["value"], other, gain, fgo, missing[other]) for other, gain in gains.items()]
         return lines or [line | {"verdict": "not run"}]
     if "token" not in claim["what"]:
         return [line | {"verdict": "see 04_dataset_size"}]
-    if REFERENCE not in others.index:
+    if REFERENCE not in set(others["method"]):
         return [line | {"verdict": "not run"}]
-    reference = others.loc[REFERENCE]
+    reference = others.set_index("method").loc[REFERENCE]
     saved = 1 - fgo["tokens_call_mean"] / reference["tokens_call_mean"]
     in_all = fgo["tokens_optimiser"] / reference["tokens_optimiser"] - 1
     line["measured"] = f"{100 * saved:.1f} % lower a call; in total {100 * in_all:+.1f} %"
     return [line | {"verdict": _standing(claim["value"], Interval(saved, saved, saved), fgo)}]
 
 
-def _gained(paper: str, other: str, gain: Interval, fgo: pd.Series) -> dict:
+def _gained(paper: str, other: str, gain: Interval, fgo: pd.Series, missing: float) -> dict:
     interval = "" if np.isnan(gain.lo) else f"[{100 * gain.lo:+.1f}, {100 * gain.hi:+.1f}]"
-    measured = f"{100 * gain.value:+.1f} points over {other}"
+    measured = noted(f"{100 * gain.value:+.1f} points over {other}", missing)
     return {"measured": measured, "interval": interval, "verdict": _standing(paper, gain, fgo)}
 
 

@@ -45,7 +45,8 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     same for the difference to bootstrapping. tasks counts those of all worlds. Token figures (see
     `Run.token_figures`), calls and rules are means a run; dropped counts trajectories left out of optimiser
     prompts. failed counts runs without a score; they are in no mean. Where test tasks have no answer, which leaves
-    them out of all scores: unanswered, the share of them. Where an agent of the user's own asks models by itself:
+    them out of all scores: unanswered, the share of them, and score_min and score_max, the score if all of them were
+    wrong, or right. Where an agent of the user's own asks models by itself:
     agent_runs, how often it was run, a mean a run; what that takes is in none of the token figures.
     """
     table = []
@@ -88,7 +89,8 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
         asked = method != other and other in scores
         gain = paired(own, scores[other]) if asked else UNDEFINED
         line |= {name: gain.value, f"{name}_lo": gain.lo, f"{name}_hi": gain.hi, f"{name}_p": gain.p}
-    line |= {"unanswered": missing} if (missing := unanswered(runs)) else {}
+    if missing := unanswered(runs):
+        line |= {"unanswered": missing} | dict(zip(("score_min", "score_max"), score_bounds(runs), strict=True))
     line |= {"agent_runs": float(runs["agent_runs"].mean())} if "agent_runs" in runs else {}
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
 
@@ -99,8 +101,22 @@ def unanswered(rows: pd.DataFrame) -> float:
     >>> unanswered(pd.DataFrame({"scores": [{"a": 1.0, "b": float("nan")}, {"a": 0.0, "b": 1.0}]}))
     0.25
     """
-    scores = [score for of_run in rows["scores"] for score in of_run.values()]
+    scores = _all_scores(rows)
     return float(np.isnan(scores).mean()) if scores else 0.0
+
+
+def score_bounds(rows: pd.DataFrame) -> tuple[float, float]:
+    """The mean score over the test tasks of finished runs if all without an answer were wrong, and if all were right.
+
+    >>> score_bounds(pd.DataFrame({"scores": [{"a": 1.0, "b": float("nan")}, {"a": 0.0, "b": 1.0}]}))
+    (0.5, 0.75)
+    """
+    scores = _all_scores(rows) or [np.nan]
+    return float(np.nan_to_num(scores).mean()), float(np.nan_to_num(scores, nan=1.0).mean())
+
+
+def _all_scores(rows: pd.DataFrame) -> list[float]:
+    return [score for of_run in rows["scores"] for score in of_run.values()]
 
 
 def most_unanswered(rows: pd.DataFrame) -> float:
@@ -178,15 +194,17 @@ def gains_of(row: pd.Series) -> dict[str, Interval]:
 def gains(table: pd.DataFrame, methods: Sequence[str] = ("fgo", "fgo+")) -> pd.DataFrame:
     """What a summary says of some methods: a row for each, LLM, and approach it is compared with.
 
-    Columns: benchmark, llm, method, over, "gain, points" (with its interval), verdict. What is not in the table, or
-    has no score, is "not known".
+    Columns: benchmark, llm, method, over, "gain, points" (with its interval, and a word where many test tasks of
+    either have no answer), verdict. What is not in the table, or has no score, is "not known".
     """
     lines = []
     for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
         for _, row in part[part["method"].isin(methods)].drop_duplicates("method").iterrows():  # first, of all tasks
             line = {"benchmark": benchmark, "llm": llm, "method": row["method"]}
-            lines += [line | {"over": other, "gain, points": percent(gain, "+"), "verdict": verdict(gain)}
-                      for other, gain in gains_of(row).items() if other in set(part["method"])]  # fmt: skip
+            for other, gain in gains_of(row).items():
+                if other in set(part["method"]):
+                    cell = noted(percent(gain, "+"), share_unanswered(part, row["method"], other))
+                    lines.append(line | {"over": other, "gain, points": cell, "verdict": verdict(gain)})
     return pd.DataFrame(lines, columns=["benchmark", "llm", "method", "over", "gain, points", "verdict"])
 
 
@@ -210,6 +228,8 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     shown["failed runs"] = [str(value) for value in table["failed"]]
     if "unanswered" in table:
         shown["unanswered, %"] = numbers(100 * table["unanswered"].fillna(0))
+        least, most = (numbers(100 * table[name]) for name in ("score_min", "score_max"))
+        shown["score with them, %"] = [f"{low} to {high}" if low else "" for low, high in zip(least, most, strict=True)]
     if "agent_runs" in table:
         shown["agent runs, tokens not known"] = numbers(table["agent_runs"].fillna(0))
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
@@ -242,8 +262,22 @@ def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score")
 def _with_unanswered(table: pd.DataFrame, value: str = "score") -> list[str]:
     """`cells` that say so where much of what they rest on has no answer."""
     missing = table["unanswered"].fillna(0) if "unanswered" in table else [0.0] * len(table)
-    pairs = zip(cells(table, value), missing, strict=True)
-    return [f"{cell}, {100 * share:.0f} % unanswered" if share > MUCH else cell for cell, share in pairs]
+    return [noted(cell, share) for cell, share in zip(cells(table, value), missing, strict=True)]
+
+
+def noted(cell: str, share: float) -> str:
+    """A cell that says so where much of what it rests on has no answer.
+
+    >>> noted("50.0", 0.01), noted("50.0", 0.17)
+    ('50.0', '50.0, 17 % unanswered')
+    """
+    return f"{cell}, {100 * share:.0f} % unanswered" if share > MUCH and cell else cell
+
+
+def share_unanswered(table: pd.DataFrame, *methods: str) -> float:
+    """The largest share of unanswered test tasks that one of these methods has in a summary."""
+    chosen = table.loc[table["method"].isin(methods)]
+    return float(chosen["unanswered"].fillna(0).max()) if "unanswered" in chosen else 0.0
 
 
 def show_differences(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from ..calls.reply_text import split_thought
 from ..calls.toolcalls import call_text, final_answer
 from ..records import Step, Task, Trajectory
 from .formats import record_format
@@ -50,7 +51,7 @@ def from_messages(task: Task, messages: Iterable[dict], score: float, failed: st
     if not replies:
         raise ValueError("no agent acts in it: no message is of role 'assistant'")
     calls, first = any(_calls(reply) for reply, _ in replies), replies[0][0]
-    if calls or (len(replies) == 1 and not is_labelled(_words(first)) and not _thought(first)):
+    if calls or (len(replies) == 1 and not is_labelled(_words(first))):
         played = _with_tools(task.id, before, replies, "tools" if calls else "answer")
     else:
         played = trajectory(task.id, _events(before, replies), score)
@@ -82,7 +83,6 @@ def _parted(messages: list[dict]) -> tuple[str, str, Replies]:
 def _events(before: str, replies: Replies) -> Iterator[Event]:
     yield "shown", before
     for reply, seen in replies:
-        yield "thought", _thought(reply)
         yield from said(_words(reply))
         yield from (("shown", text.removeprefix("Observation: ")) for text in seen)
 
@@ -91,8 +91,8 @@ def _with_tools(task_id: str, before: str, replies: Replies, form: str) -> Traje
     """Words as they are, calls of tools as lines after them."""
     steps, shown = [], opening(before)
     for reply, seen in replies:
-        words, thought = _words(reply), _thought(reply).replace("\n", " ")
-        parts = [f"THOUGHT: {thought}"] * bool(thought) + [words] * bool(words) + _calls(reply)
+        words = _words(reply)
+        parts = [words] * bool(words) + _calls(reply)
         steps.append(Step(shown, "\n".join(parts)))
         shown = "\n".join(text if text.startswith("<tool_result>") else section("result", text) for text in seen)
     final = final_answer(steps[-1].action)
@@ -101,11 +101,8 @@ def _with_tools(task_id: str, before: str, replies: Replies, form: str) -> Traje
 
 
 def _words(message: dict) -> str:
-    return _text(message.get("content"))
-
-
-def _thought(message: dict) -> str:
-    return str(message.get("reasoning_content") or "")
+    """What an agent said; what a model thought before is nobody else's to read."""
+    return split_thought(_text(message.get("content")))[1]
 
 
 def _text(content: Any) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..algorithm import prompts
+from ..calls.reply_text import split_thought
 from ..records import Step, Trajectory
 
 _LABEL = re.compile(
@@ -29,11 +30,12 @@ def is_labelled(text: str) -> bool:
 
 
 def said(text: str) -> Iterator[Event]:
-    """What an agent wrote, by its labels; without any it is an action.
+    """What an agent wrote, by its labels; without any it is an action. A model's own thought is left out.
 
     >>> list(said("Thought: a mug first.\\nAction: go to desk 1"))
     [('thought', 'a mug first.'), ('action', 'go to desk 1')]
     """
+    text = split_thought(text)[1]
     labels = [(match.start(), match.end(), _KINDS[(match[1] or match[2]).lower()]) for match in _LABEL.finditer(text)]
     if not labels or text[: labels[0][0]].strip():  # it begins without a label
         labels = [label for label in labels if label[2] == "action"][:1]

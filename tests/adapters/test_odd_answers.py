@@ -155,12 +155,15 @@ def test_an_overflow_in_many_words(server, status, body):
     (402, {"error": "payment"}, api.AuthError),
     (429, {"error": {"message": "Not enough credits"}}, api.AuthError),
     (429, {"error": {"message": "quota of this minute"}}, api.RateLimited),
+    (401, {"error": {"message": "who are you"}}, api.AuthError),
 ])  # fmt: skip
 def test_other_refusals_are_what_they_say(server, status, body, kind):
     for provider in ("openai", "anthropic"):
         with pytest.raises(api.CallFailed) as caught:
             asked(server, body, provider, status)
         assert type(caught.value) is kind and caught.value.status == status
+        paying = any(word in str(body).lower() for word in ("credit", "payment"))
+        assert getattr(caught.value, "no_credit", False) == paying
 
 
 @pytest.mark.parametrize("body", [

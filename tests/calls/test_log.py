@@ -480,6 +480,31 @@ def test_a_log_that_must_not_be_written_is_read_and_replayed(version1, monkeypat
     assert Path(version1).read_bytes() == content
 
 
+def test_an_empty_file_becomes_a_log_and_that_is_said(tmp_path):
+    (tmp_path / "log.sqlite").touch()
+    with pytest.warns(UserWarning, match="log.sqlite is empty.*all it held is lost"):
+        log = CallLog(tmp_path / "log.sqlite")
+    assert log.runs().empty
+    log.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CallLog(tmp_path / "log.sqlite").close()
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.01, 0.3, 0.9, 0.999])
+def test_a_log_cut_off_is_damaged_or_right_and_never_less(tmp_path, log, share):
+    for n in range(60):
+        log.record("r", Place("test", task=str(n)), request(str(n)), response=response(text=f"answer {n}" * 50))
+    log.close()
+    content = log.path.read_bytes()
+    log.path.write_bytes(content[: int(share * len(content))])
+    try:
+        with CallLog(log.path) as again:
+            assert [again.find(request(str(n)).key).text for n in range(60)] == [f"answer {n}" * 50 for n in range(60)]
+    except NotACallLog as error:
+        assert "log.sqlite" in str(error)
+
+
 @pytest.mark.parametrize("name", ["runs", "calls", "responses"])
 def test_views_in_place_of_tables_are_refused(tmp_path, log, name):
     path = tmp_path / "other.sqlite"

@@ -39,6 +39,8 @@ CALL = 'TOOL: {"tool": "search", "arguments": {"query": "x"}}'
         "ANSWER: 4"),
     ("<|START_THINKING|>hm<|END_THINKING|>ANSWER: 4", "hm", "ANSWER: 4"),
     ("<|begin_of_thought|>\nhm\n<|end_of_thought|>\nANSWER: 4", "hm", "ANSWER: 4"),
+    ("<|channel>thought\nhm\n<channel|>ANSWER: 4<turn|>", "hm", "ANSWER: 4"), ("<|channel>thought\nhm, or", "hm, or", ""),
+    ("<unused94>thought\nhm\n<unused95>ANSWER: 4", "hm", "ANSWER: 4"), ("<unused94>thought\nANSWER: 3?", "ANSWER: 3?", ""),
     ("<thoughts>hm</thoughts>ANSWER: 4", "hm", "ANSWER: 4"), ("<scratchpad>hm</scratchpad>ANSWER: 4", "hm", "ANSWER: 4"),
     ("analysisWe add.assistantfinalANSWER: 4", "We add.", "ANSWER: 4"),
     ('analysisWe draft: {"edits": []}', 'We draft: {"edits": []}', ""),

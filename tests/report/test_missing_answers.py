@@ -37,12 +37,30 @@ def test_they_are_in_no_score_and_counted(rows):
     assert "unanswered, %" in report.show(table).columns
 
 
+def test_a_score_has_its_bounds_with_them_wrong_and_right(rows):
+    table = report.summary(rows)
+    for name in ("score_min", "score_max"):
+        assert table[name].tolist() == pytest.approx(rows.groupby("method", sort=False)[name].mean().tolist())
+    assert (table["score_max"] - table["score_min"]).tolist() == pytest.approx([2 / 12, 2 / 12])
+    least, most = (100 * table[name][0] for name in ("score_min", "score_max"))
+    assert report.show(table)["score with them, %"].iloc[0] == f"{least:.1f} to {most:.1f}"
+
+
 def test_tables_of_differences_and_groups_say_so(rows):
     gaps = report.differences(rows, [("all_at_once", "base")])
     assert gaps["unanswered"].tolist() == pytest.approx([2 / 12])
     assert report.show_differences(gaps)["unanswered, %"].tolist() == ["16.7"]
     groups = report.show_groups(report.by_group(rows, {}))
     assert groups.iloc[0, 0].endswith("17 % unanswered")
+
+
+def test_gains_and_the_paper_table_say_so(rows):
+    table = report.summary(rows.replace({"method": {"base": "fgo"}}))
+    assert report.gains(table)["gain, points"].iloc[0].endswith("17 % unanswered")
+    claims = report.paper_table(table)
+    assert claims.loc[claims["measured"].str.contains("points over"), "measured"].str.endswith("17 % unanswered").all()
+    answered = report.gains(table.drop(columns="unanswered"))
+    assert not answered["gain, points"].str.contains("unanswered").any()
 
 
 SAID = "up to 16.7 % of a method's test tasks have no answer and are in no score"
@@ -65,4 +83,4 @@ def test_a_figure_says_so(rows, tmp_path, monkeypatch):
 
 def test_without_any_there_is_no_column():
     rows = fgo.compare(small_bench(n_train=8), "simulated", ["base"], [0], workers=1, progress=False)
-    assert "unanswered" not in report.summary(rows) and "unanswered, %" not in report.show(report.summary(rows))
+    assert not {"unanswered", "score_min"} & set(report.summary(rows)) and "unanswered, %" not in report.show(report.summary(rows))

@@ -17,7 +17,7 @@ from helpers import Wrapped, job_of, module, small_bench
 from fgo_kit.algorithm.context import Judged
 from fgo_kit.algorithm.registry import division
 from fgo_kit.calls.log import CallLog, Place, Response, asked
-from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, TooManyFailures, Unreachable
+from fgo_kit.calls.protocol import AuthError, BadRequest, BudgetExceeded, TooManyFailures, Unreachable
 from fgo_kit.records import MergeNode, Task, Trajectory, to_json
 from fgo_kit.runs.result import Run, State
 from fgo_kit.runs.run import run
@@ -319,6 +319,8 @@ def test_a_run_without_any_score_is_stopped_and_says_why(bench):
 
 @pytest.mark.parametrize("text, finish, status", [
     ("", "stop", "empty"), (" \n", "stop", "empty"), ("THOUGHT: so\nANSWER:", "stop", "empty"), ("ANSWER: 4", "length", "cut"),
+    ("\u200b", "stop", "empty"), ("ANSWER: \u200b", "stop", "empty"), ("THOUGHT: it is 4", "stop", "empty"),
+    ("**Thought:** it is 4\nRULES: r1\n", "stop", "empty"),
     ("", "length", "cut"), ("I cannot help with that.", "refusal", "refused"),
 ])  # fmt: skip
 def test_an_answer_that_is_none_is_neither_right_nor_wrong(bench, text, finish, status):
@@ -343,6 +345,25 @@ def test_a_whole_answer_before_the_cut_counts(bench):
 
     found = run(bench, Wrapped(load("small"), after=after), method="base")
     assert found.scores == run(bench, "simulated", method="base").scores and found.failures().empty
+
+
+def test_without_credit_a_run_stops_at_the_first_call_and_resumes(bench, tmp_path):
+    paid = [False]
+
+    def before(messages):
+        if not paid[0]:
+            error = AuthError("status 402: insufficient credits")
+            error.no_credit = True
+            raise error
+
+    for workers, most in ((1, 1), (4, 4)):
+        llm = Wrapped(load("small"), before=before)
+        with pytest.raises(AuthError, match="insufficient credits"):
+            run(bench, llm, n_subsets=2, log=tmp_path / "log.sqlite", workers=workers)
+        assert len(llm.asked) <= most
+    paid[0] = True
+    again = run(bench, llm, n_subsets=2, log=tmp_path / "log.sqlite")
+    assert again.scores == run(bench, "simulated", n_subsets=2).scores and again.failures().empty
 
 
 def test_answers_of_the_optimiser_that_cannot_be_used_are_counted(bench):

@@ -50,9 +50,25 @@ def test_a_chat_is_a_question_and_its_answer(tmp_path):
     assert (first.task_id, first.score, first.answer, first.form) == ("q1", 1.0, "4", "answer")
     assert traces.tasks["q1"] == Task("q1", "2+2?", "4", {"level": "1"}) and traces.instructions == "Add."
     assert (second.task_id, second.score, second.answer) == ("log line 2", 0.25, "7")
-    assert second.steps[0].action == "THOUGHT: three and three\nANSWER: 7"
+    assert second.steps[0].action == "7"
     assert traces.tasks["log line 2"].text == "3+3?\n(image_url not shown)"
     assert "<observation>\n2+2?\n</observation>" in shown(traces)
+
+
+@pytest.mark.parametrize("thought", [
+    {"content": "<think>SECRET</think>\nThought: so\nAction: go"}, {"content": "Thought: so\nAction: go", "reasoning_content": "SECRET"},
+    {"content": [{"type": "thinking", "thinking": "SECRET"}, {"type": "text", "text": "Thought: so\nAction: go"}]},
+    {"content": "<|channel>thought\nSECRET\n<channel|>Thought: so\nAction: go"},
+])  # fmt: skip
+def test_what_a_model_thought_is_in_no_step_and_what_it_said_stays(tmp_path, thought):
+    talk = [said("user", "Do it."), {"role": "assistant", **thought}, said("user", "ok"), said("assistant", "Action: stop")]
+    told = {"conversations": [{"from": "human", "value": "Do it."}, {"from": "gpt", "value": str(thought["content"])},
+                              {"from": "human", "value": "ok"}, {"from": "gpt", "value": "Action: stop"}]}  # fmt: skip
+    records = [{"messages": talk}, *([told] if isinstance(thought["content"], str) else [])]
+    for record in records:
+        traces = fgo.read_traces(lines(tmp_path, record))
+        assert actions(traces[0]) == ["go", "stop"] and traces[0].steps[0].action == "THOUGHT: so\nANSWER: go"
+        assert "SECRET" not in shown(traces)
 
 
 def test_calls_of_tools_are_read_in_the_ways_apis_have(tmp_path):

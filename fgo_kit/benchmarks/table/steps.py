@@ -11,7 +11,7 @@ from typing import Any
 
 from ...algorithm.answer_status import NoAnswer
 from ...algorithm.prompts import section
-from ...calls.reply_text import split_thought
+from ...calls.reply_text import is_blank, split_thought
 from ...records import Step, Task, Trajectory
 
 ROLES = {"human": "user", "ai": "assistant"}
@@ -49,7 +49,7 @@ def _of(task: Task, answer: str, steps: tuple[Step, ...], given: Trajectory | No
     kept = given or Trajectory(task.id, (), "")
     answer = split_thought(answer)[1]
     steps = tuple(replace(step, action=split_thought(step.action)[1]) for step in steps)
-    if not kept.ok or not answer.strip():
+    if not kept.ok or is_blank(answer):
         raise NoAnswer("empty" if kept.ok else kept.status, kept.reason or "the agent returned an empty answer")
     return replace(
         kept, task_id=task.id, steps=steps, answer=answer.strip(), form=form, private=task.private, score=float("nan")
