@@ -192,7 +192,8 @@ def check_header(path: Path) -> None:
     size = path.stat().st_size
     if not size:  # also what is left of a process that was killed as it began one
         if not Path(f"{path}-journal").exists():  # else another process begins one just now
-            warnings.warn(f"{path} is empty: if it was a call log, all it held is lost; a new one is begun", stacklevel=5)
+            what = "if it was a call log, all it held is lost; a new one is begun"
+            warnings.warn(f"{path} is empty: {what}", stacklevel=5)
         return
     if size < HEADER:
         raise _no_database(path)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from ..runs.places import DATA
 from ..stats import Interval
-from .summary import REFERENCE, gains_of, noted, share_unanswered
+from .summary import REFERENCE, gains_of
+from .unanswered import noted, share_unanswered
 from .verdicts import Verdict, verdict
 
 PAPER_VALUES = DATA / "paper_values.csv"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..runs.places import FIGURES
 from ..runs.provenance import manifest
-from .summary import MUCH, most_unanswered, unanswered
+from .unanswered import MUCH, most_unanswered, unanswered
 
 DPI = 200
 
