@@ -32,7 +32,8 @@ _NO_CREDIT = re.compile(
     re.IGNORECASE,
 )
 _NO_ACCESS = re.compile(
-    r"api[ _]key (is )?(not valid|invalid|expired)|(invalid|incorrect)[_ ]api[_ ]key|authentication_error|no_db_connection",
+    r"api[ _]key (is )?(not valid|invalid|expired)|(invalid|incorrect)[_ ]api[_ ]key|authentication_error"
+    r"|no_db_connection",
     re.IGNORECASE,
 )
 # codes of refusals on account of what was asked; a refusal as an answer is read where answers are
