@@ -181,7 +181,7 @@ def test_another_verdict_alone_is_no_change():
         near.loc[rest, "scores"] = pd.Series([dict.fromkeys(range(100), 0.0)] * rest.sum(), index=near.index[rest])
     table = assumptions.sensitivity(near)
     row = table.query("constant == 'induce' and value == 0.35").iloc[0]
-    assert (table.query("constant == 'frozen'")["verdict"].iloc[0], row["verdict"]) == ("ties", "wins")
+    assert (table.query("constant == 'frozen'")["verdict"].iloc[0], row["verdict"]) == ("unclear", "better")
     assert row["change_lo"] < 0 < row["change_hi"]
     assert assumptions.changed(table).empty
 
