@@ -17,9 +17,12 @@ from typing import Any
 from ..records.later import pandas as pd
 from . import log_sql as sql
 from .log_file import LogFile, LogNotWritten, NotACallLog, damaged, text_checksum
-from .requests import Asked, Place, Response, asked, llm_hash, message_hash, redact
+from .requests import LISTED, Asked, Place, Response, asked, listed_messages, llm_hash, message_hash, redact
 
 __all__ = ["Asked", "CallLog", "LogNotWritten", "NotACallLog", "Place", "Response", "asked", "redact"]
+
+MOST_REMEMBERED = 100_000
+"""Messages that a log remembers to have stored: not to store again what many calls share."""
 
 
 class CallLog(LogFile):
@@ -120,16 +123,18 @@ class CallLog(LogFile):
             run_id, str(place), place.phase, str(place.subset), place.epoch, place.node, place.task,
             place.turn, request.key, int(response is not None), status, text, start, end,
         )  # fmt: skip
-        statements = [(sql.PUT_CALL, call)]
-        new = ()
+        statements, parts = [], ()
         if response is not None:
-            new = tuple(m for m in request.messages if m[0] not in self._stored)
-            key, hashes = request.key, json.dumps([m[0] for m in request.messages])
-            paid = (key, request.llm, request.sample, hashes, *vars(response).values(), response.checksum(key))
-            statements += [(sql.PUT_MESSAGE, message) for message in new]
+            listed, lists = listed_messages(request.messages)
+            parts = tuple(part for part in (*request.messages, *lists) if part[0] not in self._stored)
+            key = request.key
+            paid = (key, request.llm, request.sample, listed, *vars(response).values(), response.checksum(key))
+            statements += [(sql.PUT_MESSAGE, part) for part in parts]
             statements += [(sql.PUT_RESPONSE, paid), (sql.RELEASE_DONE, (key,))]
-        self.write(statements, keep=response is not None)
-        self._stored.update(message[0] for message in new)
+        self.write([*statements, (sql.PUT_CALL, call)], keep=response is not None)
+        if len(self._stored) > MOST_REMEMBERED:
+            self._stored.clear()
+        self._stored.update(part[0] for part in parts)
 
     def need_room(self, request: Asked, max_completion: int, calls: int) -> None:
         """Raise LogNotWritten unless so many calls like this one can be logged, whatever they answer."""
@@ -213,7 +218,8 @@ class CallLog(LogFile):
         rows = self.read("SELECT messages FROM responses WHERE key = ?", (key,))
         if not rows:
             raise KeyError(f"no response with key {key!r} in {self!r}")
-        return [self._message(part) for part in self._parsed(rows[0][0], f"the messages of {key}")]
+        hashes = self._hashes(rows[0][0], key)
+        return [dict(zip(("role", "content"), self._part(part), strict=True)) for part in hashes]
 
     def know(self, llm: Any, params: str) -> None:
         """Note what a replay must know of an LLM (see `llm.LLM`); `params` as given to `asked`."""
@@ -244,7 +250,7 @@ class CallLog(LogFile):
         rows = self.read("SELECT key, messages FROM responses")
         if not rows:
             return None
-        logged = [(key, self._parsed(text, f"the messages of {key}")) for key, text in rows]
+        logged = [(key, self._hashes(text, key)) for key, text in rows]
         shared = [sum(a == b for a, b in zip(hashes, other, strict=False)) for _, other in logged]
         best = [key for (key, _), n in zip(logged, shared, strict=True) if n == max(shared)][:50]
         text = _chat_text(messages)
@@ -277,11 +283,19 @@ class CallLog(LogFile):
         except (TypeError, ValueError) as error:
             raise damaged(self.path, str(error)) from error
 
-    def _message(self, part: str) -> dict[str, str]:
+    def _hashes(self, listed: str, key: str) -> list[str]:
+        """The hashes of the messages in a list, whose first may stand for a list itself."""
+        hashes = self._parsed(listed, f"the messages of {key}")
+        while hashes and str(hashes[0]).startswith(LISTED):
+            hashes = [*self._parsed(self._part(hashes[0])[1], f"the messages of {key}"), *hashes[1:]]
+        return hashes
+
+    def _part(self, part: str) -> tuple[str, str]:
+        """Role and content of a message, or of a list of messages."""
         rows = self.read("SELECT role, content FROM messages WHERE hash = ?", (part,))
-        if not rows or message_hash(*rows[0]) != part:
+        if not rows or message_hash(*rows[0]) != part.removeprefix(LISTED):
             raise damaged(self.path, f"the message with hash {part} is not what was stored")
-        return dict(zip(("role", "content"), rows[0], strict=True))
+        return rows[0]
 
     def _parsed(self, text: str, what: str) -> Any:
         try:

@@ -7,8 +7,10 @@ import shutil
 import sqlite3
 import threading
 import warnings
+from collections import deque
 from collections.abc import Iterable
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,6 +69,14 @@ def damaged(path: Path | None, what: str) -> NotACallLog:
     return NotACallLog(f"{path} is damaged or no call log ({what}); use a copy of it, or give another path")
 
 
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """What one thread wants to write, and how many rows the last statement changed once it is."""
+
+    statements: list[tuple[str, tuple]]
+    changed: int | None = None
+
+
 class LogFile:
     """The tables of a call log in a file, made when there is none, or in memory with path None. Threads may share it.
 
@@ -79,6 +89,7 @@ class LogFile:
         self._file = self.path and self.path.resolve()
         self.read_only = False
         self._lock = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
         with explained(self.path):
             self._db = self._open()
 
@@ -109,30 +120,56 @@ class LogFile:
             return self._db.execute(statement, values).fetchall()
 
     def write(self, statements: Iterable[tuple[str, tuple]], keep: bool = False) -> int:
-        """Carry out statements as one transaction; how many rows the last one changed.
+        """Carry out statements as one transaction; how many rows the last one changed. It is committed then.
 
-        keep: what cannot be written now is written with the next that can, by whoever has this file open here.
+        What other threads want to write meanwhile is committed with the next of them. keep: what cannot be written now
+        is written with the next that can, by whoever has this file open here.
         """
         if self.read_only:
             raise LogNotWritten(f"{self.path} is read-only: it can be replayed, not added to; give another path")
-        statements = list(statements)
+        mine = _Waiting(list(statements))
+        self._waiting.append(mine)
         with self._lock:
-            owed = _OWED.pop(self._file, [])
-            try:
-                with explained(self.path):
-                    self._check_there()
-                    with _alone(self._db):
-                        return [self._execute(*statement) for statement in (*owed, *statements)][-1]
-            except BaseException:
-                if owed or keep:
-                    _OWED[self._file] = [*owed, *(statements if keep else ())]
-                raise
+            if mine.changed is None:
+                try:
+                    self._commit_with_others(mine)
+                except BaseException:
+                    if keep:
+                        _OWED.setdefault(self._file, []).extend(mine.statements)
+                    raise
+        return mine.changed or 0
+
+    def _commit_with_others(self, mine: _Waiting) -> None:
+        together = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            self._commit(together)
+        except BaseException:  # each of the others tries it in its own thread
+            self._waiting.extend(each for each in together if each is not mine)
+            raise
+
+    def _commit(self, together: list[_Waiting]) -> None:
+        owed = _OWED.pop(self._file, [])
+        try:
+            with explained(self.path):
+                self._check_there()
+                with _alone(self._db):
+                    for statement in owed:
+                        self._execute(*statement)
+                    changes = [[self._execute(*statement) for statement in each.statements][-1] for each in together]
+        except BaseException:
+            if owed:
+                _OWED[self._file] = owed
+            raise
+        for each, changed in zip(together, changes, strict=True):
+            each.changed = changed
 
     def _check_there(self) -> None:
         """Raise LogNotWritten for a file that was deleted or replaced while in use; a deleted one is saved again."""
-        if self.path is None or (there := self.path.exists()) and self.path.stat().st_ino == self._inode:
+        if self.path is None:
             return
-        if there:
+        with suppress(FileNotFoundError):
+            if os.stat(self.path).st_ino == self._inode:
+                return
             raise LogNotWritten(
                 f"{self.path} was replaced by another file while in use; what was paid since is lost: run the same "
                 "again, and leave the file where it is"
@@ -157,8 +194,9 @@ class LogFile:
         room = shutil.disk_usage(self.path.parent).free
         if resource:
             most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-            used = max(os.path.getsize(file) for file in (self.path, f"{self.path}-wal") if os.path.exists(file))
-            room = room if most == resource.RLIM_INFINITY else min(room, most - used)
+            if most != resource.RLIM_INFINITY:
+                files = (file for file in (self.path, f"{self.path}-wal") if os.path.exists(file))
+                room = min(room, most - max(map(os.path.getsize, files)))
         if room < size:
             raise LogNotWritten(
                 f"{self.path} can grow by {max(room, 0):,} bytes and the calls under way may need {size:,}; make room "
@@ -247,14 +285,18 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
-    if db.execute("PRAGMA user_version").fetchone()[0] == sql.VERSION:
+    if _version(db) == sql.VERSION:
         return
     db.create_function("checksum", 1 + len(sql.RESPONSE_COLUMNS), lambda key, *row: Response(*row).checksum(key))
     db.create_function("text_checksum", 1, text_checksum)
     with _alone(db):
-        if db.execute("PRAGMA user_version").fetchone()[0] < sql.VERSION:
-            for statement in sql.UPGRADE:
+        for version in range(_version(db), sql.VERSION):
+            for statement in (*sql.UPGRADES[version], f"PRAGMA user_version = {version + 1}"):
                 db.execute(statement)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return db.execute("PRAGMA user_version").fetchone()[0]
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x46474F31  # "FGO1" in the SQLite header marks the file as ours
-VERSION = 2
+VERSION = 3
 
 RESPONSE_COLUMNS = (
     "text", "tool_calls", "finish", "prompt", "cached", "completion", "reasoning", "counter", "usd", "start", "end",
     "attempts", "thought", "model", "written",
 )  # fmt: skip
-_CALL_FIELDS = "run_id, place, phase, subset, epoch, node, task, turn, key, paid, status, error, start, end"
+USAGE = ("llm", "prompt", "cached", "written", "completion", "reasoning", "counter", "usd")
+"""Columns of a response that its calls have too, so that the ledger reads them alone."""
+_USAGE = ", ".join(USAGE)
 
 TABLES = (  # of version 1; a new log is made and then upgraded like an old one
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -37,7 +39,7 @@ TABLES = (  # of version 1; a new log is made and then upgraded like an old one
         error TEXT NOT NULL, start REAL NOT NULL, end REAL NOT NULL, PRIMARY KEY (run_id, place, key))""",
 )
 # checksum: of all that a row says. A key with "#1" behind it is an answer that was set aside and asked for again.
-UPGRADE = (
+_TO_2 = (
     *(f"ALTER TABLE responses ADD COLUMN {column} NOT NULL DEFAULT {value}" for column, value in (
         ("thought TEXT", "''"), ("model TEXT", "''"), ("written INTEGER", "0"), ("checksum TEXT", "''"))),
     "ALTER TABLE runs ADD COLUMN checksum TEXT NOT NULL DEFAULT ''",
@@ -57,8 +59,14 @@ UPGRADE = (
         WHEN old.paid AND old.key != new.key AND new.key NOT LIKE old.key || '#%' BEGIN
         INSERT OR IGNORE INTO replaced SELECT * FROM calls WHERE run_id = old.run_id AND place = old.place;
     END""",
-    f"PRAGMA user_version = {VERSION}",
 )
+_TO_3 = (
+    *(f"ALTER TABLE {table} ADD COLUMN {column}" for table in ("calls", "replaced") for column in USAGE),
+    *(f"UPDATE {table} SET ({_USAGE}) = (SELECT {_USAGE} FROM responses r WHERE r.key = {table}.key)"
+      for table in ("calls", "replaced")),
+)
+UPGRADES = {1: _TO_2, 2: _TO_3}
+"""What makes of a log of one version one of the next."""
 NAMES = {"runs", "llms", "messages", "responses", "calls", "replaced", "leases", "lost", "outcomes"}
 STOPPED = "TooManyFailures"
 """The status of a run whose useless answers are asked for again."""
@@ -79,12 +87,13 @@ PUT_MESSAGE = "INSERT OR IGNORE INTO messages VALUES (?, ?, ?)"
 _RESPONSES = f"key, llm, sample, messages, {', '.join(RESPONSE_COLUMNS)}, checksum"
 PUT_RESPONSE = f"INSERT OR IGNORE INTO responses ({_RESPONSES}) VALUES ({', '.join('?' * 20)})"
 # The same request at the same place is the same call: only a failure is overwritten, and never a payment.
-_TAKE_OVER = """ON CONFLICT (run_id, place) DO UPDATE SET key = excluded.key, status = excluded.status,
+_TAKE_OVER = f"""ON CONFLICT (run_id, place) DO UPDATE SET key = excluded.key, status = excluded.status,
     error = excluded.error, start = excluded.start, end = excluded.end,
+    ({_USAGE}) = ({", ".join(f"excluded.{column}" for column in USAGE)}),
     paid = CASE WHEN calls.key = excluded.key THEN max(calls.paid, excluded.paid) ELSE excluded.paid END"""
-PUT_CALL = f"""INSERT INTO calls VALUES ({", ".join("?" * 14)}) {_TAKE_OVER}
+PUT_CALL = f"""INSERT INTO calls SELECT {", ".join(f"?{n}" for n in range(1, 15))}, {_USAGE}
+    FROM (SELECT 1) LEFT JOIN responses ON responses.key = ?9 WHERE true {_TAKE_OVER}
     WHERE calls.key != excluded.key OR calls.status != 'ok'"""
-
 # the answer of one key as that of another, unless that other's own was set aside
 TAKE_OVER_RESPONSE = f"""INSERT OR IGNORE INTO responses ({_RESPONSES})
     SELECT ?1, llm, sample, messages, {', '.join(RESPONSE_COLUMNS)}, ?2 FROM responses
@@ -116,11 +125,11 @@ CALL_COLUMNS = (
     "error", "finish", "attempts", "paid", "prompt", "cached", "written", "completion", "reasoning", "counter", "usd",
     "paid_usd", "start", "end",
 )  # fmt: skip
-CALLS = """SELECT c.run_id, c.place, c.phase, c.subset, c.epoch, c.node, c.task, c.turn, r.llm, r.model,
-    c.key, c.status, c.error, r.finish, coalesce(r.attempts, 0), c.paid, coalesce(r.prompt, 0),
-    coalesce(r.cached, 0), coalesce(r.written, 0), coalesce(r.completion, 0), coalesce(r.reasoning, 0), r.counter,
-    CASE WHEN r.key IS NULL THEN 0.0 ELSE r.usd END,
-    CASE WHEN r.key IS NULL OR NOT c.paid THEN 0.0 ELSE r.usd END, c.start, c.end
+CALLS = """SELECT c.run_id, c.place, c.phase, c.subset, c.epoch, c.node, c.task, c.turn, c.llm, r.model,
+    c.key, c.status, c.error, r.finish, coalesce(r.attempts, 0), c.paid, coalesce(c.prompt, 0),
+    coalesce(c.cached, 0), coalesce(c.written, 0), coalesce(c.completion, 0), coalesce(c.reasoning, 0), c.counter,
+    CASE WHEN c.llm IS NULL THEN 0.0 ELSE c.usd END,
+    CASE WHEN c.llm IS NULL OR NOT c.paid THEN 0.0 ELSE c.usd END, c.start, c.end
     FROM calls c LEFT JOIN responses r USING (key) WHERE :run_id IS NULL OR c.run_id = :run_id
     ORDER BY c.start, c.run_id, c.place"""
 
@@ -128,26 +137,24 @@ TOKEN_COLUMNS = (
     "phase", "calls", "paid_calls", "prompt", "cached", "written", "completion", "reasoning", "paid_prompt",
     "paid_completion", "usd", "paid_usd", "counter",
 )  # fmt: skip
-_EVERY_CALL = f"""(SELECT {_CALL_FIELDS}, 1 AS logical FROM calls WHERE :run_id IS NULL OR run_id = :run_id
-    UNION ALL SELECT {_CALL_FIELDS}, 0 FROM replaced WHERE :run_id IS NULL OR run_id = :run_id)"""
+_EVERY_CALL = """(SELECT *, 1 AS logical FROM calls WHERE :run_id IS NULL OR run_id = :run_id
+    UNION ALL SELECT *, 0 FROM replaced WHERE :run_id IS NULL OR run_id = :run_id)"""
 
 
 def _usd(where: str) -> str:
     """A sum that is NULL, not too small, when a part of it has no price."""
-    return f"""CASE WHEN sum(r.key IS NOT NULL AND r.usd IS NULL AND {where}) THEN NULL
-        ELSE coalesce(sum(CASE WHEN {where} THEN r.usd END), 0.0) END"""
+    return f"""CASE WHEN sum(llm IS NOT NULL AND usd IS NULL AND {where}) THEN NULL
+        ELSE coalesce(sum(CASE WHEN {where} THEN usd END), 0.0) END"""
 
 
-TOKENS = f"""SELECT {{by}}, sum(c.logical), sum(c.paid),
-    sum(c.logical * coalesce(r.prompt, 0)), sum(c.logical * coalesce(r.cached, 0)),
-    sum(c.logical * coalesce(r.written, 0)), sum(c.logical * coalesce(r.completion, 0)),
-    sum(c.logical * coalesce(r.reasoning, 0)),
-    sum(c.paid * coalesce(r.prompt, 0)), sum(c.paid * coalesce(r.completion, 0)),
-    {_usd("c.logical")}, {_usd("c.paid")}, coalesce(group_concat(DISTINCT r.counter), '')
-    FROM {_EVERY_CALL} c LEFT JOIN responses r USING (key) GROUP BY {{by}} ORDER BY min(c.start), {{by}}"""
-LEDGERS = {"phase": "c.phase", "llm": "coalesce(r.llm, '')"}
-PAID = f"""SELECT coalesce(sum(c.paid), 0), coalesce(sum(c.paid * (r.prompt + r.completion)), 0),
-    {_usd("c.paid")} FROM {_EVERY_CALL} c LEFT JOIN responses r USING (key)"""
+TOKENS = f"""SELECT {{by}}, sum(logical), sum(paid),
+    {", ".join(f"coalesce(sum(logical * {column}), 0)" for column in TOKEN_COLUMNS[3:8])},
+    coalesce(sum(paid * prompt), 0), coalesce(sum(paid * completion), 0),
+    {_usd("logical")}, {_usd("paid")}, coalesce(group_concat(DISTINCT counter), '')
+    FROM {_EVERY_CALL} GROUP BY {{by}} ORDER BY min(start), {{by}}"""
+LEDGERS = {"phase": "phase", "llm": "coalesce(llm, '')"}
+PAID = f"""SELECT coalesce(sum(paid), 0), coalesce(sum(paid * (prompt + completion)), 0), {_usd("paid")}
+    FROM {_EVERY_CALL}"""
 
 UNITE = (
     """INSERT INTO runs SELECT * FROM other.runs WHERE true ON CONFLICT (run_id) DO UPDATE SET

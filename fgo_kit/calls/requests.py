@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from hashlib import sha256
@@ -16,6 +16,8 @@ _SECRET = re.compile(
     r"|(?:(?<=[?&_-]key=)|(?<=[?&]apikey=)|(?<=[?&_]token=))[^&#\s\"'<>]+"
 )
 
+LISTED = "*"
+"""What the hash of a list of messages starts with."""
 UNCOUNTED = "unknown"
 """The counter of an answer whose tokens nobody counted: an agent's own run."""
 
@@ -108,6 +110,20 @@ def asked(
     what = "\0".join([extra, str(sample), *[part[0] for part in hashed]])
     key = sha256(what.encode()).hexdigest()[:24] + llm_hash(llm, params)
     return Asked(key, llm, sample, extra, tuple(hashed))
+
+
+def listed_messages(messages: Sequence[tuple[str, str, str]]) -> tuple[str, list[tuple[str, str, str]]]:
+    """The hashes of a prompt's messages as JSON, and lists to be stored as messages are: (hash, "", hashes).
+
+    Each turn adds two messages to those of the turn before, for which one hash stands then: a conversation takes
+    space in proportion to its turns, not to their square.
+    """
+    listed, lists = json.dumps([part[0] for part in messages[:2]]), []
+    for at in range(2, len(messages), 2):
+        name = LISTED + message_hash("", listed)
+        lists.append((name, "", listed))
+        listed = json.dumps([name, *(part[0] for part in messages[at : at + 2])])
+    return listed, lists
 
 
 def redact(text: str) -> str:

@@ -16,6 +16,7 @@ from fgo_kit.calls.leases import Leases
 from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog, LogNotWritten, NotACallLog, Place, Response, asked, redact
 from fgo_kit.calls.log_file import check_header
+from fgo_kit.calls.log_sql import VERSION
 from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.providers import load_llm
 
@@ -413,7 +414,7 @@ def test_a_log_of_version_1_is_upgraded_once_however_many_open_it(version1):
     with ThreadPoolExecutor(8) as pool:
         logs = list(pool.map(lambda _: CallLog(version1), range(8)))
     assert {len(log.calls()) for log in logs} == {21}
-    assert sqlite3.connect(version1).execute("PRAGMA user_version").fetchone() == (2,)
+    assert sqlite3.connect(version1).execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -642,3 +643,60 @@ def test_an_answer_that_could_not_be_written_is_written_once_there_is_room(tmp_p
         assert log.find(request("a").key) is None
         again.finish("r", "LogNotWritten")  # whoever has the file open in this process writes what is owed first
         assert again.find(request("a").key) == log.find(request("a").key) == long and log.paid("r")[0] == 1
+
+
+def conversation(turns):
+    said = [{"role": "system", "content": "rules"}, {"role": "user", "content": "a task"}]
+    for turn in range(1, turns):
+        said += [{"role": "assistant", "content": f"do {turn}"}, {"role": "user", "content": f"saw {turn}"}]
+    return said
+
+
+def test_a_conversation_takes_space_in_proportion_to_its_turns(log):
+    def hashes(table, column):
+        return log.read(f"SELECT sum(length({column})) FROM {table}")[0][0]
+
+    sizes = []
+    for turns in (20, 40, 80):
+        for turn in range(1, turns + 1):
+            asked_for = asked(f"openai:{turns}", "{}", conversation(turn))
+            log.record("r", Place("rollout", task=str(turns), turn=turn), asked_for, response=response())
+        assert log.messages_of(asked_for.key) == conversation(turns)
+        sizes.append(hashes("responses", "messages") + hashes("messages", "content"))
+    first, second, third = np.diff([0, *sizes])
+    assert second < 2.5 * first and third < 2.5 * second
+    changed = [*conversation(50)[:-1], {"role": "user", "content": "saw something else"}]
+    assert "saw something else" in log.nearest(changed)[1]
+
+
+def test_lists_of_messages_are_as_safe_as_messages(log):
+    asked_for = asked("openai:x", "{}", conversation(3))
+    log.record("r", Place("rollout"), asked_for, response=response())
+    log.write([("UPDATE messages SET content = replace(content, '[', '[ ') WHERE role = ''", ())])
+    with pytest.raises(NotACallLog, match="the message with hash"):
+        log.messages_of(asked_for.key)
+
+
+def test_what_threads_write_at_the_same_time_is_on_disk_when_each_goes_on(log):
+    def write(number):
+        made = request(str(number))
+        log.record("r", Place("rollout", task=str(number)), made, response=response())
+        with sqlite3.connect(log.path) as other:  # as another process sees it
+            return other.execute("SELECT count(*) FROM responses WHERE key = ?", (made.key,)).fetchone()[0]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(write, range(200))) == {1}
+    assert log.tokens("r").paid_calls.sum() == len(log.calls("r")) == 200
+
+
+def test_a_statement_that_fails_leaves_nothing_half_written(log):
+    def write(number):
+        value = object() if number % 10 == 0 else f"run {number}"
+        try:
+            return log.write([("INSERT INTO lost VALUES (?, '', 1, 1, 0.0, '', 0.0)", (value,))])
+        except sqlite3.Error as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(16) as pool:
+        done = list(pool.map(write, range(200)))
+    assert 0 < done.count(1) == len(log.read("SELECT * FROM lost"))
