@@ -21,7 +21,8 @@ from .algorithm.merge import merge_tree
 from .algorithm.registry import METHODS, division, gate, meant, merging, method
 from .calls.log import CallLog
 from .calls.protocol import LLM, Reply, Usage
-from .calls.providers import load_llm
+from .calls.providers import as_llm, load_llm
+from .planning.bill import Measured, bill
 from .planning.preflight import Preflight
 from .planning.preflight import preflight as preflight_run
 from .records import Component, Module, Rule, Task, Trajectory
@@ -126,10 +127,10 @@ def _loaded(bench: Any) -> Any:
 run, compare = map(_by_name, (run_benchmark, compare_benchmarks))
 
 
-def estimate(bench: Benchmark | str, model: str, **choices: Any) -> dict:
+def estimate(bench: Benchmark | str, model: LLM | str, measured: Measured | None = None, **choices: Any) -> dict:
     """What one run would take with a model, by a dry run with the simulated LLM: calls, tokens, USD (None: no price).
 
-    choices: those of `run`. An agent of your own counts as one call a task, and a judge as none. `estimate_notebooks`
+    measured: the lengths of a pilot (`preflight(...).measured`) instead of a guess. choices: those of `run`. An agent of your own counts as one call a task, and a judge as none. `estimate_notebooks`
     has the same for all notebooks.
 
     >>> estimate(load_benchmark("logisticsqa", n_train=8), "openai:gpt-5-mini", method="base")["calls"]
@@ -137,13 +138,15 @@ def estimate(bench: Benchmark | str, model: str, **choices: Any) -> dict:
     """
     bench = _loaded(bench).dry()
     stand_in = import_module(".simulate.stand_in", __package__).stand_in(bench)
+    if measured is not None:
+        return bill(bench, as_llm(model), stand_in, measured, choices)
     return estimate_run(bench, model, stand_in, **choices)
 
 
 def preflight(bench: Benchmark | str, llm: LLM | str, **choices: Any) -> Preflight:
     """A look before money is spent: checks of the server, `pilot=20` training tasks twice, what can show, the bill.
 
-    choices: those of `run`, with `pilot`, `seeds` and `log`; see `fgo_kit.runs.preflight.preflight` for all of it. With
+    choices: those of `run`, with `pilot`, `seeds` and `log`; see `fgo_kit.planning.preflight.preflight` for all of it. With
     the same log, the run does not pay for the pilot again.
 
     >>> fgo.preflight("logisticsqa", "openai:gpt-5-mini", pilot=20, seeds=5, log="mine.sqlite")      # doctest: +SKIP

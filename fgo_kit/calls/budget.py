@@ -14,8 +14,6 @@ from .protocol import LLM, BudgetExceeded, Message, Usage
 Cost = tuple[float, float, float]
 """Calls, prompt + completion tokens, USD."""
 NOTHING: Cost = (0, 0, 0.0)
-LISTED_TIERS = ("auto", "default", "standard_only", "flex")
-"""Service tiers that cost no more than the list price; others are faster and dearer, by factors not in the list."""
 TOOL_PROMPT = 1024  # tokens a provider may add to explain the use of tools, beyond their definitions
 
 
@@ -24,7 +22,7 @@ class Tariff:
 
     def __init__(self, llm: LLM, limits: Limits):
         self._llm, self._base_url = llm, llm.params.get("base_url")
-        self._is_listed = llm.params.get("service_tier", "default") in LISTED_TIERS
+        self._tier = llm.params.get("service_tier", "default")
         self._budgeted = limits.budget_usd is not None
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
         if self._budgeted and self.usd(Usage(1, 1)) is None:
@@ -38,7 +36,7 @@ class Tariff:
         """The price of a call, None where nobody here knows it."""
         if self._free:
             return 0.0
-        return price(self._llm.name, usage, self._base_url) if self._is_listed else None
+        return price(self._llm.name, usage, self._base_url, self._tier)
 
     def most(self, messages: Sequence[Message], extra: str, priced: bool = False) -> Cost:
         """The most that a call can cost: exact when simulated, else no token is under a byte.

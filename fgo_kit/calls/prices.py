@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 from .protocol import Usage
 from .providers import provider_of
 
+ORDINARY = ("auto", "default", "standard_only", "flex")
+"""Service tiers that cost no more than the list price; others are faster and dearer, and priced where the list says."""
 
-def price(spec: str, usage: Usage, base_url: str | None = None) -> float | None:
-    """USD list price of one call, or None when there is none.
+
+def price(spec: str, usage: Usage, base_url: str | None = None, service_tier: str = "default") -> float | None:
+    """USD list price of one call, or None when there is none. A tier has its own price where the list has one.
 
     spec: as for `load_llm`, or "VENDOR:MODEL" of a vendor that genai-prices knows. 0.0 for simulated and replayed
     calls and for servers on this machine or a private network; None for an unknown model and for any other
@@ -26,8 +29,21 @@ def price(spec: str, usage: Usage, base_url: str | None = None) -> float | None:
         return 0.0
     if base_url:
         return 0.0 if is_local(base_url) else None
-    listed = _listed(provider.prices if provider else name, model, usage)
-    return None if listed is None else float(listed.total_price)
+    listed = _listed(provider.prices if provider else name, model, usage, service_tier)
+    if listed is None or not (service_tier in ORDINARY or _has_tier(listed.model, service_tier)):
+        return None
+    return float(listed.total_price)
+
+
+def tier_is_priced(spec: str, service_tier: str) -> bool:
+    """Whether the list has a price of its own for this tier of a model; for others the ordinary one is taken."""
+    provider, (name, _, model) = provider_of(spec), spec.partition(":")
+    listed = _listed(provider.prices if provider else name, model, Usage(1, 0))
+    return listed is not None and _has_tier(listed.model, service_tier)
+
+
+def _has_tier(model, service_tier: str) -> bool:
+    return any(variant.when == {"service_tier": service_tier} for variant in model.price_variants or ())
 
 
 def known_window(prices: str, model: str) -> int | None:
@@ -48,7 +64,7 @@ def is_local(base_url: str) -> bool:
     return address.is_loopback or address.is_private
 
 
-def _listed(prices: str, model: str, usage: Usage):
+def _listed(prices: str, model: str, usage: Usage, service_tier: str = "default"):
     import genai_prices
 
     counted = genai_prices.Usage(
@@ -56,6 +72,7 @@ def _listed(prices: str, model: str, usage: Usage):
         output_tokens=usage.completion,
     )  # fmt: skip
     try:
-        return genai_prices.calc_price(counted, model, provider_id=prices)
+        context = {"service_tier": service_tier}
+        return genai_prices.calc_price(counted, model, provider_id=prices, price_context=context)
     except LookupError:
         return None

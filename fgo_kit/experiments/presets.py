@@ -38,7 +38,7 @@ PRESETS = {
     ),
     # a study of a real model that anyone can pay for, set down before it was run: see `main_results.pilot`
     "pilot": Preset(
-        64, _HEADLINE[:2], (0,), ("small",), games=(8, 2, 4), questions=(32, 4, 1), notebooks="01_*",
+        64, _HEADLINE[:3], (0,), ("small",), games=(8, 2, 6), questions=(32, 4, 2), notebooks="01_*",
         methods=("base", "all_at_once", "bootstrapping", "fgo"), total_usd=5.0,
     ),
 }  # fmt: skip

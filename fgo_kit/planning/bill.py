@@ -10,7 +10,7 @@ import numpy as np
 
 from ..algorithm.benchmark import Benchmark
 from ..calls.log import CallLog
-from ..calls.prices import price
+from ..calls.prices import price, tier_is_priced
 from ..calls.protocol import LLM, Message, Reply, Usage
 from ..calls.roles import Roles
 from ..records.later import pandas as pd
@@ -26,13 +26,15 @@ class Measured:
     """How a model's rollouts differ from those of a stand-in, by ratios but for `thought`.
 
     turns: calls a task. words: completion without thinking, a call. thought: tokens of thinking a call. tokens: of a
-    prompt, for each that the stand-in counts.
+    prompt, for each that the stand-in counts. cached, written: shares of prompts from, and into, a provider's cache.
     """
 
     turns: float = 1.0
     words: float = 1.0
     thought: float = 0.0
     tokens: float = 1.0
+    cached: float = 0.0
+    written: float = 0.0
 
 
 def measured(calls: pd.DataFrame, log: CallLog, stand_in: LLM, dry: pd.DataFrame) -> Measured:
@@ -42,7 +44,9 @@ def measured(calls: pd.DataFrame, log: CallLog, stand_in: LLM, dry: pd.DataFrame
         return Measured()
     counted = sum(stand_in.count(log.messages_of(key)) for key in calls["key"])
     said = (calls["completion"] - calls["reasoning"]).mean() / dry["completion"].mean()
-    return Measured(len(calls) / len(dry), said, calls["reasoning"].mean(), calls["prompt"].sum() / max(1, counted))
+    prompt, cached, written = calls[["prompt", "cached", "written"]].sum()
+    shares = cached / max(1, prompt), written / max(1, prompt)
+    return Measured(len(calls) / len(dry), said, calls["reasoning"].mean(), prompt / max(1, counted), *shares)
 
 
 class Wordy:
@@ -64,26 +68,44 @@ class Wordy:
 
 
 def bill(bench: Benchmark, llm: LLM, stand_in: LLM, found: Measured, choices: Mapping[str, Any]) -> dict:
-    """What one run will take: calls, prompt_tokens, completion_tokens, usd (list prices without caching; None where a
-    price is not known). What is measured on rollouts is taken to hold for evaluator, optimizer and merger too."""
+    """What one run will take: calls, prompt_tokens, completion_tokens, usd (None where a price is not known), and a
+    note on what is priced how. What is measured on rollouts is taken to hold for evaluator, optimizer and merger too,
+    but for the share of prompts that is cached: they are priced without."""
     roles = Roles(**{name: choices[name] for name in vars(Roles()) if name in choices}).filled(llm)
     wordy: Any = Wordy(stand_in, found.words)
     used = dry_run(bench, wordy, **choices)[COUNTED].astype(float)
-    used.loc[used.index.isin(PLAYED)] *= found.turns
+    played = used.index.isin(PLAYED)
+    used.loc[played] *= found.turns
     used["prompt"] *= found.tokens
     used["completion"] += found.thought * used["calls"]
+    for kind in ("cached", "written"):
+        used[kind] = np.where(played, getattr(found, kind), 0) * used["prompt"]
     prices = [_usd(roles.get(ROLES.get(str(phase), ""), llm), row) for phase, row in used.iterrows()]
     total = used.sum()
     return {
         "calls": round(total["calls"]), "prompt_tokens": round(total["prompt"]),
         "completion_tokens": round(total["completion"]), "usd": None if np.isnan(prices).any() else float(sum(prices)),
+        "note": _note(found, [llm, *roles.values()]),
     }  # fmt: skip
 
 
 def _usd(llm: LLM, used: pd.Series) -> float:
-    mean = Usage(*(round(used[kind] / max(1.0, used["calls"])) for kind in ("prompt", "completion")))
-    each = price(llm.name, mean, llm.params.get("base_url"))
+    kinds = ("prompt", "completion", "cached", "written")
+    mean = Usage(**{kind: round(used[kind] / max(1.0, used["calls"])) for kind in kinds})
+    each = price(llm.name, mean, llm.params.get("base_url"), _tier(llm))
     return float("nan") if each is None else each * used["calls"]
+
+
+def _tier(llm: LLM) -> str:
+    return llm.params.get("service_tier", "default")
+
+
+def _note(found: Measured, llms: Sequence[LLM]) -> str:
+    cached = [f"{found.cached:.0%} of the agent's prompts come from the provider's cache"] if found.cached else []
+    tiers = {(llm.name, _tier(llm)) for llm in llms if _tier(llm) not in ("auto", "default")}
+    ordinary = [f"service_tier={tier!r} of {name} is reckoned at the ordinary price: its own is not known"
+                for name, tier in sorted(tiers) if not tier_is_priced(name, tier)]  # fmt: skip
+    return "; ".join(cached + ordinary)
 
 
 def longest_prompt(bench: Benchmark, stand_in: LLM, choices: Mapping[str, Any]) -> int:

@@ -83,7 +83,7 @@ class Preflight:
             "the noise of scoring alone: how much optimising differs from seed to seed is not known from a pilot.",
             f"One run: about {self.bill['calls']:,} calls, {self.bill['prompt_tokens']:,} prompt and "
             f"{self.bill['completion_tokens']:,} completion tokens, {_dollars(self.bill['usd'])}; with the same log, "
-            "less by what it shares with the pilot.",
+            f"less by what it shares with the pilot. {self.bill['note']}".rstrip(),
             paid,
         ]
 

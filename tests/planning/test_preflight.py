@@ -12,6 +12,7 @@ from helpers import ScriptedLLM, Wrapped, small_bench
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks import gaia
+from fgo_kit.benchmarks.alfworld import engine
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, Reply, Usage
 from fgo_kit.planning.bill import Measured, bill
@@ -162,24 +163,60 @@ def test_the_effect_shrinks_with_tasks_and_seeds_and_grows_with_noise():
     assert np.isnan(smallest_effect(0.3, 1, 1))
 
 
-@pytest.mark.parametrize("words, thought", [(1.0, 0), (2.6, 0), (1.7, 300)])
-def test_the_bill_is_near_what_the_run_takes(words, thought):
-    """Against a model with hidden multiples of the stand-in's words and thinking."""
+def hidden(words, thought, cached=0.0, name="simulated:small"):
+    """A model that is not the stand-in: with a multiple of its words, thinking, and a share of prompts cached."""
 
     def longer(messages, reply):
-        tokens = round(words * reply.usage.completion) + thought
-        text = reply.text
+        tokens, text = round(words * reply.usage.completion) + thought, reply.text
         if not text.startswith("{"):
             text = "Well, let me see. " * round((words - 1) * len(text) / 18) + "\n" + text
-        return replace(reply, text=text, usage=replace(reply.usage, completion=tokens, reasoning=thought))
+        usage = replace(reply.usage, completion=tokens, reasoning=thought, cached=round(cached * reply.usage.prompt))
+        return replace(reply, text=text, usage=usage)
 
-    bench = small_bench(n_train=12, n_test=12)
     llm = Wrapped(fgo.load_llm("simulated"), after=longer)
-    found = fgo.preflight(bench, llm, pilot=6, log=CallLog(None), n_subsets=3)
-    ledger = fgo.run(bench, llm, n_subsets=3, log=CallLog(None)).tokens()[["calls", "prompt", "completion"]].sum()
-    assert found.bill["calls"] == pytest.approx(ledger["calls"], rel=0.15)
-    assert found.bill["prompt_tokens"] == pytest.approx(ledger["prompt"], rel=0.15)
-    assert found.bill["completion_tokens"] == pytest.approx(ledger["completion"], rel=0.15)
+    llm.name = name
+    return llm
+
+
+SIZES = {"logisticsqa": (12, 8, 6), "gaia": (12, 12, 6), "alfworld": (8, 16, 4)}  # training tasks, a test task in, pilot
+
+
+@pytest.mark.parametrize("words, thought", [(1.0, 0), (2.6, 0), (1.7, 300)])
+@pytest.mark.parametrize("name", ["logisticsqa", "gaia", pytest.param("alfworld", marks=pytest.mark.slow)])
+def test_the_bill_is_near_what_the_run_takes(name, words, thought):
+    if name == "alfworld" and (reason := engine.missing()):
+        pytest.skip(reason)
+    n_train, every, pilot = SIZES[name]
+    bench, llm = fgo.load_benchmark(name, n_train=n_train), hidden(words, thought)
+    bench = replace(bench, test=bench.test[::every])
+    found = fgo.preflight(bench, llm, pilot=pilot, log=CallLog(None), n_subsets=2)
+    ledger = fgo.run(bench, llm, n_subsets=2, log=CallLog(None)).tokens()[["calls", "prompt", "completion"]].sum()
+    for billed, taken in [("calls", "calls"), ("prompt_tokens", "prompt"), ("completion_tokens", "completion")]:
+        assert found.bill[billed] == pytest.approx(ledger[taken], rel=0.15)
+    assert fgo.estimate(bench, llm, found.measured, n_subsets=2) == found.bill
+
+
+def test_what_the_pilot_reads_from_the_cache_is_billed_as_such():
+    bench = small_bench(n_train=8, n_test=12)
+    llm = hidden(1.0, 0, cached=0.5, name="openai:gpt-6-luna")
+    found = fgo.preflight(bench, llm, pilot=4, log=CallLog(None), method="base")
+    ledger = fgo.run(bench, llm, method="base", log=CallLog(None)).tokens()
+    assert found.bill["usd"] == pytest.approx(ledger["usd"].sum(), rel=0.02)
+    assert "50% of the agent's prompts come from the provider's cache" in repr(found)
+    assert found.bill["usd"] < fgo.preflight(bench, hidden(1.0, 0, name="openai:gpt-6-luna"), pilot=4, log=CallLog(None), method="base").bill["usd"]
+
+
+def test_a_tier_is_billed_at_its_own_price_or_it_is_told():
+    bench, agent = small_bench(n_train=4, n_test=4), fgo.load_llm("simulated")
+
+    def billed(name, **params):
+        llm = hidden(1.0, 0, name=name)
+        llm.params = params
+        return bill(bench, llm, agent, Measured(), {"method": "base"})
+
+    assert billed("openai:gpt-6-luna", service_tier="flex")["usd"] == pytest.approx(billed("openai:gpt-6-luna")["usd"] / 2)
+    dearer = billed("openai:gpt-4", service_tier="flex")
+    assert dearer["usd"] == billed("openai:gpt-4")["usd"] and "service_tier='flex' of openai:gpt-4" in dearer["note"]
 
 
 def test_every_role_is_checked():

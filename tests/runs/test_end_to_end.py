@@ -13,10 +13,11 @@ from fgo_kit.adapters.anthropic_messages import AnthropicMessages
 from fgo_kit.adapters.openai_chat import OpenAIChat
 from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
+from fgo_kit.calls.budget import Tariff
 from fgo_kit.calls.limits import Limits
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.meter import Meter, Place
-from fgo_kit.calls.protocol import BudgetExceeded
+from fgo_kit.calls.protocol import BudgetExceeded, Usage
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.records import to_json
 from fgo_kit.runs.run import run
@@ -127,11 +128,15 @@ def test_a_budget_in_usd_is_never_passed_cache_writes_included(spec, monkeypatch
     assert written > 0 and whole / 10 < usd <= whole / 2
 
 
-def test_a_service_tier_that_is_dearer_than_the_list_has_no_price():
-    llm = load_llm("openai:gpt-4o-mini", api_key=KEY, service_tier="priority")
-    with pytest.raises(ValueError, match="budget_usd=1 needs a price.*priority.*tokens or calls"):
-        Meter(llm, CallLog(None), "r", Limits(budget_usd=1))
-    Meter(load_llm("openai:gpt-4o-mini", api_key=KEY, service_tier="flex"), CallLog(None), "r", Limits(budget_usd=1))
+def test_a_service_tier_is_priced_where_the_list_has_it():
+    def usd(model, tier):
+        llm = load_llm(f"openai:{model}", api_key=KEY, service_tier=tier)
+        return Tariff(llm, Limits(budget_usd=1)).usd(Usage(1_000_000, 1_000_000))
+
+    assert 2 * usd("gpt-6-luna", "flex") == usd("gpt-6-luna", "default") == usd("gpt-6-luna", "priority") / 2
+    assert usd("gpt-4", "flex") == usd("gpt-4", "auto")  # unknown, but no dearer
+    with pytest.raises(ValueError, match="budget_usd=1 needs a price.*scale.*tokens or calls"):
+        usd("gpt-4o-mini", "scale")
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])

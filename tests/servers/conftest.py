@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTHON = Path(os.environ.get("FGO_SERVERS") or ROOT / ".venv-servers") / "bin" / "python"
+PYTHON = Path(os.environ.get("FGO_SERVERS") or ROOT / ".venv-servers").absolute() / "bin" / "python"
 PATIENCE = 180  # seconds for a server to start
 
 

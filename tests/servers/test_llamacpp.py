@@ -81,9 +81,9 @@ def test_a_run_that_must_go_on_finds_no_rules_and_scores_nothing(llm):
     log = CallLog(None)
     run = fgo.run(sums(), llm, n_subsets=2, log=log, max_failures=1.0)
     assert run.score == 0 and not run.module.rules and set(run.failures()["status"]) <= {"unusable", "cut"}
-    paid = log.paid(run.run_id)
+    paid = log.paid(run.id)
     assert fgo.run(sums(), llm, n_subsets=2, log=log, max_failures=1.0).scores == run.scores
-    assert log.paid(run.run_id) == paid
+    assert log.paid(run.id) == paid
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
