@@ -130,8 +130,8 @@ run, compare = map(_by_name, (run_benchmark, compare_benchmarks))
 def estimate(bench: Benchmark | str, model: LLM | str, measured: Measured | None = None, **choices: Any) -> dict:
     """What one run would take with a model, by a dry run with the simulated LLM: calls, tokens, USD (None: no price).
 
-    measured: the lengths of a pilot (`preflight(...).measured`) instead of a guess. choices: those of `run`. An agent of your own counts as one call a task, and a judge as none. `estimate_notebooks`
-    has the same for all notebooks.
+    measured: the lengths of a pilot (`preflight(...).measured`) instead of a guess. choices: those of `run`. An agent of
+    your own counts as one call a task, and a judge as none. `estimate_notebooks` has the same for all notebooks.
 
     >>> estimate(load_benchmark("logisticsqa", n_train=8), "openai:gpt-5-mini", method="base")["calls"]
     128
@@ -146,8 +146,8 @@ def estimate(bench: Benchmark | str, model: LLM | str, measured: Measured | None
 def preflight(bench: Benchmark | str, llm: LLM | str, **choices: Any) -> Preflight:
     """A look before money is spent: checks of the server, `pilot=20` training tasks twice, what can show, the bill.
 
-    choices: those of `run`, with `pilot`, `seeds` and `log`; see `fgo_kit.planning.preflight.preflight` for all of it. With
-    the same log, the run does not pay for the pilot again.
+    choices: those of `run`, with `pilot`, `seeds` and `log`; see `fgo_kit.planning.preflight.preflight` for all of it.
+    With the same log, the run does not pay for the pilot again.
 
     >>> fgo.preflight("logisticsqa", "openai:gpt-5-mini", pilot=20, seeds=5, log="mine.sqlite")      # doctest: +SKIP
     """

@@ -35,7 +35,7 @@ def test_it_is_expected_to_cost_less():
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """(server, LLM at list prices, [(benchmark, what is asked)]): a share of the tasks of two of the sets."""
-    monkeypatch.setattr(budget, "price", lambda spec, usage, base_url=None: price(spec, usage))
+    monkeypatch.setattr(budget, "price", lambda spec, usage, *_: price(spec, usage))
     grids = [replace(main_results.grids("pilot")[name], log=str(tmp_path / "pilot.sqlite")) for name in ("logisticsqa", "gaia")]
     shares = [[replace(bench, train=bench.train[:8], test=bench.test[:4]) for bench in grid.load()[0]] for grid in grids]
     with serving(fgo.load_llm("simulated")) as server:
