@@ -130,7 +130,7 @@ run, compare = map(_by_name, (run_benchmark, compare_benchmarks))
 def estimate(bench: Benchmark | str, model: LLM | str, measured: Measured | None = None, **choices: Any) -> dict:
     """What one run would take with a model, by a dry run with the simulated LLM: calls, tokens, USD (None: no price).
 
-    measured: the lengths of a pilot (`preflight(...).measured`) instead of a guess. choices: those of `run`. An agent of
+    measured: the lengths of a pilot (`preflight(...).measured`), not a guess. choices: those of `run`. An agent of
     your own counts as one call a task, and a judge as none. `estimate_notebooks` has the same for all notebooks.
 
     >>> estimate(load_benchmark("logisticsqa", n_train=8), "openai:gpt-5-mini", method="base")["calls"]
