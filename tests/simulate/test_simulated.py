@@ -15,6 +15,7 @@ from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 import fgo_kit.simulate
+from fgo_kit.adapters.optional import without_system
 from fgo_kit.algorithm import prompts
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow
@@ -231,6 +232,22 @@ def test_a_damaged_prompt_is_answered_or_refused(prompt, damage):
             assert isinstance(load("null").complete([{"role": "system", "content": system}, {"role": "user", "content": prompt}]).text, str)
         except BadRequest as refused:
             assert "simulated LLM" in str(refused)
+
+
+def test_without_the_system_role_it_reads_the_same_instructions(asked):
+    """A server without that role is sent the system text at the head of the first user message."""
+    for job, chats in asked.items():
+        for messages in chats[:30]:
+            headless = without_system(messages)
+            assert [m["role"] for m in headless] == ["user"]
+            usual, answer = (load("null").complete(chat).text for chat in (messages, headless))
+            if job in ("propose", "merge"):
+                assert json.loads(answer).keys() == json.loads(usual).keys()
+            elif job == "act":  # the rules that it went by, and the form
+                assert prompts.parse_action(answer)[1] == prompts.parse_action(usual)[1]
+                assert [line.split(":")[0] for line in answer.splitlines()] == [line.split(":")[0] for line in usual.splitlines()]
+            else:
+                assert answer.startswith(("Right", "Wrong"))
 
 
 def test_a_prompt_beyond_its_window_overflows():
