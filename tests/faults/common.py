@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,13 +15,16 @@ from provider import Provider, providing
 
 from fgo_kit.benchmarks.logisticsqa import benchmark as logisticsqa
 from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.meter import Meter, Place
 from fgo_kit.calls.protocol import FGOError
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.records import digest, to_json
 from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 
-CHOICES = {"n_subsets": 2, "epochs": 1, "counts": True, "audit": 4, "gate": "hard", "workers": 4}
+CHOICES = {"n_subsets": 4, "epochs": 1, "counts": True, "audit": 4, "gate": "hard", "workers": 4}
+ASKED = ""
+"""Told in place of a place when a call begins."""
 BASE_URL = "http://127.0.0.1:1/v1"
 """What the log knows the server by, whatever its port is today."""
 
@@ -70,7 +74,7 @@ def made(url: str, log: Path | None, timeout: float = 30.0, on_call=None, **choi
 def process(target: Callable, *args) -> tuple:
     """A started process that calls `target(*args, told)`, and the end of the pipe where what it tells arrives."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["common", "openai", "genai_prices", "sklearn.cluster"])
+    context.set_forkserver_preload(["ready"])
     ours, theirs = context.Pipe(duplex=False)
     started = context.Process(target=target, args=(*args, theirs), daemon=True)
     started.start()
@@ -88,9 +92,22 @@ def last_told(told) -> str:
 
 
 def making(url: str, log: str, choices: dict, told) -> None:
-    """For a process: make the run, tell the place and phase of each call that ended, then "done" or the error."""
+    """For a process: make the run, tell `ASKED` and the phase of each call that begins, the place and phase of each
+    that has ended, then "done" or the error."""
+    def watch(meter: Meter) -> None:
+        ask = meter.ask
+
+        def telling(messages, place, **options):
+            told.send((ASKED, place.phase))
+            return ask(messages, place, **options)
+
+        meter.ask = telling
+
+    def ended(place: Place, paid: bool) -> None:
+        told.send((str(place), place.phase))
+
     try:
-        made(url, Path(log), on_call=lambda place, paid: told.send((str(place), place.phase)), **choices)
+        made(url, Path(log), on_call=ended, on_start=watch, **choices)
         told.send(("done", ""))
     except Exception as error:
         told.send((f"{type(error).__name__}: {error}", ""))
@@ -101,6 +118,14 @@ def undisturbed() -> tuple[str, int]:
     """The result without any fault, and how many answers it takes."""
     with server() as provider:
         return made(provider.url, None), provider.billed.total()
+
+
+@cache
+def calls_by_phase() -> dict[str, int]:
+    """How many calls an undisturbed run makes in each phase, whoever pays."""
+    with server() as provider, tempfile.TemporaryDirectory() as folder, CallLog(Path(folder) / "log.sqlite") as log:
+        made(provider.url, log.path)
+        return log.calls()["phase"].value_counts().to_dict()
 
 
 def survived(go_on: Callable[[], str]) -> bool:

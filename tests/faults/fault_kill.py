@@ -4,50 +4,51 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from common import CHOICES, Row, Rows, made, making, process, server, survived, undisturbed
+from common import ASKED, Row, Rows, calls_by_phase, made, making, process, server, survived
 
 from fgo_kit.calls.log import CallLog
 
+PHASES = ("rollout", "evaluate", "propose", "merge", "gate", "audit", "test")
+
 
 def rows(short: bool) -> Rows:
-    tried, kept, lost, twice, flying = (defaultdict(int) for _ in range(5))
-    for seed in range(4 if short else 100):
-        phase, result = _killed(np.random.default_rng(seed))
-        tried[phase] += 1
-        for count, part in zip((kept, lost, twice, flying), result, strict=True):
-            count[phase] += part
-    for phase in sorted(tried):
-        note = f"{flying[phase]} answers were in flight at the kills and came to nobody"
-        yield Row(f"kill -9 in phase {phase}", tried[phase], kept[phase], lost[phase], twice[phase], note)
+    for phase in PHASES[::2] if short else PHASES:
+        tries = [_killed(phase, np.random.default_rng(seed)) for seed in range(1 if short else 100)]
+        kept, lost, twice, flying = (sum(counts) for counts in zip(*tries, strict=True))
+        note = f"{flying} answers were in flight at the kills and came to nobody"
+        yield Row(f"kill -9 in phase {phase}", len(tries), kept, lost, twice, note)
 
 
-def _killed(rng: np.random.Generator) -> tuple[str, tuple[int, int, int, int]]:
-    """The phase of the last call before the kill; whether it survived, answers lost, paid twice, in flight."""
+def _killed(phase: str, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Whether the run survived, answers lost, paid twice, in flight: killed a moment after any call of the phase began."""
     with tempfile.TemporaryDirectory() as folder, server(latency=0.003) as provider:
         log = Path(folder) / "log.sqlite"
-        calls = int(rng.integers(1, undisturbed()[1]))
-        finished, phase = _run_and_kill(provider.url, log, calls, float(rng.exponential(0.004)))
+        number = int(rng.integers(1, calls_by_phase()[phase] + 1))
+        finished = _run_and_kill(provider.url, log, phase, number, float(rng.exponential(0.004)))
         with CallLog(log) as opened:
             logged = opened.calls()
-            paid = int(logged["paid"].sum())
-            lost = len(finished - set(logged["place"]))
-        flying = provider.billed.total() - paid
+        flying = provider.billed.total() - int(logged["paid"].sum())
         kept = survived(lambda: made(provider.url, log))
-        return phase, (int(kept), lost, max(0, provider.twice - CHOICES["workers"]), flying)
+        return int(kept), len(finished - set(logged["place"])), max(0, provider.twice - flying), flying
 
 
-def _run_and_kill(url: str, log: Path, calls: int, delay: float) -> tuple[set[str], str]:
-    """The places of calls that the run said were finished before it was killed after so many, and the last's phase."""
+def _run_and_kill(url: str, log: Path, phase: str, number: int, delay: float) -> set[str]:
+    """The places of the calls that the run said were finished before it was killed in so many calls of the phase."""
     started, told = process(making, url, str(log), {})
-    finished, phase = set(), ""
-    while len(finished) < calls:
-        place, phase = told.recv()
-        finished.add(place)
+    finished = set()
+    while number:
+        place, said = told.recv()
+        number -= (place, said) == (ASKED, phase)
+        finished |= {place} - {ASKED}
     time.sleep(delay)
     started.kill()
     started.join()
-    return finished - {"done"}, phase
+    while told.poll():  # what it said last
+        try:
+            finished |= {told.recv()[0]} - {ASKED, "done"}
+        except EOFError:
+            break
+    return finished

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fgo_kit.simulate.protocols import OpenAI
 
-STATUSES = {name: int(name) for name in ("400", "401", "403", "404", "422", "429", "500", "503")}
+STATUSES = {name: int(name) for name in ("400", "401", "402", "403", "404", "422", "429", "500", "503")}
 ENDS = {"empty": "stop", "length": "length", "filter": "refusal"}
 KINDS = (*STATUSES, *ENDS, "reset", "hang", "drip", "cut", "page")
 """What can become of a request: a status; no text, for one of three reasons; the connection reset, or silent, or three
