@@ -24,7 +24,7 @@ from ..calls.tokens import estimate
 from ..records import Division, Feedback, Task, Trajectory
 from . import prompts
 from .context import Context, Judged
-from .optimize import evaluate
+from .optimize import explore
 from .registry import DIVISIONS, division
 from .rollout import rollouts
 from .words import KINDS, tf_idf
@@ -187,9 +187,9 @@ def survey(
     if ctx is None:
         raise ValueError("this division needs rollouts of the seed module; use it through fgo.run(divide=...)")
     place = Place("divide", subset=name)
-    trajectories = rollouts(ctx, ctx.bench.seed_module, tasks, place)
     if evaluated:
-        return list(zip(trajectories, evaluate(ctx, tasks, trajectories, place), strict=True))
+        return [(played, words) for _, played, words in explore(ctx, ctx.bench.seed_module, tasks, place)]
+    trajectories = rollouts(ctx, ctx.bench.seed_module, tasks, place)
     ctx.record.extend(Judged(Place("divide", subset=name, task=played.task_id), played) for played in trajectories)
     return [(played, None) for played in trajectories]
 

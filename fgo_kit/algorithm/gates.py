@@ -6,6 +6,7 @@ have a score on; `gate` puts it in the registry. It is asked only where there is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -53,8 +54,8 @@ def accepts(name: str, candidate: np.ndarray, incumbent: np.ndarray) -> bool:
 
 def gated(ctx: Context, node: MergeNode) -> MergeNode:
     """The node after its gate: the candidate, or the better child where the candidate is refused."""
-    candidate = gate_scores(ctx, node.module, node.id)
-    of_child = [gate_scores(ctx, child.module, f"{node.id}<{child.id}") for child in node.children]
+    modules = {node.id: node.module} | {f"{node.id}<{child.id}": child.module for child in node.children}
+    candidate, *of_child = gate_scores(ctx, modules)
     best = max(range(len(of_child)), key=lambda number: mean_score(of_child[number]))
     node = replace(node, candidate_gate_score=mean_score(candidate))
     if accepts(ctx.settings.gate, candidate, of_child[best]):
@@ -74,12 +75,19 @@ def reject(ctx: Context, candidate: Module, incumbent: Module) -> None:
     ctx.rejected.extend(rule.text for rule in candidate.rules if rule.text not in known)
 
 
-def gate_scores(ctx: Context, module: Module, node_id: str) -> np.ndarray:
-    """Scores on the gate split, NaN where a call failed. ValueError where the split is empty."""
+def gate_scores(ctx: Context, modules: Mapping[str, Module]) -> list[np.ndarray]:
+    """Scores on the gate split of modules that are named as nodes, side by side; NaN where a call failed.
+
+    ValueError where the split is empty.
+    """
     if not ctx.bench.gate:
         chosen = f"gate={ctx.settings.gate!r}" if ctx.settings.gate != "none" else f"merge={ctx.settings.merge!r}"
         raise ValueError(f"{chosen} needs gate tasks and {ctx.bench.name} has none; use gate='none' and another merge")
-    return np.array([t.score for t in rollouts(ctx, module, ctx.bench.gate, Place("gate", node=node_id))])
+
+    def scores(name: str) -> np.ndarray:
+        return np.array([t.score for t in rollouts(ctx, modules[name], ctx.bench.gate, Place("gate", node=name))])
+
+    return ctx.meter.together([lambda name=name: scores(name) for name in modules])
 
 
 def mean_score(scores: np.ndarray) -> float:

@@ -119,7 +119,7 @@ def vote(ctx: Context, leaves: list[MergeNode]) -> Module:
 def select(ctx: Context, leaves: list[MergeNode]) -> MergeNode:
     """No merge: the module that is best on the gate split, of equals the better supported."""
     name = f"m1{ctx.suffix}"
-    scores = [mean_score(gate_scores(ctx, leaf.module, f"{name}<{leaf.id}")) for leaf in leaves]
+    scores = list(map(mean_score, gate_scores(ctx, {f"{name}<{leaf.id}": leaf.module for leaf in leaves})))
     known = [-1.0 if np.isnan(score) else score for score in scores]
     best = max(range(len(leaves)), key=lambda number: (known[number], total_support(leaves[number])))
     return MergeNode(

@@ -25,9 +25,9 @@ from .context import Context
 from .divide import divide
 from .gates import accepts, gate_scores, reject
 from .merge import merge
-from .optimize import epoch_pass, evaluate, optimize, propose
+from .optimize import epoch_pass, explore, optimize, propose
 from .registry import DIVISIONS, method
-from .rollout import count_uses, rollouts
+from .rollout import count_uses
 from .trimming import broken, until_stopped
 
 
@@ -130,9 +130,8 @@ def combee(ctx: Context) -> Outcome:
 def _combee_round(ctx: Context, module: Module, tasks: list[Task]) -> MergeNode:
     groups = _two_groups_each(len(tasks), _rng(ctx, f"groups {ctx.pass_number}"))
     place = Place("rollout", subset="all", epoch=ctx.pass_number)
-    trajectories = rollouts(ctx, module, tasks, place)
+    lines = explore(ctx, module, tasks, place)
     module = module.map_rules(lambda rule: replace(rule, right=0, wrong=0))  # as in a later pass of fgo
-    lines = list(zip(tasks, trajectories, evaluate(ctx, tasks, trajectories, place), strict=True))
 
     def leaf(number: int) -> MergeNode:
         name = f"g{number + 1}{ctx.suffix}"
@@ -171,7 +170,7 @@ def _gated_pass(ctx: Context, module: Module, tasks: list[Task], place: Place) -
 def _passes(ctx: Context, candidate: Module, module: Module, name: str) -> bool:
     if ctx.settings.gate == "none":
         return True
-    new, old = gate_scores(ctx, candidate, name), gate_scores(ctx, module, f"{name}<")
+    new, old = gate_scores(ctx, {name: candidate, f"{name}<": module})
     return accepts(ctx.settings.gate, new, old)
 
 

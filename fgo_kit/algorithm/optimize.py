@@ -19,7 +19,7 @@ from .answer_status import ending, why
 from .context import Context, Judged
 from .edits import PROPOSAL_SCHEMA, apply_edits, read_edits, unlocked
 from .rewrite import rewritten
-from .rollout import count_uses, rollouts
+from .rollout import count_uses, logged_or_played
 from .trimming import trimmed
 
 Answer = TypeVar("Answer")
@@ -42,29 +42,39 @@ def optimize(ctx: Context, module: Module, tasks: Sequence[Task], subset: str) -
 
 def epoch_pass(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> Module:
     """One explore-evaluate-propose pass."""
-    trajectories = rollouts(ctx, module, tasks, place)
+    lines = explore(ctx, module, tasks, place)
     if ctx.settings.counts:
-        module = count_uses(module, trajectories)
-    lines = zip(tasks, trajectories, evaluate(ctx, tasks, trajectories, place), strict=True)
+        module = count_uses(module, [trajectory for _, trajectory, _ in lines])
     judged = [(task, trajectory, comment) for task, trajectory, comment in lines if comment is not None]
     return propose(ctx, module, judged, replace(place, phase="propose"))
+
+
+def explore(
+    ctx: Context, module: Module, tasks: Sequence[Task], place: Place
+) -> list[tuple[Task, Trajectory, Feedback | None]]:
+    """Rollouts with feedback, in the order of the tasks; each is evaluated as soon as it ends."""
+
+    def play_and_judge(task: Task) -> tuple[Task, Trajectory, Feedback | None]:
+        trajectory = logged_or_played(ctx, module, task, place)
+        return task, trajectory, _judge(ctx, task, trajectory, place)
+
+    return ctx.meter.map(play_and_judge, tasks)
 
 
 def evaluate(
     ctx: Context, tasks: Sequence[Task], trajectories: Sequence[Trajectory], place: Place
 ) -> list[Feedback | None]:
     """The textual gradient: what was right, what was wrong and why; None for a rollout that failed."""
+    return ctx.meter.map(lambda pair: _judge(ctx, *pair, place), list(zip(tasks, trajectories, strict=True)))
 
-    def judge(pair: tuple[Task, Trajectory]) -> Feedback | None:
-        task, trajectory = pair
-        feedback = None
-        if trajectory.ok:
-            text = _reviewed(ctx, task, trajectory, replace(place, phase="evaluate", task=task.id))
-            feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{text}".strip())
-        ctx.record.append(Judged(replace(place, task=task.id), trajectory, feedback))
-        return feedback
 
-    return ctx.meter.map(judge, list(zip(tasks, trajectories, strict=True)))
+def _judge(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> Feedback | None:
+    feedback = None
+    if trajectory.ok:
+        text = _reviewed(ctx, task, trajectory, replace(place, phase="evaluate", task=task.id))
+        feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{text}".strip())
+    ctx.record.append(Judged(replace(place, task=task.id), trajectory, feedback))
+    return feedback
 
 
 def _reviewed(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> str:

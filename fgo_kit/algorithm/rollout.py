@@ -99,11 +99,15 @@ def _left_out(ctx: Context, system: dict[str, str], chat: list[dict[str, str]], 
     return left_out
 
 
-def rollouts(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> list[Trajectory]:
-    """One trajectory a task, in the order of the tasks; in the first epoch the logged one, where there is one."""
+def logged_or_played(ctx: Context, module: Module, task: Task, place: Place) -> Trajectory:
+    """One trajectory; in the first epoch the logged one, where there is one."""
     is_first = place.phase == "divide" or (place.phase == "rollout" and place.epoch == 1)
-    logged = ctx.traces if is_first else {}
-    trajectories = ctx.meter.map(lambda task: logged.get(task.id) or rollout(ctx, module, task, place), tasks)
+    return is_first and ctx.traces.get(task.id) or rollout(ctx, module, task, place)
+
+
+def rollouts(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> list[Trajectory]:
+    """One trajectory a task, in the order of the tasks."""
+    trajectories = ctx.meter.map(lambda task: logged_or_played(ctx, module, task, place), tasks)
     if place.phase not in ("rollout", "divide"):  # those are recorded with their feedback
         ctx.record.extend(Judged(replace(place, task=t.task_id), t) for t in trajectories)
     return trajectories

@@ -78,7 +78,7 @@ def until_stopped(ctx: Context, steps: Iterable[Step]) -> list[Step]:
         if patience is None:
             continue
         module = step.module if isinstance(step, MergeNode) else step
-        scores.append(mean_score(gate_scores(ctx, module, f"stop{number}")))
+        scores.append(mean_score(gate_scores(ctx, {f"stop{number}": module})[0]))
         best = int(np.nanargmax([*scores, -1.0]))  # the first of equals; a step whose score is not known is none
         if number - 1 - best >= patience:
             return made[: best + 1]

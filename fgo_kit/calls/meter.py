@@ -69,6 +69,11 @@ class Meter:
         self.log.know(llm, self._params)
         self._with_less_room = self.log.with_less_room(llm.name, self._params)
 
+    def beside(self, others: Sequence[Meter]) -> None:
+        """Share workers and limiter with the meters of other runs; before the first call."""
+        for other in others[:1]:
+            self.pool, self._limiter, self._permits = other.pool, other._limiter, other._permits
+
     def asking(self, llm: LLM) -> Meter:
         """The same meter for another LLM of the run: one log, budget, limiter and pool of workers for both."""
         if llm is self.llm:
@@ -187,8 +192,9 @@ class Meter:
         for llm in () if response else self._with_less_room:
             response = response or self.log.find_under(llm, key)
         while response is None and self._leases and not self._leases.take(key):
-            self.pool.check()
-            time.sleep(TICK / 2)
+            with self.pool.away():
+                self.pool.check()
+                time.sleep(TICK / 2)
             response = self.log.find(key)
         return response
 

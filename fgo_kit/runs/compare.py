@@ -1,7 +1,7 @@
 """`compare`: many runs side by side, and what such a grid would cost before it is paid for.
 
 The runs of a grid are independent. Simulated ones go to processes and leave a row each in the grid's log;
-runs of a real model go one after another through threads and leave every call. Either way a grid that was
+runs of a real model go some side by side through threads and leave every call. Either way a grid that was
 stopped goes on where it was.
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from inspect import isfunction
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..algorithm.registry import DIVISIONS, GATES, MERGES, METHODS
 from ..algorithm.settings import Settings
 from ..calls.limits import Limits
 from ..calls.log import CallLog
+from ..calls.meter import Meter
 from ..calls.protocol import LLM, FGOError
 from ..calls.providers import as_llm
 from ..calls.requests import source_of
@@ -39,6 +41,8 @@ from .result import Run, described
 from .run import chosen_for, config_of, is_ours, log_path, run
 from .variants import VARIANTS
 
+SIDE_BY_SIDE = 4
+"""Runs of a real model at a time: while one is merged or tested, others have calls to make."""
 After = Callable[[Run, Benchmark, LLM], dict]
 
 
@@ -54,7 +58,7 @@ class _Job:
     limits: Limits
     roles: Roles
     after: After | None = None
-    log: str | None = None
+    log: CallLog | str | None = None
     total_usd: float | None = None
 
     @property
@@ -126,9 +130,9 @@ def compare(
     choices |= {name: as_llm(choices[name]) for name in vars(Roles()) if choices.get(name) is not None}
     rows_log = CallLog(log_path(log, llms[0]) if llms else None)
     grid = _jobs(_many(bench), llms, labelled, seeds, choices)
-    jobs = [replace(job, after=after, log=_own_log(job, rows_log), total_usd=total_usd) for job in grid]
+    jobs = [replace(job, after=after, log=_own_log(job, rows_log, executor), total_usd=total_usd) for job in grid]
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
-    todo = [job for job in jobs if job.run_id not in rows]
+    todo = list({job.run_id: job for job in jobs if job.run_id not in rows}.values())
     for job, row in _carry_out(todo, executor, _bar(len(todo), progress)):
         if job.simulated and row["status"] == "ok":
             rows_log.begin(job.row_id, job.config, manifest())
@@ -186,9 +190,11 @@ def _jobs(
                     yield replace(job, run_id=digest(job.config), limits=limits)
 
 
-def _own_log(job: _Job, rows_log: CallLog) -> str | None:
+def _own_log(job: _Job, rows_log: CallLog, executor: Executor | None) -> CallLog | str | None:
     """Runs of a real model leave every call in the grid's log."""
-    return str(rows_log.path) if rows_log.path and not job.simulated else None
+    if rows_log.path is None or job.simulated:
+        return None
+    return rows_log if executor is None else str(rows_log.path)
 
 
 def _past_row(log: CallLog, run_id: str) -> dict | None:
@@ -203,8 +209,9 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, bar):
     """(job, row) as runs end."""
     with bar:
         if executor is None and not (len(jobs) > 1 and all(_movable(job) for job in jobs)):
-            for job in jobs:
-                yield job, _row(job)
+            alone = len(jobs) == 1 or any(job.simulated or job.total_usd is not None for job in jobs)
+            for done in ((job, _row(job)) for job in jobs) if alone else _in_threads(jobs):
+                yield done
                 bar.update()
             return
         own = executor is None
@@ -218,6 +225,27 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, bar):
         finally:
             if own:
                 pool.shutdown(cancel_futures=True)
+
+
+def _in_threads(jobs: list[_Job]) -> Iterator[tuple[_Job, dict]]:
+    """Some runs side by side, under one limiter and with no more calls at a time than one run has."""
+    meters, lock, threads = [], Lock(), ThreadPoolExecutor(SIDE_BY_SIDE)
+
+    def join(meter: Meter) -> None:
+        with lock:
+            meter.beside(meters)
+            meters.append(meter)
+
+    try:
+        futures = {threads.submit(_row, job, join): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BaseException:
+        for meter in meters:
+            meter.cancel()
+        raise
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -251,18 +279,18 @@ def _movable(job: _Job) -> bool:
 
 def _left(job: _Job) -> dict:
     """The run's budget, where all runs in its log share one: what the others left of it."""
-    if job.total_usd is None or job.log is None:
+    if job.total_usd is None or not isinstance(job.log, CallLog):
         return {}
-    log, own = CallLog(job.log), job.limits.budget_usd
+    log, own = job.log, job.limits.budget_usd
     everyone, itself = ((log.paid(run)[2] or 0.0) + log.lost(run)[2] for run in (None, job.run_id))
     left = max(0.0, job.total_usd - everyone + itself)
     return {"budget_usd": left if own is None else min(own, left)}
 
 
-def _row(job: _Job) -> dict:
+def _row(job: _Job, on_start: Callable[[Meter], None] | None = None) -> dict:
     choices = vars(job.settings) | vars(job.limits) | vars(job.roles) | _left(job)
     try:
-        done = run(job.bench, job.llm, log=job.log, **choices)
+        done = run(job.bench, job.llm, log=job.log, on_start=on_start, **choices)
         return done.row() | (job.after(done, job.bench, job.llm) if job.after else {})
     except FGOError as error:  # a recorded status, never a wrong answer
         nan = float("nan")

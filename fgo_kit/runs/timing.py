@@ -26,6 +26,7 @@ def critical_path(calls: pd.DataFrame, trees: Sequence[MergeNode], unit: str = "
         raise ValueError(f"unit={unit!r} is unknown; use one of {UNITS}")
     calls = calls[calls["turn"] >= 0]  # an agent's run that made them is none of its calls
     calls = calls if unit == "seconds" else calls.assign(seconds=1.0)
+    calls = calls.replace({"phase": {"divide": "rollout", "evaluate": "rollout"}})  # evaluated when a rollout ends
     turns = calls.groupby(["phase", "subset", "epoch", "node", "task"])["seconds"].sum()
     stage = turns.groupby(["phase", "subset", "epoch", "node"]).max()
     chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from threading import Barrier, Event
 
 import pytest
 from helpers import ScriptedLLM, TinyBench, context, job_of, module, tasks
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from fgo_kit.algorithm.benchmark import Environment
 from fgo_kit.algorithm.edits import apply_edits, read_edits
-from fgo_kit.algorithm.optimize import evaluate, optimize, propose
+from fgo_kit.algorithm.gates import gate_scores
+from fgo_kit.algorithm.optimize import evaluate, explore, optimize, propose
 from fgo_kit.algorithm.rewrite import rewritten
 from fgo_kit.algorithm.rollout import count_uses, rollouts
 from fgo_kit.calls.log import Place
@@ -346,3 +348,32 @@ def test_an_environment_of_several_turns_is_one_chat():
     [found] = rollouts(context(llm, bench), module(), bench.test, Place("test"))
     assert len(found.steps) == 3 and found.score == 1.0
     assert [len(messages) for messages in llm.asked] == [2, 4, 6]
+
+
+def test_a_rollout_is_evaluated_while_others_are_still_played():
+    evaluated = Event()
+
+    def reply(messages):
+        job = job_of(messages)
+        if job == "act" and "number 1" in messages[1]["content"]:
+            assert evaluated.wait(10), "the first rollout was not evaluated while the second was played"
+        if job == "evaluate":
+            evaluated.set()
+        return {"act": "ANSWER: x", "evaluate": "wrong", "propose": GOOD}[job]
+
+    bench = TinyBench(train=tasks(2))
+    ctx = context(ScriptedLLM(reply), bench, workers=2)
+    lines = explore(ctx, module(R1), bench.train, Place("rollout", subset="s1", epoch=1))
+    assert [(task.id, trajectory.task_id, feedback.task_id) for task, trajectory, feedback in lines] == [("t0",) * 3, ("t1",) * 3]
+
+
+def test_gates_of_candidate_and_children_are_played_side_by_side():
+    together = Barrier(3)
+
+    def reply(messages):
+        together.wait(10)
+        return "ANSWER: x"
+
+    ctx = context(ScriptedLLM(reply), TinyBench(gate=tasks(1)), workers=3)
+    modules = {name: module(Rule(name, name, ())) for name in ("m1", "m1<s1", "m1<s2")}
+    assert [scores.tolist() for scores in gate_scores(ctx, modules)] == [[0.0]] * 3

@@ -1,14 +1,16 @@
 """Grids: rows in the order asked for, resumed from their log, whatever carried them out."""
 
 import math
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from threading import Lock
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import Wrapped, job_of, small_bench
+from helpers import Wrapped, job_of, small_bench, wait_until
 
 from fgo_kit.algorithm.registry import DIVISIONS, division
 from fgo_kit.calls.log import CallLog
@@ -230,3 +232,63 @@ def test_a_choice_that_contradicts_a_named_setting_is_refused(benches):
     assert same["n_subsets"].tolist() == [2]
     own = compare(benches[0], "simulated", {"mine": {"n_subsets": 3}}, [0], n_subsets=2, **here())
     assert own["n_subsets"].tolist() == [3]  # a label's own choice holds
+
+
+class Real(Wrapped):
+    """An LLM that is asked through threads, takes its time, and knows how many calls are under way."""
+
+    simulated, name, params = False, "real:model", {}
+
+    def __init__(self, seconds=0.004):
+        super().__init__(load("small"))
+        self.lock, self.flying, self.most, self.seconds = Lock(), 0, 0, seconds
+
+    def complete(self, messages, **options):
+        with self.lock:
+            self.flying += 1
+            self.most = max(self.most, self.flying)
+        time.sleep(self.seconds)
+        with self.lock:
+            self.flying -= 1
+        return super().complete(messages, **options)
+
+
+SETTINGS = {name: {"method": "fgo", "n_subsets": 3, **more} for name, more in (
+    ("plain", {}), ("counts", {"counts": True, "audit": 2}), ("gated", {"gate": "hard"}), ("deep", {"passes": 2, "divide": "failure"}),
+)}  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [2, 16])
+def test_runs_of_a_real_model_go_side_by_side_and_end_as_alone(benches, tmp_path, workers):
+    def table(log, executor=None, workers=workers):
+        llm = Real()
+        rows = compare(benches[0], llm, SETTINGS, [0, 1], log=tmp_path / log, workers=workers, executor=executor)
+        return llm, rows.drop(columns=[name for name in rows if "paid" in name or "second" in name or name in ("critical_path", "usd")])
+
+    together, rows = table("together.sqlite")
+    assert together.most <= workers
+    _, alone = table("alone.sqlite", ThreadPoolExecutor(1), workers=1)
+    pd.testing.assert_frame_equal(rows, alone)
+    paid = CallLog(tmp_path / "together.sqlite").paid(None)[0]
+    assert len(together.asked) == paid == CallLog(tmp_path / "alone.sqlite").paid(None)[0]  # nothing is paid twice
+
+
+def test_a_grid_of_real_runs_that_is_stopped_stops_all_of_them(benches, tmp_path):
+    llm = Real()
+
+    def breaking(bench, asked_llm, **choices):
+        if choices["seed"] == 1:
+            wait_until(lambda: len(llm.asked) > 5)
+            raise KeyboardInterrupt
+        return run(bench, asked_llm, **choices)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grid, "run", breaking)
+        with pytest.raises(KeyboardInterrupt):
+            compare(benches[0], llm, {"plain": SETTINGS["plain"]}, range(8), log=tmp_path / "grid.sqlite")
+    asked = len(llm.asked)
+    time.sleep(0.05)
+    assert len(llm.asked) == asked
+    rows = compare(benches[0], llm, {"plain": SETTINGS["plain"]}, range(8), log=tmp_path / "grid.sqlite")
+    assert set(rows["status"]) == {"ok"}
+    assert len(llm.asked) <= CallLog(tmp_path / "grid.sqlite").paid(None)[0] + 8  # those that were under way
