@@ -2,7 +2,13 @@
 
 A thing is in its first, second or third home with the chances of HABIT, otherwise anywhere that can hold
 it. The chances and homes are ours, written from common sense; which receptacle can hold what is ALFWorld's.
+World 0 has the homes below. In every other world they are drawn from the places that can hold a thing where it occurs.
 """
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
 
 HABIT = (0.5, 0.22, 0.12)
 
@@ -56,3 +62,23 @@ HOMES = {
 NOT_FOR = {
     "Mug": ("SinkBasin",), "Laptop": ("DiningTable",), "Towel": ("GarbageCan",),
 }  # fmt: skip
+
+
+def habits(world: int, plans: Iterable[dict], contains: dict) -> dict:
+    """The homes of a world, in the form of HOMES: the more rooms have a place, the likelier it is a home."""
+    if world == 0:
+        return HOMES
+    rng, drawn = np.random.default_rng([world, 999]), {}
+    places: dict[str, Counter] = {}
+    for plan in plans:
+        here = {name.split("|")[-1 if name.endswith("Basin") else 0] for name, *_ in plan["receptacles"]}
+        for thing in plan["kinds"]:
+            able = sorted(kind for kind in here if thing in contains[kind] and kind not in NOT_FOR.get(thing, ()))
+            places.setdefault(thing, Counter()).update(able)
+    for thing in sorted({key if isinstance(key, str) else key[1] for key in HOMES} & set(places)):
+        kinds = sorted(places[thing])
+        if kinds:
+            shares = np.array([places[thing][kind] for kind in kinds], float)
+            order = rng.choice(kinds, min(len(HABIT), len(kinds)), replace=False, p=shares / shares.sum())
+            drawn[thing] = tuple(order.tolist())
+    return drawn

@@ -1,10 +1,11 @@
 """Generate the household games of ALFWorld-gen.
 
-    python data/alfworld/make.py [--seed 0] [--out FILE]    the compact file
+    python data/alfworld/make.py [--world 0] [--out FILE]   the compact file
     python data/alfworld/make.py --export DIR               the same games as official files below DIR
 
 Rooms are the floor plans that the alfworld package carries: their real receptacles and kinds of objects.
-What lies where is drawn from habits (homes.py) with exceptions. Every game's walkthrough is computed here
+What lies where is drawn from habits (homes.py) with exceptions; a world is one draw of it all, and each but world 0
+has habits of its own. Every game's walkthrough is computed here
 and wins in the engine, which a test plays. Needs alfworld, see README.md; nothing is downloaded.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from homes import HABIT, HOMES, NOT_FOR  # noqa: E402
+from homes import HABIT, HOMES, NOT_FOR, habits  # noqa: E402
 
 TYPES = (
     "pick_and_place_simple", "look_at_obj_in_light", "pick_clean_then_place_in_recep",
@@ -115,8 +116,8 @@ def kind_of(name: str) -> str:
 class Room:
     """What one game is drawn from: a plan's receptacles by kind, and which kinds of objects fit in which."""
 
-    def __init__(self, plan: dict, contains: dict, rng: np.random.Generator):
-        self.plan, self.contains, self.rng = plan, contains, rng
+    def __init__(self, plan: dict, contains: dict, habits: dict, rng: np.random.Generator):
+        self.plan, self.contains, self.habits, self.rng = plan, contains, habits, rng
         self.kinds = [kind_of(name) for name, _, _ in plan["receptacles"]]
         self.room = room_of(plan["plan"])
         self.objects: list[list] = []
@@ -129,7 +130,8 @@ class Room:
     def place(self, thing: str, avoid: str = "") -> None:
         """One more of a thing: mostly where it is at home here, now and then anywhere."""
         allowed = [kind for kind in self.holders(thing) if kind != avoid]
-        homes = [kind for kind in HOMES.get((self.room, thing), HOMES.get(thing, ())) if kind in allowed]
+        own = self.habits.get((self.room, thing), self.habits.get(thing, ()))
+        homes = [kind for kind in own if kind in allowed]
         weights = {kind: (1 - sum(HABIT[: len(homes)])) / len(allowed) for kind in allowed}
         for kind, share in zip(homes, HABIT, strict=False):
             weights[kind] += share
@@ -180,9 +182,10 @@ def goals_of(kind: str, plan: dict, constants) -> list[tuple[str, str]]:
     return pairs
 
 
-def make_game(game_id: str, kind: str, able: list[tuple], world, rng: np.random.Generator) -> dict:
-    """able: the plans where the task type makes sense, each with its (object, receptacle) pairs."""
-    constants, goals = world
+def make_game(name: tuple[str, str], kind: str, able: list[tuple], given, rng: np.random.Generator) -> dict:
+    """name: id and split. able: the plans where the task type makes sense, each with its (object, receptacle) pairs.
+    given: alfworld's constants and goals, and the habits."""
+    constants, goals, homes = given
     plan, pairs = able[rng.integers(len(able))]
     things = sorted({thing for thing, _ in pairs})
     thing = things[rng.integers(len(things))]
@@ -190,7 +193,7 @@ def make_game(game_id: str, kind: str, able: list[tuple], world, rng: np.random.
         thing = things[rng.integers(len(things))]
     holders = [holder for t, holder in pairs if t == thing]
     holder = holders[rng.integers(len(holders))]
-    room = Room(plan, constants.VAL_RECEPTACLE_OBJECTS, rng)
+    room = Room(plan, constants.VAL_RECEPTACLE_OBJECTS, homes, rng)
     two = kind == "pick_two_obj_and_place"
     room.furnish(thing, int(rng.integers(2, 4) if two else rng.integers(1, 4)), holder)
     lamp = kind == "look_at_obj_in_light"
@@ -202,7 +205,7 @@ def make_game(game_id: str, kind: str, able: list[tuple], world, rng: np.random.
     )
     objects = [room.objects[at] for at in rng.permutation(len(room.objects))]
     game = {
-        "id": game_id, "split": game_id.rsplit("-", 1)[0], "type": kind, "plan": plan["plan"],
+        "id": name[0], "split": name[1], "type": kind, "plan": plan["plan"],
         "goal": f"{goal}.", "object": thing, "receptacle": holder, "agent": new_place(rng),
         "objects": objects,
     }  # fmt: skip
@@ -258,21 +261,23 @@ def walkthrough(game: dict, receptacles: list, rng: np.random.Generator) -> list
     return commands
 
 
-def make(seed: int) -> list[dict]:
+def make(world: int) -> list[dict]:
     """All lines of the file: the logic, the floor plans that are used, the games."""
     constants, goals, info, layouts = sources()
     logic = logic_row(constants, goals, info)
     numbers = constants.SCENE_NUMBERS
-    plans = {n: plan_row(n, layouts, logic["contains"], np.random.default_rng([seed, n])) for n in numbers}
+    plans = {n: plan_row(n, layouts, logic["contains"], np.random.default_rng([world, n])) for n in numbers}
+    homes = habits(world, plans.values(), logic["contains"])
     games = []
     for number, (split, size) in enumerate(SPLITS):
         known = constants.TEST_SCENE_NUMBERS if split == "test_unseen" else constants.TRAIN_SCENE_NUMBERS
         able = {kind: [(plans[n], goals_of(kind, plans[n], constants)) for n in known] for kind in TYPES}
         able = {kind: [(plan, pairs) for plan, pairs in found if pairs] for kind, found in able.items()}
         for at in range(size):
-            rng = np.random.default_rng([seed, 1000 + number, at])
+            rng = np.random.default_rng([world, 1000 + number, at])
             kind = TYPES[at % len(TYPES)]
-            games.append(make_game(f"{split}-{at:03d}", kind, able[kind], (constants, goals), rng))
+            name = f"w{world}-" * (world > 0) + f"{split}-{at:03d}"
+            games.append(make_game((name, split), kind, able[kind], (constants, goals, homes), rng))
     used = {game["plan"] for game in games}
     return [logic, *(plan for plan in plans.values() if plan["plan"] in used), *games]
 
@@ -310,14 +315,14 @@ def export(file: Path, folder: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--world", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "games.jsonl.xz", help="- for stdout, as text")
     parser.add_argument("--export", type=Path, metavar="DIR", help="write official files there instead")
     given = parser.parse_args()
     if given.export:
         print(f"{export(given.out, given.export)} games below {given.export}")
         return
-    rows = make(given.seed)
+    rows = make(given.world)
     text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
     if str(given.out) == "-":
         sys.stdout.buffer.write(text.encode("utf-8"))

@@ -51,7 +51,7 @@ print(sum(int(r[column]) for r in rows if r["city"] == city) * factor)
         question,
         {"orders.csv": paged(d, table(rows, words), rows)},
         solve,
-        program(check, "orders.csv", city=here, column=column, factor=factor, whole="status_all" in d.traps),
+        program(d, check, "orders.csv", city=here, column=column, factor=factor, whole="status_all" in d.traps),
     )
 
 
@@ -99,7 +99,7 @@ show(sum(values) / len(values), 1)
         question,
         {"visitors.csv": table(rows, notes(d, more=more), tail=tail)},
         solve,
-        program(check, "visitors.csv", here=here, zero=zero),
+        program(d, check, "visitors.csv", here=here, zero=zero),
     )
 
 
@@ -144,7 +144,7 @@ print(total)
         question,
         {"stock.xlsx": workbook(content)},
         solve,
-        program(check, "stock.xlsx", item=item, boxes=boxes, box=box, whole="status_all" in d.traps),
+        program(d, check, "stock.xlsx", item=item, boxes=boxes, box=box, whole="status_all" in d.traps),
     )
 
 
@@ -176,7 +176,8 @@ rows = [r for r in once(live(table("route.tsv"), whole), "leg_id") if r["route"]
 show(sum(int(r["distance"]) * (1.609 if r["unit"] == "mi" else 1) for r in rows), 1)
 """
     text = table(rows, notes(d, dead, "leg", "leg_id"), "\t")
-    return question, {"route.tsv": text}, solve, program(check, "route.tsv", here=here, whole="status_all" in d.traps)
+    oracle = program(d, check, "route.tsv", here=here, whole="status_all" in d.traps)
+    return question, {"route.tsv": text}, solve, oracle
 
 
 @family(1, seen=True)
@@ -222,5 +223,5 @@ print(found[here] * factor)
         question,
         {"minutes.md": "\n".join(text).strip() + "\n"},
         solve,
-        program(check, "minutes.md", here=here, factor=1000 if scale else 1),
+        program(d, check, "minutes.md", here=here, factor=1000 if scale else 1),
     )

@@ -34,7 +34,8 @@ def log_errors(d):
         start = len("\n".join(lines)[:6000].splitlines()) if "cut" in skip else None
         found = [row for row in rows[:start] if row[1] == "ERROR" and row[2] == here]
         found = [row for row in found if row[4] == "prod" or "status" in skip]
-        return exact(len(found) if "dup" in skip else len({row[3] for row in found}))
+        each = ("dup" in skip) != d.conventions.twice
+        return exact(len(found) if each else len({row[3] for row in found}))
 
     if tests and d.chance(0.6):
         lines.insert(0, "# env=test marks trial requests, which are part of no figures")
@@ -45,9 +46,9 @@ def log_errors(d):
     )
     check = """
 found = re.findall(r" ERROR (\\w+) request=(\\d+) env=prod", SEEN["service.log"])
-print(len({request for service, request in found if service == here}))
+print(len(once([{"id": request} for service, request in found if service == here], "id")))
 """
-    return question, {"service.log": "\n".join(lines) + "\n"}, solve, program(check, "service.log", here=here)
+    return question, {"service.log": "\n".join(lines) + "\n"}, solve, program(d, check, "service.log", here=here)
 
 
 @family(1, seen=True)
@@ -129,7 +130,7 @@ print(", ".join(sorted(r["name"] for r in rows if r["city"] == here and r["joine
         question,
         {"members.json": as_json(content)},
         solve,
-        program(check, "members.json", here=here, year=str(year), whole="status_all" in d.traps),
+        program(d, check, "members.json", here=here, year=str(year), whole="status_all" in d.traps),
     )
 
 
@@ -164,7 +165,7 @@ for name, value in re.findall(r"(?m)^([a-z][a-z ]*?) {2,}([0-9.]+) *$", SEEN["pr
     price[name] = float(value)
 show(price[here] * (1.2 if tax else 1), 2)
 """
-    return question, {"prices.pdf": pdf([first, last])}, solve, program(check, "prices.pdf", here=here, tax=tax)
+    return question, {"prices.pdf": pdf([first, last])}, solve, program(d, check, "prices.pdf", here=here, tax=tax)
 
 
 @family(1, seen=True)
@@ -207,5 +208,5 @@ show((value - 32) * 5 / 9 if column == "temp_f" else value, 1)
         question,
         {"weather.csv": table(shown, notes(d, more=more))},
         solve,
-        program(check, "weather.csv", here=here, column=column, most=most),
+        program(d, check, "weather.csv", here=here, column=column, most=most),
     )

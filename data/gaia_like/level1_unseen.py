@@ -43,7 +43,7 @@ show(sum(float(r["minutes"]) / 60 if "minutes" in r else float(r["hours"]) for r
         question,
         {"timesheet.csv": text},
         solve,
-        program(check, "timesheet.csv", here=here, whole="status_all" in d.traps),
+        program(d, check, "timesheet.csv", here=here, whole="status_all" in d.traps),
     )
 
 
@@ -82,7 +82,7 @@ print(", ".join(r["club"] for r in sorted(rows, key=lambda r: -int(r["members"])
         question,
         {"clubs.xlsx": workbook(content)},
         solve,
-        program(check, "clubs.xlsx", whole="status_all" in d.traps),
+        program(d, check, "clubs.xlsx", whole="status_all" in d.traps),
     )
 
 
@@ -123,7 +123,7 @@ print(sum(int(r["copies"]) for r in rows if int(r["year"]) > year))
         question,
         {"catalogue.xml": text},
         solve,
-        program(check, "catalogue.xml", year=year, whole="status_all" in d.traps),
+        program(d, check, "catalogue.xml", year=year, whole="status_all" in d.traps),
     )
 
 
@@ -169,7 +169,7 @@ for item, quantity, price, mark in re.findall(r"(?m)^\\d+ +([a-z ]+?) +(\\d+) +(
     total += 0 if mark.strip() else int(count) * int(price)
 print(total)
 """
-    return question, {"invoice.txt": "\n".join(text) + "\n"}, solve, program(check, "invoice.txt")
+    return question, {"invoice.txt": "\n".join(text) + "\n"}, solve, program(d, check, "invoice.txt")
 
 
 @family(1, seen=False)
@@ -203,4 +203,5 @@ said = [r["answer"] for r in rows if r["group"] == here and r["answer"] in ("yes
 show(100 * said.count("yes") / len(said), 1)
 """
     text = paged(d, table(rows, notes(d, dead, "response", "response_id", more)), rows)
-    return question, {"survey.csv": text}, solve, program(check, "survey.csv", here=here, whole="status_all" in d.traps)
+    oracle = program(d, check, "survey.csv", here=here, whole="status_all" in d.traps)
+    return question, {"survey.csv": text}, solve, oracle

@@ -48,7 +48,7 @@ print(sum(int(r[column]) for r in rows if land[plain(r["customer"])] == here) * 
         question,
         files,
         solve,
-        program(check, *files, here=here, column=column, factor=1000 if scale else 1, whole="status_all" in d.traps),
+        program(d, check, *files, here=here, column=column, factor=1000 if scale else 1, whole="status_all" in d.traps),
     )
 
 
@@ -100,7 +100,7 @@ show(rate * sum(int(r["weight"]) * (0.4536 if r["unit"] == "lb" else 1) for r in
 """
     said = notes(d, dead, "shipment", "shipment_id")
     files = {"shipments.csv": table(rows, said), "rates.csv": table(rates, ["EUR per kg"])}
-    return question, files, solve, program(check, *files, here=here, when=when, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, here=here, when=when, whole="status_all" in d.traps)
 
 
 @family(2, seen=True)
@@ -143,7 +143,7 @@ show(total, 2)
 """
     said = notes(d, dead, "expense", "expense_id")
     files = {"expenses.csv": table(rows, said), "rates.json": as_json(text)}
-    return question, files, solve, program(check, *files, here=here, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, here=here, whole="status_all" in d.traps)
 
 
 @family(2, seen=True)
@@ -192,7 +192,7 @@ used = [e for e in weights if own[e]]
 show(sum(int(own[e]) * weights[e] for e in used) / sum(weights[e] for e in used), 2)
 """
     files = {"marks.xlsx": workbook({"marks": sheet_rows(rows)}), "weights.txt": "\n".join(lines) + "\n"}
-    return question, files, solve, program(check, *files, here=here)
+    return question, files, solve, program(d, check, *files, here=here)
 
 
 @family(2, seen=True)
@@ -242,4 +242,4 @@ rows = [r for r in table(name) if r[column] == wanted and r["item"] != "Total"]
 print(sum(int(r["units"]) for r in rows))
 """
     column, wanted = ("place", here) if by_place else ("item", item)
-    return question, files, solve, program(check, *files, name=names[mode == "newest"], column=column, wanted=wanted)
+    return question, files, solve, program(d, check, *files, name=names[mode == "newest"], column=column, wanted=wanted)

@@ -57,7 +57,7 @@ print(names[(max if most else min)(sums, key=sums.get)])
     lines = ["# Categories", "", "| code | name |", "|---|---|", *(f"| {c} | {pools.CATEGORIES[c]} |" for c in codes)]
     sales = paged(d, table(rows, notes(d, dead, "sale", "sale_id")), rows)
     files = {"sales.csv": sales, "legend.md": "\n".join(lines) + "\n"}
-    return question, files, solve, program(check, *files, most=most, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, most=most, whole="status_all" in d.traps)
 
 
 @family(2, seen=True)
@@ -96,7 +96,7 @@ show(sum(values) / len(values) + offset, 2)
         "readings.csv": table(rows, notes(d, "", "reading", "reading_id", more)),
         "calibration.json": as_json(text),
     }
-    return question, files, solve, program(check, *files, here=here)
+    return question, files, solve, program(d, check, *files, here=here)
 
 
 @family(2, seen=True)
@@ -142,7 +142,7 @@ print(f"{end // 60:02d}:{end % 60:02d}")
     files = {"timetable.csv": table(rows, notes(d)), "delays.txt": "\n".join(lines) + "\n"}
     if solve(frozenset()) >= "24:00":
         raise Redraw("after midnight")
-    return question, files, solve, program(check, *files, here=here)
+    return question, files, solve, program(d, check, *files, here=here)
 
 
 def _clock(minutes: int) -> str:
@@ -186,7 +186,7 @@ base = int(re.search(r"For (\\d+) persons", said)[1])
 show(sum(grams[p] * energy[p] / 100 for p in grams) * asked / base, 0)
 """
     files = {"recipe.md": "\n".join(lines) + "\n", "nutrition.csv": table(rows)}
-    return question, files, solve, program(check, *files, asked=asked)
+    return question, files, solve, program(d, check, *files, asked=asked)
 
 
 @family(2, seen=True)
@@ -225,4 +225,4 @@ print(", ".join(name for name, _ in sums.most_common(3)))
 """
     people = [{"respondent": k, "region": region[k]} for k in sorted(keys)]
     files = {"responses.jsonl": json_lines(rows), "respondents.csv": table(people, notes(d, dead, "response", "id"))}
-    return question, files, solve, program(check, *files, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, whole="status_all" in d.traps)

@@ -46,7 +46,7 @@ rows = [r for r in live(table("fields.csv"), whole) if r["farm"] == here]
 show(sum(float(r["area"]) * (0.4047 if r["unit"] == "acre" else 1) * rate[r["crop"]] for r in rows), 2)
 """
     files = {"fields.csv": table(rows, notes(d, dead, "field", "field_id")), "grant.txt": "\n".join(lines) + "\n"}
-    return question, files, solve, program(check, *files, here=here, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, here=here, whole="status_all" in d.traps)
 
 
 @family(2, seen=False)
@@ -94,7 +94,7 @@ rows = [r for name, lines in book("stock.xlsx").items() if name != "notes" for r
 show(sum(int(r["units"]) * price[r["item"]] for r in live(rows, whole) if r["place"] == here), 2)
 """
     files = {"stock.xlsx": workbook(content), "prices.csv": table(prices, ["EUR per unit"])}
-    return question, files, solve, program(check, *files, here=here, when=when, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, here=here, when=when, whole="status_all" in d.traps)
 
 
 @family(2, seen=False)
@@ -133,7 +133,7 @@ used = int(at[end][column]) - int(at[begin][column])
 show(used / (1000 if column == "reading_wh" else 1) * price, 2)
 """
     files = {"meters.csv": table(rows, notes(d)), "tariff.json": as_json(tariff)}
-    return question, files, solve, program(check, *files, here=here, column=column, begin=begin, end=end)
+    return question, files, solve, program(d, check, *files, here=here, column=column, begin=begin, end=end)
 
 
 @family(2, seen=False)
@@ -191,7 +191,7 @@ for r in live(table("matches.csv"), whole):
 print(names[points.most_common(1)[0][0]])
 """
     files = {"matches.csv": table(rows, notes(d, dead, "match", "match_id")), "rules.md": "\n".join(lines) + "\n"}
-    return question, files, solve, program(check, *files, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, whole="status_all" in d.traps)
 
 
 @family(2, seen=False)
@@ -238,4 +238,4 @@ for r in once(live(table("calls.csv"), whole), "call_id"):
 show(total, 2)
 """
     files = {"calls.csv": paged(d, table(rows, notes(d, dead, "call", "call_id")), rows), "prices.pdf": pdf(pages)}
-    return question, files, solve, program(check, *files, here=here, whole="status_all" in d.traps)
+    return question, files, solve, program(d, check, *files, here=here, whole="status_all" in d.traps)

@@ -59,7 +59,7 @@ print(total)
         question,
         {"branches.zip": archive(files)},
         solve,
-        program(check, "branches.zip", "branches.zip/notes.md", year=year, whole="status_all" in d.traps),
+        program(d, check, "branches.zip", "branches.zip/notes.md", year=year, whole="status_all" in d.traps),
     )
 
 
@@ -74,7 +74,7 @@ def project_cost(d):
         for n, t in enumerate(d.spread(teams, d.number(16, 22)), d.number(10, 60))
     ]
     dead = statuses(d, rows, 0.35)
-    own = [r for r in rows if r["team"] == here and r["status"] not in pools.DEAD]
+    own = [r for r in rows if r["team"] == here and r["status"] not in d.conventions.dead]
     if not own:
         raise Redraw("no task left")
     fixed = d.pick(own)["task_id"] if d.trap("correction") else ""
@@ -114,7 +114,7 @@ show(days * int(re.search(r"(\\d) working hours", text("project.zip/README.md"))
         question,
         {"project.zip": archive(files)},
         solve,
-        program(check, "project.zip", "project.zip/README.md", here=here, whole="status_all" in d.traps),
+        program(d, check, "project.zip", "project.zip/README.md", here=here, whole="status_all" in d.traps),
     )
 
 
@@ -230,7 +230,8 @@ for n, state in re.findall(r"- batch (\\d+): (\\w+)", said):
             values.append(float(r[column]) / (1000 if "ug" in column else 1))
 show(sum(values) / len(values), 3)
 """
-    return question, {"lab.zip": archive(files)}, solve, program(check, "lab.zip", "lab.zip/protocol.md", wanted=wanted)
+    oracle = program(d, check, "lab.zip", "lab.zip/protocol.md", wanted=wanted)
+    return question, {"lab.zip": archive(files)}, solve, oracle
 
 
 @family(3, seen=True)
@@ -303,6 +304,7 @@ show(total, 2)
         {"freight.zip": archive(files)},
         solve,
         program(
-            check, "freight.zip", *(f"freight.zip/{name}" for name in tariffs), here=here, whole="status_all" in d.traps
+            d, check, "freight.zip", *(f"freight.zip/{name}" for name in tariffs), here=here,
+            whole="status_all" in d.traps,
         ),
     )

@@ -74,7 +74,7 @@ print(names[sums.most_common(1)[0][0]])
         question,
         {"library.zip": archive(files)},
         solve,
-        program(check, "library.zip", "library.zip/branches.xlsx", here=here, whole="status_all" in d.traps),
+        program(d, check, "library.zip", "library.zip/branches.xlsx", here=here, whole="status_all" in d.traps),
     )
 
 
@@ -133,7 +133,7 @@ print(", ".join(names[c] for c, _ in sums.most_common(3)))
         question,
         {"votes.zip": archive(files)},
         solve,
-        program(check, "votes.zip", "votes.zip/parties.md", "votes.zip/corrections.txt"),
+        program(d, check, "votes.zip", "votes.zip/parties.md", "votes.zip/corrections.txt"),
     )
 
 
@@ -180,7 +180,7 @@ print(", ".join(r["name"] for r in sorted(rows, key=lambda r: time[plain(r["bib"
         question,
         {"race.zip": archive(files)},
         solve,
-        program(check, "race.zip", "race.zip/penalties.txt", here=here, whole="status_all" in d.traps),
+        program(d, check, "race.zip", "race.zip/penalties.txt", here=here, whole="status_all" in d.traps),
     )
 
 

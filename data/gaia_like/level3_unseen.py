@@ -109,7 +109,7 @@ show((sum(int(r["spent_eur"]) for r in spent) / budget - 1) * 100, 1)
         question,
         {"budget.zip": archive(files)},
         solve,
-        program(check, "budget.zip", "budget.zip/actual.csv", here=here),
+        program(d, check, "budget.zip", "budget.zip/actual.csv", here=here),
     )
 
 
@@ -212,7 +212,7 @@ show(burnt * 100 / far, 2)
         question,
         {"fleet.zip": archive(files)},
         solve,
-        program(check, "fleet.zip", "fleet.zip/vehicles.json", here=here, whole="status_all" in d.traps),
+        program(d, check, "fleet.zip", "fleet.zip/vehicles.json", here=here, whole="status_all" in d.traps),
     )
 
 
@@ -285,5 +285,5 @@ show(people / homes, 2)
         question,
         {"census.zip": archive(files)},
         solve,
-        program(check, "census.zip", "census.zip/notes.pdf", here=here, year=year),
+        program(d, check, "census.zip", "census.zip/notes.pdf", here=here, year=year),
     )

@@ -1,8 +1,10 @@
 """The seeded generator of GAIA-like.
 
-python data/gaia_like/make.py [--seed 0] [--out FILE]    the compact file: the same seed gives the same bytes
+python data/gaia_like/make.py [--world 0] [--out FILE]   the compact file: the same world gives the same bytes
 python data/gaia_like/make.py --check                    solve every task by its oracle, through the real tools
 python data/gaia_like/make.py --describe                 the tables of README.md
+
+A world is one draw of all tasks, and of conventions (`worlds.py`) that its files tell of only now and then.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ import level2_unseen  # noqa: E402, F401
 import level3  # noqa: E402, F401
 import level3_more  # noqa: E402, F401
 import level3_unseen  # noqa: E402, F401
-from parts import FAMILIES, PROCEDURES, Made, make_task  # noqa: E402
+from parts import FAMILIES, PROCEDURES, Made, make_task, procedure  # noqa: E402
 
 from fgo_kit.benchmarks.gaia.score import score  # noqa: E402
 
@@ -44,9 +46,9 @@ WEB_STEPS = [
 SPLITS = (("train", True, 256), ("gate", True, 64), ("test", True, 64), ("test", False, 64))
 
 
-def plan(seed: int) -> list[tuple[str, str]]:
+def plan(world: int) -> list[tuple[str, str]]:
     """(split, family) of every task in the order of the file; families as equal in number as can be."""
-    rng = np.random.default_rng([20250601, seed])
+    rng = np.random.default_rng([20250601, world])
     made: list[tuple[str, str]] = []
     for split in ("train", "gate", "test"):
         drawn = []
@@ -64,21 +66,23 @@ def _shares(rng, seen: bool, size: int) -> list[str]:
     return [order[at % 3][(at // 3) % len(order[at % 3])] for at in range(size)]
 
 
-def tasks(seed: int = 0):
+def tasks(world: int = 0):
     """(row of the file, the task with its oracle and misreadings) for every task."""
     numbers = dict.fromkeys(("train", "gate", "test"), 0)
     turns: Counter[str] = Counter()
-    for split, name in plan(seed):
-        made, traps = make_task(FAMILIES[name], seed, turns[name], score)
+    for split, name in plan(world):
+        made, traps = make_task(FAMILIES[name], world, turns[name], score)
         turns[name] += 1
-        yield row(f"{split}-{numbers[split]:03d}", split, name, made, traps), made
+        prefix = f"w{world}-" if world else ""
+        steps = [procedure(world, trap) for trap in PROCEDURES if trap in traps]
+        yield row(f"{prefix}{split}-{numbers[split]:03d}", split, name, made, steps), made
         numbers[split] += 1
 
 
-def row(task_id: str, split: str, name: str, made: Made, traps: set[str]) -> dict:
+def row(task_id: str, split: str, name: str, made: Made, procedures: list[str]) -> dict:
     """A line of the file: the official columns and our own. The oracle and the misreadings stay out."""
     web = name.startswith("web_")
-    steps = (WEB_STEPS if web else _reading(made)) + [PROCEDURES[t] for t in PROCEDURES if t in traps]
+    steps = (WEB_STEPS if web else _reading(made)) + procedures
     steps += ["Work out the answer.", "Give it in the form that is asked for."]
     tools = ["search", "open_page", "calculator"] if web else ["read_file", "run_python"]
     single = next(iter(made.files)) if len(made.files) == 1 else ""
@@ -116,17 +120,17 @@ def packed(rows: list[dict]) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--world", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "tasks.jsonl.xz")
-    parser.add_argument("--check", action="store_true", help="solve every task of the shipped file by its oracle")
-    parser.add_argument("--describe", action="store_true", help="print tables of the shipped file")
+    parser.add_argument("--check", action="store_true", help="solve every task of the world by its oracle")
+    parser.add_argument("--describe", action="store_true", help="print tables of the world")
     given = parser.parse_args()
     if given.check or given.describe:
         import baselines
 
-        print(baselines.check(given.seed) if given.check else baselines.describe(given.seed))
+        print(baselines.check(given.world) if given.check else baselines.describe(given.world))
         return
-    given.out.write_bytes(packed([line for line, _ in tasks(given.seed)]))
+    given.out.write_bytes(packed([line for line, _ in tasks(given.world)]))
     print(f"{given.out}: {given.out.stat().st_size:,} bytes")
 
 

@@ -12,7 +12,6 @@ PRELUDE = """
 import csv, io, json, math, re, zipfile
 import xml.etree.ElementTree as ET
 from collections import Counter, defaultdict
-DEAD = {"cancelled", "void", "test", "withdrawn", "rejected", "annulled"}
 
 def data(name):
     outer, inside, inner = name.partition(".zip/")
@@ -43,7 +42,7 @@ def records(rows):
     return [dict(zip(rows[0], row + [""] * 9)) for row in rows[1:]]
 
 def once(rows, key):
-    return list({row[key]: row for row in rows}.values())
+    return rows if TWICE else list({row[key]: row for row in rows}.values())
 
 def live(rows, everything=False):
     return [row for row in rows if everything or row.get("status") not in DEAD]
@@ -68,11 +67,13 @@ def read_all(call, name: str, tool: str = "read_file") -> str:
         page = int(cut[1])
 
 
-def program(body: str, *reads: str, **given):
+def program(d, body: str, *reads: str, **given):
     """An oracle: read the files named, then run `body`, which prints the answer.
 
-    `given` are the question's values, as variables; SEEN has the text of the files that were read.
+    `given` are the question's values, as variables; DEAD and TWICE are the conventions of the draw's world, and SEEN
+    has the text of the files that were read.
     """
+    given = {"DEAD": set(d.conventions.dead), "TWICE": d.conventions.twice} | given
 
     def oracle(call) -> str:
         seen = {name: read_all(call, name) for name in reads}

@@ -10,6 +10,7 @@ from math import floor
 
 import numpy as np
 import pools
+from worlds import TWICE, Conventions, conventions
 
 FAMILIES: dict[str, Family] = {}
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71)
@@ -71,6 +72,7 @@ class Draw:
     turn: int | None = None
     traps: set[str] = field(default_factory=set)
     visible: int = 0  # rows of the long table that the first page of read_file shows
+    conventions: Conventions = Conventions()
 
     def pick(self, pool):
         return pool[int(self.rng.integers(len(pool)))]
@@ -137,7 +139,7 @@ def statuses(d: Draw, rows: list[dict], p: float = 0.4, column: str = "status") 
 
     With `status` the dead rows do not count; with `status_all` the question must say that they do.
     """
-    live, dead = d.pick(pools.LIVE), d.pick(pools.DEAD)
+    live, dead = d.pick(d.conventions.live), d.pick(d.conventions.dead)
     if not d.trap("status", p):
         d.trap("status_all", 0.2)
     has = bool(d.traps & {"status", "status_all"})
@@ -169,8 +171,9 @@ def counted(d: Draw, rows: list[dict], skip=frozenset(), key: str = "", column: 
     """The rows that count, or those that a reader who ignores the traps in `skip` would count."""
     rows = rows[: d.visible] if "cut" in skip else rows
     keep_dead = ("status_all" in d.traps) != bool({"status", "status_all"} & skip)
-    rows = [row for row in rows if keep_dead or row.get(column) not in pools.DEAD]
-    return list({row[key]: row for row in rows}.values()) if key and "dup" not in skip else rows
+    rows = [row for row in rows if keep_dead or row.get(column) not in d.conventions.dead]
+    once = ("dup" in skip) == d.conventions.twice
+    return list({row[key]: row for row in rows}.values()) if key and once else rows
 
 
 def paged(d: Draw, text: str, rows: list[dict]) -> str:
@@ -189,7 +192,7 @@ def notes(d: Draw, dead: str = "", thing: str = "row", key: str = "id", more=())
     if "status" in d.traps and dead and d.chance(0.6):
         lines.append(d.pick(pools.NOTES["status"]).format(**words))
     if "dup" in d.traps and d.chance(0.4):
-        lines.append(d.pick(pools.NOTES["dup"]).format(**words))
+        lines.append(d.pick(TWICE["note"] if d.conventions.twice else pools.NOTES["dup"]).format(**words))
     return lines
 
 
@@ -254,7 +257,12 @@ def family(level: int, seen: bool):
     return register
 
 
-def make_task(entry: Family, seed: int, turn: int, same: Callable[[str, str], bool]) -> tuple[Made, set[str]]:
+def procedure(world: int, trap: str) -> str:
+    """What an annotator would write down about a trap in a world."""
+    return TWICE["step"] if trap == "dup" and conventions(world).twice else PROCEDURES[trap]
+
+
+def make_task(entry: Family, world: int, turn: int, same: Callable[[str, str], bool]) -> tuple[Made, set[str]]:
     """The first draw of the `turn`-th task of a family that has one right answer.
 
     solve(skip) gives the answer of a reader who ignores the traps in `skip`; each of them alone and all of
@@ -262,8 +270,8 @@ def make_task(entry: Family, seed: int, turn: int, same: Callable[[str, str], bo
     """
     for attempt in range(500):
         # Traps that go with the turn are kept for long, or those that seldom bite would become rare.
-        rng = np.random.default_rng([20250601, seed, zlib.crc32(entry.name.encode()), turn, attempt])
-        d = Draw(rng, entry.name, turn if attempt < 200 else None)
+        rng = np.random.default_rng([20250601, world, zlib.crc32(entry.name.encode()), turn, attempt])
+        d = Draw(rng, entry.name, turn if attempt < 200 else None, conventions=conventions(world))
         try:
             question, files, solve, oracle = entry.build(d)
             answer = solve(frozenset())

@@ -65,7 +65,8 @@ class Benchmark:
     with feedback adds to its task's text in a prompt, None where that has to be measured. shortcuts: baselines that
     ask no model, `f(task) -> answer`, by the name they have as methods. agent: plays tasks in place of the built-in
     loop, by `agent.play(meter, module, task, place)`: a trajectory without a score, or what an `Environment` raises.
-    playable: False where only logged trajectories are at hand; a run then has no test score.
+    playable: False where only logged trajectories are at hand; a run then has no test score. world: which draw of a
+    generated set it is, None for other data.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Benchmark:
     shortcuts: Mapping[str, Callable[[Task], str]] = MappingProxyType({})
     agent: Any = None
     playable: bool = True
+    world: int | None = None
 
     def start(self, task: Task) -> Environment:
         """The task's environment; raises what an `Environment` raises."""

@@ -103,7 +103,7 @@ def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
     Rows that name no world, such as those of several folds, are all of one.
     """
     by_seed: dict[int, dict[tuple, float]] = {}
-    worlds = runs["world"].fillna("") if "world" in runs else [""] * len(runs)
+    worlds = ["" if pd.isna(world) else world for world in runs.get("world", [None] * len(runs))]
     for seed, world, scores in zip(runs["seed"], worlds, runs["scores"], strict=True):
         by_seed.setdefault(seed, {}).update({(world, task): score for task, score in scores.items()})
     columns = list(dict.fromkeys(cell for scores in by_seed.values() for cell in scores))

@@ -260,4 +260,5 @@ def described(config: dict) -> dict:
     """The columns of a row of `compare` that a run's config decides."""
     shown = ("benchmark", "llm", "simulated", "method", "divide", "merge", "gate", "n_train", "seed")
     constants = config["llm_params"].get("constants", "")
-    return {**{name: config[name] for name in shown}, "data": config["fingerprint"][:8], "constants": constants}
+    of_data = {"world": config.get("world"), "data": config["fingerprint"][:8]}
+    return {**{name: config[name] for name in shown}, **of_data, "constants": constants}

@@ -153,7 +153,7 @@ def config_of(bench: Benchmark, llm: LLM, settings: Settings, roles: Roles = Rol
     strategies = [strategy for strategy in used if strategy is not None]
     others = {role: each for role, each in roles.filled(llm).items() if each is not llm}
     return {
-        "benchmark": bench.name, "fingerprint": bench.fingerprint, "n_train": len(bench.train),
+        "benchmark": bench.name, "world": bench.world, "fingerprint": bench.fingerprint, "n_train": len(bench.train),
         "train_order": digest([task.id for task in bench.train]), "seed_module": digest(to_json(bench.seed_module)),
         "llm": llm.name, "llm_params": {key: str(value) for key, value in sorted(llm.params.items())},
         "simulated": all(each.simulated for each in (llm, *others.values())), **asdict(settings),

@@ -10,6 +10,7 @@ import re
 import sys
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,8 @@ import pytest
 from fgo_kit.benchmarks.gaia import benchmark as gaia
 from fgo_kit.benchmarks.gaia import tools as gaia_tools
 from fgo_kit.benchmarks.gaia.files import names_in, read_text
+from fgo_kit.benchmarks.gaia.shipped import unpacked
+from fgo_kit.benchmarks.gaia.source import read_folder
 from fgo_kit.sandbox import program as sandbox
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "gaia_like"
@@ -36,8 +39,10 @@ def generator():
     import formats
     import make
     import parts
+    import pools
+    import worlds
 
-    yield {"baselines": baselines, "formats": formats, "make": make, "parts": parts}
+    yield {"baselines": baselines, "formats": formats, "make": make, "parts": parts, "pools": pools, "worlds": worlds}
     sys.path[:] = path
     for name in MODULES:
         sys.modules.pop(name, None)
@@ -74,6 +79,18 @@ def test_the_shipped_file_is_what_the_seed_gives(made, shipped):
 def test_another_seed_gives_other_tasks(generator, made):
     other = generator["parts"].make_task(generator["parts"].FAMILIES["order_total"], 1, 0, gaia.score)[0]
     assert other.question not in {row["Question"] for row, _ in made}
+
+
+@pytest.mark.parametrize("world", [1, 3])
+def test_other_conventions_hold_in_other_worlds_and_the_oracles_know_them(generator, bench, tmp_path, world):
+    make, house = generator["make"], generator["worlds"].conventions(world)
+    made = [one for n, one in enumerate(make.tasks(world)) if n % 6 == 0]
+    (tmp_path / "some.xz").write_bytes(make.packed([row for row, _ in made]))
+    tasks, files = read_folder(unpacked(tmp_path / "some.xz", tmp_path))
+    there, by_id = replace(bench, files=files), {task.id: task for task in tasks}
+    scores = [generator["baselines"].solve(there, by_id[row["task_id"]], one.oracle)[1] for row, one in made]
+    assert scores == [1.0] * len(made) and set(house.dead) != set(generator["pools"].DEAD)
+    assert house.twice == (world == 3) and not set(house.dead) & set(house.live)
 
 
 def test_splits_levels_and_families(shipped):

@@ -90,7 +90,7 @@ def test_nested_training_subsets_and_split_seeds():
     [
         ({"n_train": 257}, "n_train=257 is outside 1..256"),
         ({"n_train": 0}, "n_train=0 is outside 1..256"),
-        ({"world": 3}, "world=3 is not shipped; use one of (0, 1, 2)"),
+        ({"world": -1}, "world=-1 is not allowed; use a whole number >= 0"),
         ({"fold": 0}, "fold=0 needs a folder"),
         ({"split_seed": -1}, "split_seed=-1 is not allowed"),
         ({"path": "/no/such/folder"}, "is not a folder"),

@@ -17,10 +17,12 @@ from ...algorithm.benchmark import Benchmark
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import own_folder
 from ..splits import checked_seed, deal, training_set
+from ..worlds import own_world, world_file
 from .engine import Game, pool
 from .environment import MAX_STEPS, Play
 from .games import Source, generated, official
 
+SHIPPED = {0: "games.jsonl.xz"}
 TEST_SPLITS = ("valid_unseen", "valid_seen", "generated")
 ENV_VAR = "ALFWORLD_DATA"
 
@@ -51,6 +53,7 @@ class ALFWorld(Benchmark):
     seed_module: Module
     told: str = ""
     processes: int = 8
+    world: int | None = None
     form = "turns"
 
     @property
@@ -81,8 +84,9 @@ def load(
     test_split: str | None = None,
     processes: int = 8,
     skip_unreadable: bool = False,
+    world: int = 0,
 ) -> ALFWorld:
-    """The benchmark, from the shipped generated games (default) or from official ones.
+    """The benchmark, from generated games (default) or from official ones.
 
     path: None for the generated games (256 train, 64 gate, 128 test, half of the test games in rooms that
     training does not show); the folder that holds json_2.1.1; or True or "official" for the folder named
@@ -93,6 +97,8 @@ def load(
     set aside for it by split_seed, all trials of one task together.
     processes: how many games are played at once at most, each in a process of about 100 MB.
     skip_unreadable: leave out official games that are damaged, with a warning that names them.
+    world: which rooms and habits the generated games have, i.e. where things tend to be; 0 is shipped, any other is
+    made on first use, which needs the alfworld package (`make engine`).
 
     Loading needs no engine; `start` does. Raises ValueError or FileNotFoundError that name the file or
     argument, what is allowed and the fix.
@@ -103,20 +109,22 @@ def load(
     if test_split is not None and test_split not in TEST_SPLITS:
         raise ValueError(f"test_split={test_split!r} is unknown; use one of {TEST_SPLITS}")
     if path in (None, False) and test_split in (None, "generated"):
-        source, name = generated(), "ALFWorld-gen"
+        source, name, world = generated(world_file("alfworld", world, SHIPPED)), "ALFWorld-gen", int(world)
         train, gate, test = (source.splits[split] for split in ("train", "gate", "test"))
     elif test_split == "generated":
         raise ValueError(
             "test_split='generated' goes with path=None; for official games use 'valid_seen' or 'valid_unseen'"
         )
     else:
+        own_world(world)
+        world = None
         test_split, named = test_split or "valid_unseen", path in (None, False, True, "official")
         folder = own_folder(named or path, ENV_VAR, "json_2.1.1")
         source, name = official(folder, ("train", test_split), skip_unreadable), "ALFWorld"
         (train, gate), test = _set_aside(source.splits["train"], split_seed), source.splits[test_split]
     shown = training_set(train, n_train, split_seed)
     module = _seed_module([*shown, *gate, *test])
-    return ALFWorld(name, shown, tuple(gate), tuple(test), source, module, source.told, processes)
+    return ALFWorld(name, shown, tuple(gate), tuple(test), source, module, source.told, processes, world)
 
 
 def _set_aside(tasks: list[Task], split_seed: int) -> tuple[list[Task], list[Task]]:

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from ...records import Task, digest
-from ...runs.places import DATA
 from ..reading import each_readable, refuse_pointer
 from .scenes import Scenes, game_content, read_scenes
 
@@ -143,8 +142,8 @@ def _content(scenes: Scenes, task: Task) -> dict:
     return game_content(scenes, task.id)
 
 
-def generated(file: Path = DATA / "alfworld" / "games.jsonl.xz") -> Source:
-    """The shipped generated games. Raises FileNotFoundError or ValueError naming the file and the fix."""
+def generated(file: Path) -> Source:
+    """The generated games of a file. Raises FileNotFoundError or ValueError naming the file and the fix."""
     scenes = read_scenes(file)
     tasks: dict[str, list[Task]] = {}
     common = digest(scenes.logic)

@@ -23,9 +23,10 @@ from ...records import Component, Module, Task, Trajectory, digest
 from ...records.showing import storable
 from ..reading import own_folder
 from ..splits import checked_seed, training_set
+from ..worlds import own_world, world_file
 from .files import Files
 from .score import score
-from .shipped import unpacked
+from .shipped import SHIPPED, unpacked
 from .source import HIDDEN, LEVELS, Loaded, read_folder
 from .tools import TOOLS, Desk, ToolProblem, call
 
@@ -123,6 +124,7 @@ class GAIA(Benchmark):
     web: Callable[[str], str] | None = field(compare=False, default=None)
     unsafe: bool = False
     told: str = ""
+    world: int | None = None
     tools: tuple[dict, ...] = TOOLS
     history_limit: int = 24_000
     seed_module: Module = Module((Component("instructions", INSTRUCTIONS), Component("tool_notes", TOOL_NOTES)))
@@ -166,8 +168,9 @@ def load(
     levels: Sequence[int] = (1, 2, 3),
     show: bool = False,
     skip_unreadable: bool = False,
+    world: int = 0,
 ) -> GAIA:
-    """The benchmark, from the shipped GAIA-like set (default) or a user's own copy of GAIA.
+    """The benchmark, from a generated GAIA-like set (default) or a user's own copy of GAIA.
 
     path: None for GAIA-like (256 train, 64 gate, 128 test tasks, half of them of families that training does not
     show); a folder with metadata.jsonl or metadata.parquet and the files beside it, or one that holds
@@ -186,6 +189,7 @@ def load(
     shown as the optimiser wrote them.
     skip_unreadable: leave out tasks of a folder that cannot be used, e.g. for want of an attachment, with a warning
     that names them.
+    world: which tasks and conventions GAIA-like has; 0 is shipped, any other is made on first use.
 
     Raises ValueError or FileNotFoundError that name the file or argument, what is allowed and the fix.
     """
@@ -196,14 +200,18 @@ def load(
     if not kept or not set(kept) <= set(LEVELS):
         raise ValueError(f"levels={levels!r} is not allowed; use some of (1, 2, 3)")
     shipped = path is None or path is False
-    tasks, files = read_folder(unpacked()) if shipped else _own(path, skip_unreadable)
+    if shipped:
+        (tasks, files), world = read_folder(unpacked(world_file("gaia_like", world, SHIPPED))), int(world)
+    else:
+        own_world(world)
+        (tasks, files), world = _own(path, skip_unreadable), None
     if not shipped and not show:
         tasks = [replace(task, private=True) for task in tasks]
     tasks = [task for task in tasks if task.meta["level"] in kept]
     train, gate, test = _given(tasks) if shipped else _dealt(tasks, split_seed)
     name = "GAIA-like" if shipped else "GAIA"
     train, told = training_set(train, n_train, split_seed), _told(tasks, files)
-    return GAIA(name, train, tuple(gate), tuple(test), files, web, unsafe, told)
+    return GAIA(name, train, tuple(gate), tuple(test), files, web, unsafe, told, world)
 
 
 def _told(tasks: list[Task], files: dict[str, Files]) -> str:

@@ -1,4 +1,4 @@
-"""The shipped GAIA-like set: one compressed file, unpacked once into the folder layout of the official data."""
+"""GAIA-like: one compressed file a world, unpacked once into the folder layout of the official data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ...runs.places import DATA, RUNS
+from ...runs.places import RUNS
 from ..reading import shipped_rows
 
-ARCHIVE = DATA / "gaia_like" / "tasks.jsonl.xz"
+SHIPPED = {0: "tasks.jsonl.xz"}
 UNPACKED = RUNS / "gaia_like"
 
 
-def unpacked(archive: Path = ARCHIVE, below: Path = UNPACKED) -> Path:
-    """The folder of the shipped set in the official layout, made on first use. Its name is the archive's hash."""
+def unpacked(archive: Path, below: Path = UNPACKED) -> Path:
+    """The folder of a world in the official layout, made on first use. Its name is the archive's hash."""
     if not archive.is_file():
         raise FileNotFoundError(f"{archive} is missing; make it: python data/gaia_like/make.py")
     folder = below / hashlib.sha256(archive.read_bytes()).hexdigest()[:16]

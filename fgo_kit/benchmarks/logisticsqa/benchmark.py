@@ -21,13 +21,14 @@ import numpy as np
 from ...algorithm.benchmark import Benchmark, OneAnswer
 from ...algorithm.prompts import quote, section
 from ...records import Component, Module, Task, Trajectory, digest
-from ...runs.places import DATA
 from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows, utf8_text
 from ..splits import checked_seed, deal, near_duplicates, training_set
+from ..worlds import own_world, world_file
 from .opening import check_size
 from .ubl import MAX_CHARS, read_ubl
 
-WORLDS = (0, 1, 2)
+WORLDS = {world: f"world{world}.jsonl.xz" for world in (0, 1, 2)}
+"""The shipped ones."""
 NONE = "None"
 ENV_VAR = "FGO_LOGISTICSQA"
 _NONE_WORDS = {"", "NA", "NULL", "NONE"}  # after normalisation, so "N/A" is among them
@@ -49,6 +50,7 @@ class LogisticsQA(Benchmark):
     gate: tuple[Task, ...]
     test: tuple[Task, ...]
     seed_module: Module = Module((Component("instructions", PREAMBLE),))
+    world: int | None = None
     trajectory_tokens = 220  # beside the document; the simulated LLM's take 110, real models write more
 
     @property
@@ -112,11 +114,11 @@ def load(
     n_folds: int = 5,
     skip_unreadable: bool = False,
 ) -> LogisticsQA:
-    """The benchmark, from a shipped generated world (default) or a folder of real documents.
+    """The benchmark, from a generated world (default) or a folder of real documents.
 
-    path: None for generated `world` 0, 1 or 2 (256 train, 64 gate, 128 test tasks); a folder of UBL
-    files with ground_truth.json; or True or "real" for the folder named by FGO_LOGISTICSQA. The
-    variable never takes over by itself.
+    path: None for generated documents (256 train, 64 gate, 128 test tasks); a folder of UBL files with
+    ground_truth.json; or True or "real" for the folder named by FGO_LOGISTICSQA. The variable never takes over by
+    itself. world: which suppliers and conventions; 0 to 2 are shipped, any other is made on first use.
     n_train: that many training tasks; for one split_seed smaller sets are subsets of larger ones.
     fold: 0 .. n_folds-1, folders only: that fold is the test split, the others train, no gate.
     Without it a folder is split 50/15/35 % by split_seed. Near-duplicates stay in one split.
@@ -129,19 +131,19 @@ def load(
     if path is None or path is False:
         if fold is not None:
             raise ValueError(f"fold={fold} needs a folder; the generated world has fixed splits: use fold=None")
-        splits, name = _load_world(world), "LogisticsQA-gen"
+        splits, name, world = _load_world(world), "LogisticsQA-gen", int(world)
     else:
+        own_world(world)
+        world = None
         folder = own_folder(path == "real" or path, ENV_VAR, "the UBL .xml files and ground_truth.json")
         tasks, name = _load_folder(folder, skip_unreadable), "LogisticsQA-real"
         splits = _fold(tasks, fold, n_folds, split_seed) if fold is not None else _split(tasks, split_seed)
     train, gate, test = splits
-    return LogisticsQA(name, training_set(train, n_train, split_seed), tuple(gate), tuple(test))
+    return LogisticsQA(name, training_set(train, n_train, split_seed), tuple(gate), tuple(test), world=world)
 
 
 def _load_world(world: int) -> tuple[list[Task], list[Task], list[Task]]:
-    if world not in WORLDS:
-        raise ValueError(f"world={world!r} is not shipped; use one of {WORLDS}")
-    file = DATA / "logisticsqa" / f"world{world}.jsonl.xz"
+    file = world_file("logisticsqa", world, WORLDS)
     splits: dict[str, list[Task]] = {"train": [], "gate": [], "test": []}
     for row in shipped_rows(file, f"python data/logisticsqa/make.py --world {world}"):
         text = read_ubl(row["xml"].encode("utf-8"), f"{file.name}:{row['id']}")
