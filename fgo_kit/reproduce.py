@@ -59,7 +59,7 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Pat
             parameters={k: v for k, v in parameters.items() if k in known},
             kernel_name="python3",
             cwd=str(notebook.parent),
-            extra_arguments=["--log-level=ERROR"],  # the kernel's warnings would break the progress lines
+            extra_arguments=["--log-level=CRITICAL"],  # its errors are in the copy; that it is told to end is none
             progress_bar={"leave": False} if sys.stderr.isatty() else False,
         )
     except papermill.PapermillExecutionError as failure:

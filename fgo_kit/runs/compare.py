@@ -15,9 +15,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from inspect import isfunction
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from types import ModuleType
 from typing import Any
 
@@ -215,7 +215,8 @@ def _carry_out(jobs: list[_Job], executor: Executor | None, bar):
                 bar.update()
             return
         own = executor is None
-        pool = executor or ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn"))
+        workers = min(os.cpu_count() or 1, len(jobs))
+        pool = executor or ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent)
         try:
             with _no_script() if own else nullcontext():
                 futures = {pool.submit(_row, job): job for job in jobs}
@@ -246,6 +247,11 @@ def _in_threads(jobs: list[_Job]) -> Iterator[tuple[_Job, dict]]:
         raise
     finally:
         threads.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A process of a grid ends when the one that made it is killed, which cannot tell it so."""
+    Thread(target=lambda: parent_process().join() or os._exit(1), daemon=True).start()  # pyright: ignore
 
 
 @contextmanager

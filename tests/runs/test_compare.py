@@ -1,14 +1,17 @@
 """Grids: rows in the order asked for, resumed from their log, whatever carried them out."""
 
 import math
+import sys
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from helpers import Wrapped, job_of, small_bench, wait_until
 
@@ -292,3 +295,22 @@ def test_a_grid_of_real_runs_that_is_stopped_stops_all_of_them(benches, tmp_path
     rows = compare(benches[0], llm, {"plain": SETTINGS["plain"]}, range(8), log=tmp_path / "grid.sqlite")
     assert set(rows["status"]) == {"ok"}
     assert len(llm.asked) <= CallLog(tmp_path / "grid.sqlite").paid(None)[0] + 8  # those that were under way
+
+
+def test_processes_of_a_grid_end_when_the_one_that_made_them_is_killed():
+    code = (
+        "import fgo_kit as fgo\n"
+        "if __name__ == '__main__':\n"
+        "    fgo.compare(fgo.load_benchmark('logisticsqa'), methods=['fgo'], seeds=range(200))"
+    )
+    grid_process, workers = psutil.Popen([sys.executable, "-c", code]), []
+    try:
+        wait_until(lambda: len([p for p in grid_process.children() if p.cpu_times().user > 0.5]) > 0, 60)
+        workers = grid_process.children()
+        grid_process.kill()
+        assert psutil.wait_procs(workers, timeout=20)[1] == []
+    finally:
+        for process in (grid_process, *workers):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        grid_process.wait()
