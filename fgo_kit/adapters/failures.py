@@ -67,8 +67,9 @@ def failure(name: str, status: int, body: Any, headers: Mapping[str, str] | None
         f"{name}: status {status}: {words}"[:LONGEST], _retry_after(headers)
     )
     error.status = status
-    if isinstance(error, AuthError):
-        error.no_credit = status == 402 or _NO_CREDIT.search(words) is not None
+    if isinstance(error, AuthError) and (status == 402 or _NO_CREDIT.search(words)):
+        error.no_credit = True
+        error.args = (f"{error}; add credit there, then run the same again, which resumes",)
     if status in GAVE_UP:
         error.maybe_billed = True
     return error

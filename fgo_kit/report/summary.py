@@ -45,7 +45,8 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     `Run.token_figures`), calls and rules are means a run; dropped counts trajectories left out of optimiser
     prompts. failed counts runs without a score; they are in no mean. Where test tasks have no answer, which leaves
     them out of all scores: unanswered, the share of them, and score_min and score_max, the score if all of them were
-    wrong, or right. Where an agent of the user's own asks models by itself:
+    wrong, or right; where other answers were of no use, failed_answers and unusable_answers, means a run (see
+    `Run.failures`). Where an agent of the user's own asks models by itself:
     agent_runs, how often it was run, a mean a run; what that takes is in none of the token figures.
     """
     table = []
@@ -90,6 +91,8 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
         line |= {name: gain.value, f"{name}_lo": gain.lo, f"{name}_hi": gain.hi, f"{name}_p": gain.p}
     if missing := unanswered(runs):
         line |= {"unanswered": missing} | dict(zip(("score_min", "score_max"), score_bounds(runs), strict=True))
+    for name in ("failed", "unusable"):
+        line |= {f"{name}_answers": count} if (count := float(runs[name].mean()) if name in runs else 0.0) > 0 else {}
     line |= {"agent_runs": float(runs["agent_runs"].mean())} if "agent_runs" in runs else {}
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
 
@@ -199,6 +202,9 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
         shown["unanswered, %"] = numbers(100 * table["unanswered"].fillna(0))
         least, most = (numbers(100 * table[name]) for name in ("score_min", "score_max"))
         shown["score with them, %"] = [f"{low} to {high}" if low else "" for low, high in zip(least, most, strict=True)]
+    for name in ("failed_answers", "unusable_answers"):
+        if name in table:
+            shown[f"{name.replace('_', ' ')} a run"] = numbers(table[name].fillna(0))
     if "agent_runs" in table:
         shown["agent runs, tokens not known"] = numbers(table["agent_runs"].fillna(0))
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]

@@ -54,6 +54,13 @@ def test_tables_of_differences_and_groups_say_so(rows):
     assert groups.iloc[0, 0].endswith("17 % unanswered")
 
 
+def test_other_answers_of_no_use_are_counted(rows):
+    table = report.summary(rows.assign(unusable=[0, 0, 1, 2]))
+    assert table["failed_answers"].tolist() == rows.groupby("method", sort=False)["failed"].mean().tolist()
+    assert table["unusable_answers"].isna().tolist() == [True, False] and table["unusable_answers"][1] == 1.5
+    assert report.show(table)["unusable answers a run"].tolist() == ["0.0", "1.5"]
+
+
 def test_gains_and_the_paper_table_say_so(rows):
     table = report.summary(rows.replace({"method": {"base": "fgo"}}))
     assert report.gains(table)["gain, points"].iloc[0].endswith("17 % unanswered")
@@ -83,4 +90,4 @@ def test_a_figure_says_so(rows, tmp_path, monkeypatch):
 
 def test_without_any_there_is_no_column():
     rows = fgo.compare(small_bench(n_train=8), "simulated", ["base"], [0], workers=1, progress=False)
-    assert not {"unanswered", "score_min"} & set(report.summary(rows)) and "unanswered, %" not in report.show(report.summary(rows))
+    assert not {"unanswered", "score_min", "failed_answers", "unusable_answers"} & set(report.summary(rows)) and "unanswered, %" not in report.show(report.summary(rows))
