@@ -21,7 +21,7 @@ from ..runs.result import Run
 from ..runs.variants import PAPER, VARIANTS
 from ..stats import over_seeds
 from .presets import preset
-from .sets import MAIN_LOG, SETS, Grid, documents, peers, played
+from .sets import MAIN_LOG, PEERS, SETS, Grid, documents, peers, played
 
 CHANGES = {
     "+ 8 random subsets": ("divide", "n_subsets"), "+ plain union": ("merge",),
@@ -86,16 +86,25 @@ def pilot() -> pd.DataFrame:
 # -- at matched tokens
 
 
+LEARNERS = (REFERENCE, "bootstrapping", *PEERS)
+"""What the target is matched with."""
+RANKED = ("base", "always_none", "fgo", *LEARNERS)
+"""The methods of the picture at matched tokens, beside variants with more epochs and few-shot prompting."""
+
+
 def matched(table: pd.DataFrame, target: str = "fgo", epochs: int = 2) -> dict[str, dict]:
     """Variants with more epochs that bring the target's and another method's all-in tokens as near as epochs can.
 
     A method cheaper than the target gets the nearest number of epochs to the target's total; beside a dearer
     one the target gets more. table: a summary of one benchmark and LLM, measured with `epochs`; what a run takes
     grows in proportion. Whole epochs leave totals up to half an epoch apart: `show_matched` says how far.
+    And few-shot prompting, with examples up to the length of the target's final prompts (column prompt_tokens).
     """
-    totals = table.set_index("method")["tokens_all_in"]
-    variants = {}
-    for method in (REFERENCE, "bootstrapping"):
+    by_method = table.set_index("method")
+    totals, variants = by_method["tokens_all_in"], {}
+    if not math.isnan(length := by_method.get("prompt_tokens", pd.Series(dtype=float)).get(target, math.nan)):
+        variants["few_shot"] = {"method": "few_shot", "controls": {"max_tokens": round(length)}}
+    for method in LEARNERS:
         times = totals.get(target, math.nan) / totals.get(method, math.nan)
         if math.isnan(times):
             continue
@@ -112,13 +121,27 @@ def relative_tokens(table: pd.DataFrame, target: str = "fgo") -> pd.Series:
     return table["tokens_all_in"] / pd.Series(own, table.index)
 
 
+def ranked(table: pd.DataFrame, target: str = "fgo", within: float = 0.25) -> pd.DataFrame:
+    """The rows of `tokens.with_costs` that can be ranked: peers (`sets.PEERS`) only at matched rollouts or tokens.
+
+    Matched is what lies within that share of a row of the target, on the same benchmark and LLM.
+    """
+    kinds, fair = table["method"].str.partition(",")[0], pd.Series(True, table.index)
+    for at, peer in table[kinds.isin(PEERS)].iterrows():
+        own = table[(kinds == target) & (table["benchmark"] == peer["benchmark"]) & (table["llm"] == peer["llm"])]
+        off = [(own[name] / peer[name] - 1).abs().min() for name in ("rollouts", "tokens_all_in")]
+        fair[at] = min(off) <= within
+    return table[fair]
+
+
 def show_matched(table: pd.DataFrame, target: str = "fgo") -> pd.DataFrame:
     """A summary with gains over the target for reading, with all-in tokens as multiples of the target's."""
     return show(table, target).assign(**{f"all in, {target} = 1": numbers(relative_tokens(table, target), 2)})
 
 
 def matched_differences(rows: pd.DataFrame, target: str = "fgo") -> pd.DataFrame:
-    """For every benchmark and LLM: the target against each baseline, at the epochs whose tokens are nearest.
+    """For every benchmark and LLM: the target against each method that learns, at the epochs whose tokens are nearest,
+    and against few-shot prompting.
 
     rows: those of `compare` with the variants of `matched`. Columns: benchmark, llm, tokens (those of the first over
     those of the other), and those of `report.differences`, whose intervals hold together in a benchmark. What differs
@@ -128,12 +151,14 @@ def matched_differences(rows: pd.DataFrame, target: str = "fgo") -> pd.DataFrame
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
         used = part.groupby("method", sort=False)["tokens_all_in"].mean().dropna()
         of = {kind: [method for method in used.index if method.partition(",")[0] == kind]
-              for kind in (target, REFERENCE, "bootstrapping")}  # fmt: skip
-        pairs = [[(own, other) for own in of[target] for other in of[kind]] for kind in (REFERENCE, "bootstrapping")]
+              for kind in (target, *LEARNERS)}  # fmt: skip
+        pairs = [[(own, other) for own in of[target] for other in of[kind]] for kind in LEARNERS]
         nearest = [min(among, key=lambda pair, used=used: abs(math.log(used[pair[0]] / used[pair[1]])))
                    for among in pairs if among]  # fmt: skip
+        nearest += [(own, "few_shot") for own in of[target][:1] if "few_shot" in used]
         table = differences(part, nearest)
-        table.insert(0, "tokens", [round(used[own] / used[other], 2) for own, other in nearest])
+        ratios = [used[own] / used[other] if used[other] else math.nan for own, other in nearest]
+        table.insert(0, "tokens", [round(ratio, 2) for ratio in ratios])
         table.insert(0, "llm", llm)
         table.insert(0, "benchmark", benchmark)
         tables.append(table)

@@ -16,6 +16,8 @@ from ..runs.variants import PAPER
 from .presets import Preset
 
 SETS = {"logisticsqa": "LogisticsQA-gen", "alfworld": "ALFWorld-gen", "gaia": "GAIA-like"}
+SEEDS_A_WORLD = 4
+PEERS = ("combee", "gepa")
 MAIN_LOG = "data/runs/main_results.sqlite"
 """The log of 01 and of 05, which looks into the same runs."""
 
@@ -65,18 +67,27 @@ class Grid:
         return [replace(bench, test=bench.test[first::step]) for bench in benches], ""
 
 
+def _over_worlds(preset: Preset, n_train: int) -> tuple[tuple[dict, ...], tuple[int, ...]]:
+    """(options of `load`, seeds): of a single world all seeds; of many fewer each, since a new world says more of what
+    holds elsewhere than one more seed in an old one."""
+    data = tuple({"n_train": n_train, "world": world} for world in preset.worlds)
+    return data, preset.seeds if len(data) == 1 else preset.seeds[:SEEDS_A_WORLD]
+
+
 def documents(preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
     """Generated documents (LogisticsQA-gen) of all worlds of a preset."""
-    worlds = tuple({"n_train": preset.n_train, "world": world} for world in preset.worlds)
-    return Grid("logisticsqa", worlds, methods, preset.seeds, log, total_usd=preset.total_usd)
+    data, seeds = _over_worlds(preset, preset.n_train)
+    return Grid("logisticsqa", data, methods, seeds, log, total_usd=preset.total_usd)
 
 
 def played(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
-    """A set whose tasks are played turn by turn. A game takes ten times as long as a question: fewer are trained on."""
+    """A set whose tasks are played turn by turn, in all worlds of a preset.
+
+    A game takes ten times as long as a question: fewer are trained on.
+    """
     n_train, n_subsets, every = preset.games if benchmark == "alfworld" else preset.questions
-    data, test = ({"n_train": n_train},), (min(1, every - 1), every)
-    choices, total = {"n_subsets": n_subsets}, preset.total_usd
-    return Grid(benchmark, data, methods, preset.seeds, log, choices, test, total_usd=total)
+    (data, seeds), test = _over_worlds(preset, n_train), (min(1, every - 1), every)
+    return Grid(benchmark, data, methods, seeds, log, {"n_subsets": n_subsets}, test, total_usd=preset.total_usd)
 
 
 def elsewhere(preset: Preset, methods: Mapping[str, dict], log: str) -> dict[str, Grid]:
@@ -87,8 +98,7 @@ def elsewhere(preset: Preset, methods: Mapping[str, dict], log: str) -> dict[str
 
 def peers() -> dict[str, dict]:
     """Neighbours of FGO as variants, in the paper's setting: combee, and GEPA where its package is installed."""
-    names = ("combee", "gepa") if gepa_peer.version() else ("combee",)
-    return {name: {"method": name, **PAPER} for name in names}
+    return {name: {"method": name, **PAPER} for name in PEERS if name != "gepa" or gepa_peer.version()}
 
 
 def not_run(benchmark: str, methods: Iterable[str], reason: str) -> pd.DataFrame:

@@ -44,6 +44,29 @@ def test_the_cheaper_of_two_gets_the_nearest_number_of_epochs():
                       "bootstrapping, 3 epochs": {"method": "bootstrapping", **paper, "epochs": 3}}  # fmt: skip
 
 
+def test_peers_are_matched_too_and_examples_are_as_long_as_the_prompt_of_fgo():
+    table = totals(gepa=20.0, combee=150.0, fgo=100.0).assign(prompt_tokens=[300.0, 500.0, 410.4])
+    found = main_results.matched(table)
+    assert {name: chosen.get("epochs") for name, chosen in found.items()} == {
+        "few_shot": None, "gepa, 10 epochs": 10, "fgo, 3 epochs": 3}  # fmt: skip
+    assert found["few_shot"] == {"method": "few_shot", "controls": {"max_tokens": 410}}
+
+
+def test_a_peer_is_ranked_at_matched_rollouts_or_tokens_alone():
+    table = pd.concat([totals(fgo=100.0, combee=150.0, gepa=40.0, base=0.0), totals(**{"gepa, 5 epochs": 95.0})])
+    table = table.assign(rollouts=[128, 130, 60, 0, 300]).reset_index(drop=True)
+    assert main_results.ranked(table)["method"].tolist() == ["fgo", "combee", "base", "gepa, 5 epochs"]
+    alone = main_results.ranked(table[table["method"] != "fgo"])["method"].tolist()
+    assert alone == ["base"]  # with nothing to be matched with none is
+
+
+def test_few_shot_prompting_is_compared_with_fgo_though_it_takes_no_tokens():
+    rows = rows_of({"fgo": 0.7, "few_shot": 0.3})
+    rows["tokens_all_in"] = rows["method"].map({"fgo": 100.0, "few_shot": 0.0})
+    [line] = main_results.matched_differences(rows).to_dict("records")
+    assert (line["method"], line["other"], line["verdict"]) == ("fgo", "few_shot", "better") and math.isnan(line["tokens"])
+
+
 def test_tokens_stand_beside_those_of_fgo_on_the_same_set():
     table = pd.concat([totals(all_at_once=150.0, fgo=100.0), totals(all_at_once=30.0).assign(benchmark="c")])
     assert main_results.relative_tokens(table.reset_index(drop=True)).tolist()[:2] == [1.5, 1.0]

@@ -16,6 +16,7 @@ from fgo_kit.report.drawing import colour_of
 from fgo_kit.runs.compare import compare
 from fgo_kit.runs.result import OPTIMISER_PHASES
 from fgo_kit.runs.run import run
+from fgo_kit.simulate.model import load
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +33,12 @@ def rows(bench):
 
 def test_what_a_run_spent_sums_to_its_ledger(bench):
     done = run(bench, "simulated", method="fgo", n_subsets=3, workers=1)
-    found = tokens.spent(done, bench, None)
+    found = tokens.spent(done, bench, load("small"))
     figures = done.token_figures()
     assert found["prompt_all_in"] + found["completion_all_in"] == figures["tokens_all_in"]
     assert sum(found["phases"].values()) == found["prompt_all_in"] and "test" not in found["phases"]
     assert sum(found["phases"].get(phase, 0) for phase in OPTIMISER_PHASES) == figures["tokens_optimiser"]
+    assert found["rollouts"] == 2 * len(bench.train) and 80 < found["prompt_tokens"] < 1_000
 
 
 def test_the_chain_counts_rounds_that_wait_for_each_other(bench):
