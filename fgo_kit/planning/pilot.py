@@ -14,15 +14,24 @@ from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
-from ..records import Task
+from ..calls.reply_text import given_answer
+from ..records import Task, Trajectory
 from ..records.later import pandas as pd
 from ..stats import paired_tasks_needed
 
+Z = 2.8
+"""Standard errors between no effect and one that shows with power 0.8 at level 95 %."""
 
-def play(ctx: Context, tasks: Sequence[Task], subset: str) -> np.ndarray:
-    """The scores of the seed module on tasks, NaN where one has no answer; all is asked as a run asks it."""
-    played = rollouts(ctx, ctx.bench.seed_module, tasks, Place("rollout", subset=subset, epoch=1))
-    return np.array([trajectory.score for trajectory in played], float)
+
+def play(ctx: Context, tasks: Sequence[Task], subset: str) -> list[Trajectory]:
+    """Tasks played with the seed module; all is asked as a run asks it."""
+    return rollouts(ctx, ctx.bench.seed_module, tasks, Place("rollout", subset=subset, epoch=1))
+
+
+def in_form(played: Sequence[Trajectory]) -> tuple[int, int]:
+    """(answers that have the line which is asked for, of so many); games have none."""
+    ends = [each.steps[-1].action for each in played if each.ok and each.steps and each.form != "turns"]
+    return sum(given_answer(end) is not None for end in ends), len(ends)
 
 
 def flips(scores: np.ndarray) -> float:
@@ -34,6 +43,15 @@ def flips(scores: np.ndarray) -> float:
     apart = scores[0] - scores[1]
     known = apart[np.isfinite(apart)]
     return float(np.mean(known**2)) if known.size else float("nan")
+
+
+def with_optimising(effect: float, seeds: int, spread: float) -> float:
+    """A smallest effect when runs differ from seed to seed by so much more (a standard deviation), beside no learning.
+
+    >>> round(with_optimising(0.1, 5, 0.05), 3)
+    0.118
+    """
+    return float(np.hypot(effect, Z * spread / np.sqrt(seeds)))
 
 
 def smallest_effect(flips: float, tasks: int, seeds: int) -> float:

@@ -23,8 +23,11 @@ from ..records.showing import escape
 from ..runs.provenance import manifest
 from ..runs.run import chosen_for, config_of, log_path, run
 from .bill import Measured, bill, longest_prompt, measured
-from .pilot import dry_plays, flips, play, smallest_effect
+from .pilot import dry_plays, flips, in_form, play, smallest_effect, with_optimising
 from .probes import PHASE, Finding, probe
+
+IN_FORM = 0.8  # a share of answers in the form asked for, below which it is a defect
+SPREAD = 0.05  # standard deviation of scores from seed to seed of optimising, for want of a measured one
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +77,26 @@ class Preflight:
         paid = f"Paid for this look: {calls:,} calls, {tokens:,} tokens, {_dollars(usd)}."
         if not self.scores.size:
             return ["No pilot was played.", paid]
-        tasks, seeds = self.tested
-        too_small = "gains" if np.isnan(self.effect) else f"gains below {100 * self.effect:.1f} points"
         return [
             f"Pilot: {self.scores.shape[1]} training tasks twice, score {100 * self.score:.1f} % (headroom "
             f"{100 * (1 - self.score):.1f} points); {100 * self.flips:.1f} % flip from one play to the next.",
-            f"With {tasks} test tasks and seeds: {seeds}, {too_small} cannot be relied on to show (power 80 %): "
-            "the noise of scoring alone: how much optimising differs from seed to seed is not known from a pilot.",
+            self._power(),
             f"One run: about {self.bill['calls']:,} calls, {self.bill['prompt_tokens']:,} prompt and "
             f"{self.bill['completion_tokens']:,} completion tokens, {_dollars(self.bill['usd'])}; with the same log, "
             f"less by what it shares with the pilot. {self.bill['note']}".rstrip(),
             paid,
         ]
+
+    def _power(self) -> str:
+        tasks, seeds = self.tested
+        if np.isnan(self.effect):
+            return f"With {tasks} test tasks and seeds: {seeds}, no gain can be relied on to show (power 80 %)."
+        effect, both = (100 * size for size in (self.effect, with_optimising(self.effect, seeds, SPREAD)))
+        return (
+            f"With {tasks} test tasks and seeds: {seeds}, gains below {effect:.1f} points cannot be relied on to show "
+            f"(power 80 %) by the noise of scoring alone; below {both:.1f} if optimising, too, moves a run by "
+            f"{100 * SPREAD:g} points (SD) from seed to seed, which no pilot can measure."
+        )
 
 
 def preflight(
@@ -100,10 +111,10 @@ def preflight(
     LLM that costs nothing, for the dry run behind the bill. log, choices: as for `run`; budgets hold for all of it.
 
     The result's `checks` have one row a check of every LLM that has a role: llm; check: answer, effort, system role,
-    schema, tools, window, caching, usage, latency or pilot; outcome: "ok", "missing" (a run does without) or "wrong";
-    seen; what_to_do: the parameter to set. A simulated LLM is not checked. Where no plain answer arrives, nothing else
-    is asked. The bill takes the lengths of the pilot's rollouts to hold for evaluator, optimizer and merger too, and as
-    many rules to be found as the stand-in finds.
+    schema, tools, window, caching, usage, latency, pilot or form; outcome: "ok", "missing" (a run does without) or
+    "wrong"; seen; what_to_do: the parameter to set. A simulated LLM is not checked. Where no plain answer arrives,
+    nothing else is asked. The bill takes the lengths of the pilot's rollouts to hold for evaluator, optimizer and
+    merger too, and as many rules to be found as the stand-in finds.
 
     Raises what `run` raises: ValueError for choices, AuthError, BudgetExceeded before a call that might pass a budget.
 
@@ -121,7 +132,7 @@ def preflight(
         checks = _checked(next(meters), bench, roles, longest_prompt(bench.dry(), stand_in, choices))
         plays = (Context(bench, next(meters), each) for each in seeded)
         mute = any(row.outcome == "wrong" and row.check in ("answer", "effort") for row in checks)
-        scores = _played(plays, () if mute else tasks, checks, llm.name)
+        scores, seen = _played(bench, plays, () if mute else tasks, llm.name)
         opened.finish(run_id, PHASE)
     except BaseException as error:
         opened.finish(run_id, type(error).__name__)
@@ -135,7 +146,7 @@ def preflight(
     effect = smallest_effect(flips(scores), len(bench.test), seeds)
     from ..runs.listing import Listing
 
-    table = Listing([vars(row) for row in checks], columns=[column.name for column in fields(Finding)])
+    table = Listing([vars(row) for row in checks + seen], columns=[column.name for column in fields(Finding)])
     return Preflight(table, scores, effect, bound, lengths, opened.paid(run_id), (len(bench.test), seeds))
 
 
@@ -146,18 +157,24 @@ def _checked(meter: Meter, bench: Benchmark, roles: Roles, longest: int) -> list
     return [row for key, llm in asked.items() for row in probe(meter.asking(llm), tools.get(key, ()), longest)]
 
 
-def _played(plays: Iterable[Context], tasks: Sequence[Task], checks: list[Finding], llm: str) -> np.ndarray:
-    """The scores of the plays; a row more in the checks where some have no answer."""
-    scores, seen = np.empty((2, 0)), ""
+def _played(
+    bench: Benchmark, plays: Iterable[Context], tasks: Sequence[Task], llm: str
+) -> tuple[np.ndarray, list[Finding]]:
+    """The scores of the plays, and what was seen: rollouts without an answer, and answers in another form."""
+    todo, found = "see failures() of the log", []
     try:
-        scores = np.array([play(ctx, tasks, f"pilot {ctx.seed}") for ctx in plays])
+        played = [trajectory for ctx in plays for trajectory in play(ctx, tasks, f"pilot {ctx.seed}")]
     except TooManyFailures as error:
-        seen = str(error)
+        return np.empty((2, 0)), [Finding(llm, "pilot", "wrong", str(error), todo)]
+    scores = np.array([trajectory.score for trajectory in played], float).reshape(2, -1)
     if failed := int(np.isnan(scores).sum()):
-        seen = f"{failed} of {scores.size} rollouts have no score"
-    if seen:
-        checks.append(Finding(llm, "pilot", "wrong", seen, "see failures() of the log"))
-    return scores
+        found.append(Finding(llm, "pilot", "wrong", f"{failed} of {scores.size} rollouts have no score", todo))
+    kept, answers = in_form(played) if bench.agent is None else (0, 0)
+    if answers:
+        seen = f"{kept} of {answers} answers have the line that is asked for"
+        loose = "wrong", f"{seen}; others are taken whole", "another model, or instructions= that insist on the form"
+        found.append(Finding(llm, "form", *(loose if kept < IN_FORM * answers else ("ok", seen))))
+    return scores, found
 
 
 def _dollars(usd: float | None) -> str:

@@ -21,6 +21,7 @@ from ..algorithm.registry import DIVISIONS, GATES, MERGES, METHODS
 from ..algorithm.rollout import rollouts
 from ..algorithm.settings import Settings
 from ..algorithm.trimming import finally_trimmed
+from ..calls.budget import Tariff
 from ..calls.leases import Leases
 from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
@@ -115,6 +116,8 @@ def chosen_for(
     for each in (llm, *vars(roles).values()):
         if hasattr(each, "check"):  # an LLM that knows what it cannot do
             each.check(bench)  # pyright: ignore[reportAttributeAccessIssue]
+        if each is not None:
+            Tariff(each, limits)  # raises for a price that a budget needs and nobody knows
     return settings, limits, roles
 
 

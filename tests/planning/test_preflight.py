@@ -16,7 +16,7 @@ from fgo_kit.benchmarks.alfworld import engine
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.protocol import BadRequest, BudgetExceeded, Reply, Usage
 from fgo_kit.planning.bill import Measured, bill
-from fgo_kit.planning.pilot import smallest_effect
+from fgo_kit.planning.pilot import smallest_effect, with_optimising
 from fgo_kit.simulate.server import serving
 
 WINDOW = 1_500  # tokens that a truncating server reads
@@ -110,10 +110,12 @@ def test_a_defect_is_named_with_what_to_do(with_tools, defect):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_of_several_defects_each_is_named_and_no_other(with_tools, seed):
-    drawn = random.Random(seed).sample(["schema", "tools", "window", "usage"], 2)
-    assert named(look(*drawn, bench=with_tools, method="base")) == set(drawn)
+    draw = random.Random(seed)
+    drawn = draw.sample(["schema", "tools", "window", "usage", "system ignored", "latency"], draw.randint(2, 5))
+    found = look(*drawn, bench=with_tools, method="base", patience=1)
+    assert named(found) - {"caching"} == {check_of(defect) for defect in drawn}  # what is cut or left out is not cached
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -153,7 +155,20 @@ def test_what_flips_is_the_noise_of_the_score():
 
     found = fgo.preflight(bench, Flipping(None), seeds=4, log=CallLog(None))
     assert found.score == 0.75 and found.flips == 0.5 and found.effect == smallest_effect(0.5, 6, 4)
+    assert "no gain can be relied on" in repr(replace(found, effect=float("nan")))
+    known = repr(replace(found, effect=0.1))
+    assert "gains below 10.0 points" in known and f"below {100 * with_optimising(0.1, 4, 0.05):.1f} if optimising, too," in known
     assert "50.0 % flip" in repr(found) and "headroom 25.0 points" in found._repr_html_()
+
+
+def test_answers_in_another_form_are_seen(tmp_path):
+    bench = small_bench(n_train=8, n_test=6)
+    for answer, outcome in [("It is None.", "wrong"), ("ANSWER: None", "ok")]:
+        found = fgo.preflight(bench, ScriptedLLM(lambda messages, answer=answer: answer), log=CallLog(None), method="base")
+        assert found.checks.set_index("check").loc["form", "outcome"] == outcome
+    rows = [{"question": f"{word}?", "answer": 4} for word in ("ape", "bee", "cat", "dog", "elk", "fox", "gnu", "hen")]
+    own = fgo.from_table(rows, agent=lambda module, task: "It is 4.", score="number")  # keeps to no form of ours
+    assert not named(fgo.preflight(own, ScriptedLLM(None), log=CallLog(None), method="base"))
 
 
 def test_the_effect_shrinks_with_tasks_and_seeds_and_grows_with_noise():

@@ -67,6 +67,15 @@ def test_a_spec_that_is_none_is_refused_before_anything_is_asked(bench, role):
         fgo.run(bench, llm, **{role: len})
 
 
+@pytest.mark.parametrize("role", ["optimizer", "evaluator", "merger"])
+def test_a_role_whose_price_a_budget_needs_is_refused_before_anything_is_asked(bench, role):
+    agent, other = ScriptedLLM(lambda messages: pytest.fail("it was asked")), Wrapped(load("large"))
+    other.name = "openai:no-such-model"
+    for ask in (fgo.run, fgo.preflight, fgo.compare):
+        with pytest.raises(ValueError, match="budget_usd=1 needs a price, and none is known for 'openai:no-such-model'"):
+            ask(bench, agent, **{role: other}, budget_usd=1)
+
+
 def test_one_module_is_scored_with_three_agents_by_one_call(bench):
     run = fgo.run(bench, "simulated:null", counts=True, **CHOICES)
     table = fgo.transfer(run, bench, ["simulated:small", "simulated:large", "simulated:null"]).set_index("llm")
