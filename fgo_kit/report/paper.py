@@ -72,7 +72,7 @@ def _standing(paper: str, gain: Interval, fgo: pd.Series) -> str:
         return "simulated, not evidence"
     if fgo["benchmark"] not in ("ALFWorld", "GAIA"):  # the paper's LogisticsQA is not public
         return "not comparable"
-    found = verdict(gain)
+    found = verdict(gain, margin=0)  # its direction is asked, however small it is
     if found not in (Verdict.BETTER, Verdict.WORSE):
         return "cannot be told"
     if gain.lo <= float(paper) / 100 <= gain.hi:

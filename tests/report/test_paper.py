@@ -32,6 +32,11 @@ def test_verdicts_on_official_data_with_a_real_model():
     assert lost.loc["1.6 %", "verdict"] == "differs" and lost.loc["1.6 %", "interval"] == "[-5.0, -2.0]"
 
 
+def test_a_small_gain_has_a_direction_too():
+    table = paper_table(measured(gain=(0.016, 0.005, 0.027))).set_index("paper")
+    assert (table.loc["1.6 %", "verdict"], table.loc["8.6 %", "verdict"]) == ("agrees", "same direction")
+
+
 @pytest.mark.parametrize("gain", [(0.04, -0.3, 0.38), (-0.001, -0.09, 0.09), (0.03, np.nan, np.nan), (0.02, 0.0, 0.04)])
 def test_an_interval_with_zero_in_it_tells_nothing(gain):
     table = paper_table(measured(gain=gain)).set_index("paper")
