@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..report.summary import REFERENCE, by_world, score_matrix, summary
 from ..report.verdicts import headline, verdict
-from ..stats import over_seeds, paired_difference
+from ..stats import FEWEST_WORLDS, over_seeds, paired_difference
 
 TOKEN_FIGURES = {
     "tokens_call_mean": "mean of a call", "tokens_optimiser": "all calls together", "tokens_all_in": "all in",
@@ -144,12 +144,14 @@ def token_table(rows: pd.DataFrame, variants: Mapping[str, dict]) -> pd.DataFram
 def token_changes(rows: pd.DataFrame, method: str = "fgo", reference: str = REFERENCE) -> pd.DataFrame:
     """Change of the three token figures against a reference, in per cent: a row a benchmark, LLM and figure.
 
-    Columns: benchmark, llm, figure; change: of the mean over runs; lo, hi: its 95 % interval over seeds.
+    Columns: benchmark, llm, figure; change: of the mean over runs; lo, hi: its 95 % interval over seeds,
+    or over worlds where there are as many as make them random.
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
+        unit = "world" if "world" in part and part["world"].nunique() >= FEWEST_WORLDS else "seed"
         for column, figure in TOKEN_FIGURES.items():
-            means = part.groupby(["seed", "method"])[column].mean().unstack().dropna(subset=[method, reference])
+            means = part.groupby([unit, "method"])[column].mean().unstack().dropna(subset=[method, reference])
             ratio = over_seeds(100 * means[method] / means[reference], means.index, means[reference])
             bounds = {"change": ratio.value - 100, "lo": ratio.lo - 100, "hi": ratio.hi - 100}
             table.append({"benchmark": benchmark, "llm": llm, "figure": figure} | bounds)

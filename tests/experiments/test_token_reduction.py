@@ -146,3 +146,7 @@ def test_changes_of_tokens_have_intervals_over_seeds():
     assert changes["figure"].tolist() == ["mean of a call", "all calls together", "all in"]
     assert changes["change"].tolist() == pytest.approx([100 * 40 / 160 - 100] * 3)  # of the means, not of ratios
     assert ((changes["lo"] < changes["change"]) & (changes["change"] < changes["hi"])).all()
+    worlds = pd.DataFrame([one | {"method": method, "seed": seed, "world": world, **dict.fromkeys(grids.TOKEN_FIGURES, value)}
+                           for world in range(3) for seed in (0, 1)
+                           for method, value in (("fgo", 50.0 + 50 * world), ("all_at_once", 100.0))])  # fmt: skip
+    assert grids.token_changes(worlds)["hi"].tolist() == pytest.approx([4.3027 * 50 / 3**0.5] * 3, abs=0.01)  # t(2)
