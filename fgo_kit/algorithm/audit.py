@@ -34,11 +34,10 @@ def audit(
 
 
 def _chosen_tasks(ctx: Context, node_id: str, children: Sequence[MergeNode]) -> list:
-    by_id = {task.id: task for task in ctx.bench.train}
     task_ids = list(dict.fromkeys(task_id for child in children for task_id in child.tasks))
     rng = np.random.default_rng([ctx.seed, *node_id.encode()])
     chosen = rng.permutation(len(task_ids))[: ctx.settings.audit]
-    return [by_id[task_ids[number]] for number in sorted(chosen)]
+    return [ctx.train[task_ids[number]] for number in sorted(chosen)]
 
 
 def _lineage(rule: Rule, children: Sequence[MergeNode]) -> set[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..calls.log import Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
-from ..records import Division, Feedback, Rule, Trajectory
+from ..records import Division, Feedback, Rule, Task, Trajectory
 from .benchmark import Benchmark
 from .settings import Settings
 
@@ -55,6 +56,11 @@ class Context:
     on_division: Callable[[Division], None] | None = None
 
     roles: Mapping[str, LLM] = field(default_factory=dict)
+
+    @cached_property
+    def train(self) -> dict[str, Task]:
+        """The training tasks by their ids."""
+        return {task.id: task for task in self.bench.train}
 
     @property
     def seed(self) -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isqrt
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from .context import Context, Judged
 from .optimize import explore
 from .registry import DIVISIONS, division
 from .rollout import rollouts
-from .words import KINDS, tf_idf
+from .words import KINDS, halved, tf_idf
 
 TARGET_TOKENS = 8_000
 """Prompt size, in tokens, that `budget` packs a subset's optimiser prompt into."""
@@ -39,8 +38,6 @@ SAMPLE = 8
 """Tasks rolled out to measure that where the benchmark does not say it."""
 FEW_VALUES = 10
 """Meta data with more different values than this make no strata."""
-STARTS, ROUNDS = 8, 10
-"""Random starts of each cut between like tasks, and most rounds from each."""
 PRESETS: dict[str, Callable[[int], int]] = {"sqrt": isqrt, "each": lambda n: n}
 """Numbers of subsets by name: the square root of the number of tasks, rounded down; one task a subset."""
 
@@ -212,25 +209,9 @@ def clustered(
         if n == 1:
             subsets.append([tasks[i] for i in rows])
             continue
-        left = _halved(vectors[rows], -(-len(rows) * (n // 2) // n), rng)
+        left = halved(vectors[rows], -(-len(rows) * (n // 2) // n), rng)
         whole += [(rows[~left], n - n // 2), (rows[left], n // 2)]
     return subsets
-
-
-def _halved(vectors: Any, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Which `size` of the rows belong together: the best of some k-means with two means of given sizes."""
-    vectors = vectors[:, np.unique(vectors.indices)]
-    n, columns = vectors.shape[0], vectors.T.tocsr()
-    weights, half = rng.standard_normal((n, STARTS)), None
-    for _ in range(ROUNDS):
-        order = np.argsort(-(vectors @ (columns @ weights)), axis=0, kind="stable")
-        before, half = half, np.sort(order[:size], axis=0)
-        if before is not None and np.array_equal(before, half):
-            break
-        weights = np.full((n, STARTS), -1 / (n - size))  # from one mean to the other
-        np.put_along_axis(weights, half, 1 / size, axis=0)
-    distances = np.square(columns @ weights).sum(axis=0)
-    return np.isin(np.arange(n), half[:, np.argmax(distances)])
 
 
 def _cut(tasks: list[Task], n_subsets: int) -> list[list[Task]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,10 @@ from .gates import gate_scores, mean_score
 from .lineage import MergedRule, pooled, unite
 from .merge import Plan, tasks_of, total_support
 from .registry import merging, tree_of_merges
-from .words import tf_idf
+from .words import halved, tf_idf
 
+CLUSTERED_AT_ONCE = 512
+"""More modules than this are halved first, likes together."""
 VOTE_RULES = 24
 """Most rules that `vote` keeps: about as many as small models obey together."""
 RARE_SLOTS = 6
@@ -36,17 +39,24 @@ def progressive(ctx: Context, leaves: list[MergeNode]) -> Plan:
 
 def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
     """Complete-linkage clustering of the rules' TF-IDF vectors, as nested tuples of at most `fan_in`."""
-    from scipy.cluster.hierarchy import linkage, to_tree  # here, because importing them takes a quarter of a second
-
     if fan_in < 2:
         raise ValueError(f"fan_in={fan_in} cannot merge anything; use fan_in >= 2")
     texts = [" ".join(rule.text for rule in module.rules) + " module" for module in modules]
-    vectors = tf_idf(texts).toarray()
-    root = to_tree(linkage(vectors, "complete"))
+    return _related_first(tf_idf(texts), np.arange(len(modules)), fan_in)
+
+
+def _related_first(vectors: Any, numbers: np.ndarray, fan_in: int) -> Plan:
+    """The plan for these rows; where they are many, clustering them would take the square of their number."""
+    from scipy.cluster.hierarchy import linkage, to_tree  # here, because importing them takes a quarter of a second
+
+    if len(numbers) > CLUSTERED_AT_ONCE:
+        left = halved(vectors[numbers], len(numbers) // 2, np.random.default_rng(0))
+        return tuple(_related_first(vectors, half, fan_in) for half in (numbers[left], numbers[~left]))
+    root = to_tree(linkage(vectors[numbers].toarray(), "complete"))
 
     def plan(cluster) -> Plan:
         if cluster.is_leaf():
-            return cluster.id
+            return int(numbers[cluster.id])
         children = [cluster.left, cluster.right]
         while len(children) < fan_in and any(not child.is_leaf() for child in children):
             inner = [at for at, child in enumerate(children) if not child.is_leaf()]

@@ -193,5 +193,4 @@ def shuffled(ctx: Context) -> list[Task]:
 
 
 def _tasks(ctx: Context, ids: tuple[str, ...]) -> list[Task]:
-    by_id = {task.id: task for task in ctx.bench.train}
-    return [by_id[task_id] for task_id in ids]
+    return [ctx.train[task_id] for task_id in ids]

@@ -14,6 +14,8 @@ WORDS = re.compile(r"\b\w\w+\b")
 KINDS = re.compile(r"\b[^\W\d]{2,}\b")
 """Words without digits, which name the case and not the kind."""
 MOST_WORDS = 4_096
+STARTS, ROUNDS = 8, 10
+"""Random starts of each cut between like texts, and most rounds from each."""
 
 
 def tf_idf(texts: Sequence[str], words: re.Pattern[str] = WORDS) -> Any:
@@ -40,3 +42,19 @@ def tf_idf(texts: Sequence[str], words: re.Pattern[str] = WORDS) -> Any:
     lengths = np.sqrt(np.asarray((rows * rows).sum(axis=1)))
     rows.data /= np.repeat(lengths, np.diff(rows.indptr))
     return rows
+
+
+def halved(vectors: Any, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Which `size` of the rows belong together: the best of some k-means with two means of given sizes."""
+    vectors = vectors[:, np.unique(vectors.indices)]
+    n, columns = vectors.shape[0], vectors.T.tocsr()
+    weights, half = rng.standard_normal((n, STARTS)), None
+    for _ in range(ROUNDS):
+        order = np.argsort(-(vectors @ (columns @ weights)), axis=0, kind="stable")
+        before, half = half, np.sort(order[:size], axis=0)
+        if before is not None and np.array_equal(before, half):
+            break
+        weights = np.full((n, STARTS), -1 / (n - size))  # from one mean to the other
+        np.put_along_axis(weights, half, 1 / size, axis=0)
+    distances = np.square(columns @ weights).sum(axis=0)
+    return np.isin(np.arange(n), half[:, np.argmax(distances)])

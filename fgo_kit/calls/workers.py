@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -21,6 +21,8 @@ from .protocol import Cancelled
 
 AWAY = 16
 """So many workers at least may be away, each with a job that waits; others do other jobs meanwhile."""
+BESIDE = 4
+"""Times as many as `workers`: threads of `together`, so that workers have work and threads are few."""
 IDLE_SECONDS = 10.0
 _IDLE: deque[SimpleQueue] = deque()  # where threads that wait for a call to make get it from
 if hasattr(os, "register_at_fork"):
@@ -106,16 +108,16 @@ class Pool:
         return self._await(group, start)
 
     def together(self, thunks: Iterable[Callable[[], Any]]) -> list[Any]:
-        """Call every thunk in a thread of its own; for work that mostly waits in `map`. In order with workers=1."""
+        """Call thunks side by side, for work that mostly waits in `map`; in order with workers=1."""
         jobs = list(thunks)
         if self.workers == 1 or self._inline(jobs):
             return self._in_order(jobs)
         group = self._group(len(jobs))
 
         def start() -> None:
-            for index, job in enumerate(jobs):
-                args = (group, index, job)
-                threading.Thread(target=self._control, args=args, daemon=True, name="fgo control").start()
+            waiting = deque(enumerate(jobs))
+            for _ in range(min(len(jobs), BESIDE * self.workers)):
+                threading.Thread(target=self._control, args=(group, waiting), daemon=True, name="fgo control").start()
 
         return self._await(group, start)
 
@@ -185,9 +187,12 @@ class Pool:
         self.check()
         return group.results
 
-    def _control(self, group: Group, index: int, job: Callable[[], Any]) -> None:
+    def _control(self, group: Group, waiting: deque[tuple[int, Callable[[], Any]]]) -> None:
         self._here.group = group
-        group.run(index, job)
+        with suppress(IndexError):
+            while True:
+                index, job = waiting.popleft()
+                group.run(index, job)
 
     def _work(self) -> None:
         self._here.leaf = True

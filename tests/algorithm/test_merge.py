@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -587,3 +588,20 @@ def test_node_ids_do_not_depend_on_timing():
     plan = ((0, 1), (2, 3))
     threaded = merge_tree(context(ScriptedLLM(slow_first), workers=8), leaves, plan)
     assert threaded == merge_tree(context(ScriptedLLM(take_over_all)), leaves, plan)
+
+
+def test_an_order_of_many_modules_takes_likes_first_and_little_time():
+    kinds = ["paid freight container", "kitchen mug sink", "median sample variance"]
+    modules = [module(Rule(f"r{i}", f"{kinds[i % 3]} {i % 7 * 'x'}x")) for i in range(3_000)]
+    start = time.process_time()
+    plan = related_first(modules, 2)
+    assert time.process_time() - start < 20
+
+    def leaves(part):
+        return [part] if isinstance(part, int) else [leaf for child in part for leaf in leaves(child)]
+
+    def mixed(part):  # merges whose children are of more than one kind
+        return 0 if isinstance(part, int) else (len({leaf % 3 for leaf in leaves(part)}) > 1) + sum(map(mixed, part))
+
+    assert sorted(leaves(plan)) == list(range(3_000))
+    assert mixed(plan) < 30
