@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .calls.budget import Tariff
+from .calls.limits import Limits
 from .runs.places import FIGURES, HOME, RUNS
 
 HEADLINE = "quickstart_methods.csv"
@@ -71,11 +73,10 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Pat
 
 
 def check(model: str, preset: str) -> None:
-    """Raises what is wrong with a model's spec, its key or the preset, before anything is installed or run for them."""
+    """Raises what is wrong with a model's spec, key or price or the preset, before anything is installed or run."""
     import fgo_kit as fgo
 
-    fgo.preset(preset)
-    fgo.load_llm(model)
+    Tariff(fgo.load_llm(model), Limits(budget_usd=fgo.preset(preset).total_usd))
 
 
 def agreed(model: str, preset: str, yes: bool) -> bool:

@@ -83,6 +83,8 @@ def test_a_preset_names_its_notebooks_and_what_it_may_cost(place, capsys, monkey
     paid(monkeypatch)
     assert call(place, "--preset", "pilot", "--model", "openai:gpt-6-luna") == 2
     assert "stops before it has cost 5 USD in all" in capsys.readouterr().out
+    assert call(place, "--preset", "pilot", "--model", "openai:no-such-model") == 2
+    assert "budget_usd=5.0 needs a price" in capsys.readouterr().err
 
 
 def test_failure_names_notebook_cell_error_and_copy_and_goes_on(place, capsys):

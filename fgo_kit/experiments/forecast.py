@@ -84,7 +84,7 @@ def estimate_notebooks(bench: Benchmark, model: str, name: str = "fast") -> dict
         lines.append({"notebook": part.notebook} | dict(part.runs * of_run))
     by_notebook = pd.DataFrame(lines).groupby("notebook", sort=False).sum()
     absent = ", ".join(dict.fromkeys(runs["benchmark"].drop(known.index)))
-    note = f"All notebooks, {runs['runs'].sum()} runs, without real invoices{absent and f'; not counted: {absent}'}; "
+    note = f"In all {runs['runs'].sum()} runs, without real invoices{absent and f'; not counted: {absent}'}; "
     return priced(model, by_notebook.sum()) | {
         "by_notebook": by_notebook.round().astype(int), "note": f"{note}cached calls are not paid again."
     }  # fmt: skip

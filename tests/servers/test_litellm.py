@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from conftest import free_port, started
 from helpers import small_bench
+from processes import free_port, started
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks import gaia

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import free_port, started
+from processes import free_port, started
 
 import fgo_kit as fgo
 from fgo_kit.algorithm.edits import PROPOSAL_SCHEMA
