@@ -77,7 +77,7 @@ def pilot() -> pd.DataFrame:
     shown = pd.DataFrame("not run", pd.Index(SETS.values(), name="set"), preset("pilot").methods)
     if (file := PILOT / "main_results.csv").is_file():
         table = pd.read_csv(file).dropna(subset=["score"])
-        real = table[~table["llm"].str.startswith("simulated")]
+        real = table[~table["llm"].str.startswith("simulated") & table["method"].isin(shown.columns)]
         for row, cell in zip(real.itertuples(), cells(real), strict=True):
             shown.loc[row.benchmark, row.method] = cell
     return shown

@@ -85,7 +85,8 @@ def test_its_rows_are_ready_before_it_has_been_run(tmp_path, monkeypatch):
     table = main_results.pilot()
     assert (list(table.index), list(table.columns)) == (list(SETS.values()), METHODS) and table.eq("not run").all(axis=None)
     row = {"benchmark": "GAIA-like", "method": "fgo", "score": 0.5, "lo": 0.4, "hi": 0.6}
-    saved = pd.DataFrame([row | {"llm": "openai:m"}, row | {"llm": "simulated:small", "benchmark": "ALFWorld-gen"}])
+    saved = pd.DataFrame([row | {"llm": "openai:m"}, row | {"llm": "openai:m", "method": "always_none"},
+                          row | {"llm": "simulated:small", "benchmark": "ALFWorld-gen"}])  # fmt: skip
     saved.to_csv(tmp_path / "main_results.csv", index=False)
     table = main_results.pilot()
-    assert table.loc["GAIA-like", "fgo"] == "50.0 [40.0, 60.0]" and table.eq("not run").to_numpy().sum() == 11
+    assert table.shape == (3, 4) and table.loc["GAIA-like", "fgo"] == "50.0 [40.0, 60.0]" and table.eq("not run").to_numpy().sum() == 11
