@@ -24,10 +24,14 @@ bytes a second; half a body; HTML."""
 
 
 class Provider:
-    """`fault(text, number)` names what becomes of the n-th request with this last message; "" for an answer."""
+    """`fault(text, number)` names what becomes of the n-th request with this last message; "" for an answer, whose
+    body `shape` may change."""
 
-    def __init__(self, llm, fault: Callable[[str, int], str] = lambda text, number: "", latency: float = 0.0):
-        self.llm, self.fault, self.latency = llm, fault, latency
+    def __init__(
+        self, llm, fault: Callable[[str, int], str] = lambda text, number: "", latency: float = 0.0,
+        shape: Callable[[dict], dict] = lambda body: body,
+    ):  # fmt: skip
+        self.llm, self.fault, self.latency, self.shape = llm, fault, latency, shape
         self.headers: dict[str, str] = {}
         self.requests = 0
         self.billed: Counter[str] = Counter()  # answers sent, whole or not, by what was asked
@@ -107,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             reply = replace(reply, text="", finish=ENDS[kind])
         with provider.lock:
             provider.billed[sha256(body).hexdigest()] += 1
-        answer = json.dumps(OpenAI.write(request, reply, provider.requests)).encode()
+        answer = json.dumps(provider.shape(OpenAI.write(request, reply, provider.requests))).encode()
         headers = {}
         if kind == "page":
             answer, headers = b"<!DOCTYPE html><html>Welcome</html>", {"Content-Type": "text/html"}

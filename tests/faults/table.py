@@ -34,9 +34,9 @@ says. *Lost*: answers that the run already had and that were gone. *Paid twice*:
 flight when a process was killed.
 
 Not in the table: a page of HTML with status 200 is an error at once and no passing fault, so a run that meets one ends
-(with such pages for 1 to 50 % of all requests, 10 of 12 runs did) and is repaired by the same command; odd usage has
-tests of its own (`tests/adapters/test_odd_answers.py`). A process is killed a few milliseconds after a call of the phase
-began that was drawn among all of the phase, those that the log answers included.
+(with such pages for 1 to 50 % of all requests, 10 of 12 runs did) and is repaired by the same command. A process is
+killed a few milliseconds after a call began that was drawn among all calls of the phase, those that the log answers
+included.
 
 **{survived} of {tried} survived; {sum(r.lost for r in rows)} calls lost; {sum(r.twice for r in rows)} paid twice.**
 
