@@ -200,7 +200,7 @@ def clustered(
     needed: how many subsets the tasks with these numbers need; where that is more than they get, they are cut into
     more. Tasks need n log n time.
     """
-    vectors = tf_idf(texts, KINDS)
+    vectors = tf_idf(texts, KINDS.findall)
     whole = [(np.arange(len(tasks)), n_subsets)]
     subsets = []
     while whole:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,15 @@ STARTS, ROUNDS = 8, 10
 """Random starts of each cut between like texts, and most rounds from each."""
 
 
-def tf_idf(texts: Sequence[str], words: re.Pattern[str] = WORDS) -> Any:
+def tf_idf(
+    texts: Sequence[str], words: Callable[[str], list[str]] = WORDS.findall, most: int | None = MOST_WORDS,
+    damped: bool = True,
+) -> Any:  # fmt: skip
     """Sparse rows of unit length, one a text (zeros for one without words): the frequencies of its words, of which
-    rare ones count for more. The most frequent 4,096 words are taken.
+    rare ones count for more.
+
+    words: of a text in lower case. most: so many of the most frequent words are taken. damped: frequencies count by
+    their logarithms.
 
     >>> tf_idf(["to be", "or not to be", ""]).toarray().shape
     (3, 4)
@@ -30,15 +36,16 @@ def tf_idf(texts: Sequence[str], words: re.Pattern[str] = WORDS) -> Any:
     columns: dict[str, int] = {}
     places, counts, ends = array("l"), array("d"), array("l", [0])
     for text in texts:
-        counted = Counter(words.findall(text.lower()))
+        counted = Counter(words(text.lower()))
         places.extend(columns.setdefault(word, len(columns)) for word in counted)
         counts.extend(counted.values())
         ends.append(len(places))
     rows = csr_array((np.array(counts), np.array(places), np.array(ends)), shape=(len(texts), len(columns)))
-    frequent = np.argsort(-np.asarray(rows.sum(axis=0)), kind="stable")[:MOST_WORDS]
+    frequent = np.argsort(-np.asarray(rows.sum(axis=0)), kind="stable")[:most]
     rows = rows[:, np.sort(frequent)]
     held = np.bincount(rows.indices, minlength=rows.shape[1])
-    rows.data = (1 + np.log(rows.data)) * (1 + np.log((1 + len(texts)) / (1 + held)))[rows.indices]
+    rarity = 1 + np.log((1 + len(texts)) / (1 + held))
+    rows.data = (1 + np.log(rows.data) if damped else rows.data) * rarity[rows.indices]
     lengths = np.sqrt(np.asarray((rows * rows).sum(axis=1)))
     rows.data /= np.repeat(lengths, np.diff(rows.indptr))
     return rows

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..algorithm.words import tf_idf
 from ..records import Task
 
 if TYPE_CHECKING:
@@ -55,22 +57,42 @@ def near_duplicates(texts: list[str], threshold: float = 0.9, masked: bool = Tru
     """
     from scipy.sparse import vstack
     from scipy.sparse.csgraph import connected_components
-    from sklearn.feature_extraction.text import TfidfVectorizer
 
     if masked:
         texts = [re.sub(r"\S*\d\S*", " ", text) for text in texts]
-        counted = TfidfVectorizer(token_pattern=r"[^\W\d_]+")
-    else:
-        counted = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]", ngram_range=(1, 2))
-    vectors = counted.fit_transform(texts)
-    close = vstack([_close(vectors[at : at + 1_000] @ vectors.T, threshold) for at in range(0, len(texts), 1_000)])
+    vectors = tf_idf(texts, re.compile(r"[^\W\d_]+").findall if masked else _words_and_pairs, most=None, damped=False)
+    vectors = vectors[:, np.argsort(np.bincount(vectors.indices, minlength=vectors.shape[1]), kind="stable")]
+    vectors.sort_indices()  # rare words first
+    telling = _telling(vectors, threshold)
+    parts = (slice(at, at + 100) for at in range(0, len(texts), 100))
+    close = vstack([_close(vectors[part], vectors, telling[part] @ telling.T, threshold) for part in parts])
     return connected_components(close, directed=False)[1].tolist()
 
 
-def _close(likeness: csr_array, threshold: float) -> csr_array:
-    likeness.data[likeness.data < threshold] = 0.0
-    likeness.eliminate_zeros()  # a thousand rows at a time: all pairs of many texts take more memory than there is
-    return likeness
+def _words_and_pairs(text: str) -> list[str]:
+    words = re.findall(r"\w+|[^\w\s]", text)
+    return [*words, *map(" ".join, pairwise(words))]
+
+
+def _telling(vectors: csr_array, threshold: float) -> csr_array:
+    """The rows with only so many of their rarest words that the others are shorter than the threshold: two rows that
+    are as like as that have one of these in common, and all other pairs need not be looked at."""
+    squares = np.cumsum(vectors.data**2)
+    before = squares - vectors.data**2
+    before -= np.repeat(np.r_[0.0, squares][vectors.indptr[:-1]], np.diff(vectors.indptr))
+    telling = vectors.copy()
+    telling.data = np.where(before <= 1 - threshold**2 + 1e-9, 1.0, 0.0)
+    telling.eliminate_zeros()
+    return telling
+
+
+def _close(some: csr_array, vectors: csr_array, candidates: csr_array, threshold: float) -> csr_array:
+    """Which of some rows are close to which others, of the pairs that are not zero in `candidates`."""
+    pairs = candidates.tocoo()
+    pairs.data = np.asarray(some[pairs.row].multiply(vectors[pairs.col]).sum(axis=1)).ravel()
+    pairs.data[pairs.data < threshold] = 0.0
+    pairs.eliminate_zeros()
+    return pairs.tocsr()
 
 
 def deal(groups: list[str], positive: list[bool], shares: Sequence[float], rng: np.random.Generator) -> list[list[int]]:
