@@ -66,7 +66,8 @@ class Benchmark:
     ask no model, `f(task) -> answer`, by the name they have as methods. agent: plays tasks in place of the built-in
     loop, by `agent.play(meter, module, task, place)`: a trajectory without a score, or what an `Environment` raises.
     playable: False where only logged trajectories are at hand; a run then has no test score. world: which draw of a
-    generated set it is, None for other data.
+    generated set it is, None for other data. at_once: how many environments can be open at a time, None for any number;
+    beyond it `start` waits.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Benchmark:
     agent: Any = None
     playable: bool = True
     world: int | None = None
+    at_once: int | None = None
 
     def start(self, task: Task) -> Environment:
         """The task's environment; raises what an `Environment` raises."""

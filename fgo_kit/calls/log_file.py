@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Iterable
@@ -28,6 +29,8 @@ except ImportError:  # Windows
 HEADER = 100
 """Bytes that every SQLite file begins with."""
 BUSY_SECONDS = 30
+JUST_BEGUN = 0.2
+"""A file that is still empty after so many seconds is none that another process begins at this moment."""
 _OWED: dict[Path | None, list[tuple[str, tuple]]] = {}  # paid for and not written yet, by file
 
 
@@ -227,9 +230,11 @@ def check_header(path: Path) -> None:
     """
     if not path.exists():
         return
+    if not path.stat().st_size:
+        time.sleep(JUST_BEGUN)
     size = path.stat().st_size
     if not size:  # also what is left of a process that was killed as it began one
-        if not Path(f"{path}-journal").exists():  # else another process begins one just now
+        if not Path(f"{path}-journal").exists():
             what = "if it was a call log, all it held is lost; a new one is begun"
             warnings.warn(f"{path} is empty: {what}", stacklevel=5)
         return

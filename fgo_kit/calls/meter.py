@@ -72,6 +72,7 @@ class Meter:
     def beside(self, others: Sequence[Meter]) -> None:
         """Share workers and limiter with the meters of other runs; before the first call."""
         for other in others[:1]:
+            other.pool.most = min(other.pool.most, self.pool.most)
             self.pool, self._limiter, self._permits = other.pool, other._limiter, other._permits
 
     def asking(self, llm: LLM) -> Meter:

@@ -6,6 +6,7 @@ daemons that end when there is nothing left to do, so an interrupt never waits f
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
@@ -72,6 +73,7 @@ class Pool:
 
     def __init__(self, workers: int):
         self.workers = workers
+        self.most = math.inf  # jobs that can be under way, those that are away included
         self._root = Group(None)
         self._here = threading.local()  # .group the thread works for, .leaf whether it is a worker
         self._queue: deque[tuple[Group, int, Callable[[], Any]]] = deque()
@@ -125,10 +127,13 @@ class Pool:
     def away(self):
         """A worker that only waits in here leaves its place to another job, and takes one again after it.
 
-        At most twice as many as `workers` are away, or `AWAY`: more would do nothing but wait either.
+        At most twice as many as `workers` are away, or `AWAY`: more would do nothing but wait either. Where no more
+        than `most` jobs can be under way, none is begun that would wait for those that are away, and they for it.
         """
         with self._lock:
-            leaves = getattr(self._here, "leaf", False) and self._away < max(AWAY, 2 * self.workers)
+            leaves = getattr(self._here, "leaf", False) and self._away + self._returning < min(
+                max(AWAY, 2 * self.workers), self.most - self.workers
+            )
             if leaves:
                 self._away += 1
                 self._alive -= 1

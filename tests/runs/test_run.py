@@ -8,16 +8,18 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import Wrapped, job_of, module, small_bench
+from helpers import ScriptedLLM, TinyBench, Wrapped, job_of, module, small_bench, tasks
 
 from fgo_kit.algorithm.context import Judged
 from fgo_kit.algorithm.registry import division
 from fgo_kit.calls.log import CallLog, Place, Response, asked
-from fgo_kit.calls.protocol import AuthError, BadRequest, BudgetExceeded, TooManyFailures, Unreachable
+from fgo_kit.calls.protocol import AuthError, BadRequest, BudgetExceeded, Overloaded, TooManyFailures, Unreachable
 from fgo_kit.records import MergeNode, Task, Trajectory, to_json
 from fgo_kit.runs.result import Run, State
 from fgo_kit.runs.run import run
@@ -345,6 +347,31 @@ def test_a_whole_answer_before_the_cut_counts(bench):
 
     found = run(bench, Wrapped(load("small"), after=after), method="base")
     assert found.scores == run(bench, "simulated", method="base").scores and found.failures().empty
+
+
+class Desks(TinyBench):
+    """Two tasks can be open at a time; whoever opens a third waits."""
+
+    at_once = 2
+
+    def start(self, task):
+        desks = self.desks
+        assert desks.acquire(timeout=5), "it waits for ever for a place"
+        environment = super().start(task)
+        environment.close = desks.release
+        return environment
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_tasks_that_wait_after_a_failure_and_tasks_that_wait_for_a_place_do_not_wait_for_each_other(monkeypatch, workers):
+    monkeypatch.setattr(Desks, "desks", threading.BoundedSemaphore(2), raising=False)
+    began = time.monotonic()
+
+    def reply(messages):
+        return Overloaded("503") if time.monotonic() - began < 0.8 else "four"
+
+    done = run(Desks(test=tasks(8)), ScriptedLLM(reply), method="base", workers=workers)
+    assert done.failures().empty and len(done.scores) == 8
 
 
 def test_without_credit_a_run_stops_at_the_first_call_and_resumes(bench, tmp_path):

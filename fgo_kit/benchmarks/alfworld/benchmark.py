@@ -57,6 +57,10 @@ class ALFWorld(Benchmark):
     form = "turns"
 
     @property
+    def at_once(self) -> int:
+        return self.processes
+
+    @property
     def fingerprint(self) -> str:
         """A hash of all games and their splits."""
         splits = (self.train, self.gate, self.test)
