@@ -9,7 +9,7 @@ from functools import cached_property
 from ..calls.log import Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
-from ..records import Division, Feedback, Rule, Task, Trajectory
+from ..records import Division, Feedback, Module, Rule, Task, Trajectory
 from .benchmark import Benchmark
 from .settings import Settings
 
@@ -40,7 +40,9 @@ class Context:
     agent's. dropped: trajectories that were left out of optimiser prompts. unused: parts of adopted answers that were
     of no use, and why. cuts: rules that controls took out. rejected: texts of rules that a gate refused. traces:
     trajectories logged elsewhere, by task id, in place of the first rollouts of the seed module. pass_number counts the
-    passes; the names of subsets and merge nodes of later ones bear a `suffix`. on_division: see `run`.
+    passes, round_number the rounds of each; the names of subsets and merge nodes of later ones bear a `suffix`. before:
+    the module that a round started from. explored: by task id the training rollouts so far, one after another.
+    parents: the parents of every rule ever made, by its id. on_division: see `run`.
     """
 
     bench: Benchmark
@@ -53,6 +55,10 @@ class Context:
     rejected: list[str] = field(default_factory=list)
     traces: Mapping[str, Trajectory] = field(default_factory=dict)
     pass_number: int = 1
+    round_number: int = 1
+    before: Module = field(default=Module(()))
+    explored: dict[str, list[Judged]] = field(default_factory=dict)
+    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
     on_division: Callable[[Division], None] | None = None
 
     roles: Mapping[str, LLM] = field(default_factory=dict)
@@ -72,4 +78,24 @@ class Context:
 
     @property
     def suffix(self) -> str:
-        return "" if self.pass_number == 1 else f"p{self.pass_number}"
+        parts = (("r", self.round_number), ("p", self.pass_number))
+        return "".join(f"{letter}{number}" for letter, number in parts if number > 1)
+
+    def note(self, judged: Judged) -> None:
+        """Keep what was explored of a training task."""
+        self.record.append(judged)
+        self.explored.setdefault(judged.trajectory.task_id, []).append(judged)
+
+    def know(self, module: Module) -> Module:
+        """Take note of where the rules of a module come from."""
+        self.parents.update({rule.id: rule.parents for rule in module.rules if rule.id not in rule.parents})
+        return module
+
+    def lineage(self, rule_id: str) -> set[str]:
+        """The rule's id, and those of all rules that it comes from."""
+        lineage, todo = set(), [rule_id]
+        while todo:
+            if (of := todo.pop()) not in lineage:
+                lineage.add(of)
+                todo += self.parents.get(of, ())
+        return lineage

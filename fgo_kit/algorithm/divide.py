@@ -187,7 +187,8 @@ def survey(
     if evaluated:
         return [(played, words) for _, played, words in explore(ctx, ctx.bench.seed_module, tasks, place)]
     trajectories = rollouts(ctx, ctx.bench.seed_module, tasks, place)
-    ctx.record.extend(Judged(Place("divide", subset=name, task=played.task_id), played) for played in trajectories)
+    for played in trajectories:
+        ctx.note(Judged(Place("divide", subset=name, task=played.task_id), played))
     return [(played, None) for played in trajectories]
 
 

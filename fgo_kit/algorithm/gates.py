@@ -6,7 +6,7 @@ have a score on; `gate` puts it in the registry. It is asked only where there is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -52,15 +52,15 @@ def accepts(name: str, candidate: np.ndarray, incumbent: np.ndarray) -> bool:
     return not len(difference) or GATES.named(name)(difference)
 
 
-def gated(ctx: Context, node: MergeNode) -> MergeNode:
-    """The node after its gate: the candidate, or the better child where the candidate is refused."""
-    modules = {node.id: node.module} | {f"{node.id}<{child.id}": child.module for child in node.children}
-    candidate, *of_child = gate_scores(ctx, modules)
-    best = max(range(len(of_child)), key=lambda number: mean_score(of_child[number]))
+def gated(ctx: Context, node: MergeNode, rivals: Sequence[MergeNode]) -> MergeNode:
+    """The node after its gate: the candidate, or the best rival where the candidate is refused."""
+    modules = {node.id: node.module} | {f"{node.id}<{rival.id}": rival.module for rival in rivals}
+    candidate, *of_rival = gate_scores(ctx, modules)
+    best = max(range(len(of_rival)), key=lambda number: mean_score(of_rival[number]))
     node = replace(node, candidate_gate_score=mean_score(candidate))
-    if accepts(ctx.settings.gate, candidate, of_child[best]):
+    if accepts(ctx.settings.gate, candidate, of_rival[best]):
         return replace(node, gate_score=mean_score(candidate))
-    return refused(ctx, node, node.children[best], mean_score(of_child[best]))
+    return refused(ctx, node, rivals[best], mean_score(of_rival[best]))
 
 
 def refused(ctx: Context, node: MergeNode, child: MergeNode, score: float = float("nan")) -> MergeNode:

@@ -152,7 +152,7 @@ class Adapter:
         number, judged = self._judged
         module = self.module(candidate)
         if self.ctx.settings.counts:
-            module = count_uses(module, [trajectory for _, trajectory, _ in judged])
+            module = count_uses(self.ctx, module, [trajectory for _, trajectory, _ in judged])
         try:
             proposed = propose(self.ctx, module, judged, Place("propose", subset="gepa", epoch=number))
         except Exception as error:

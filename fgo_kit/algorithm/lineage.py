@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 from pydantic import BaseModel, Field
 
@@ -70,7 +71,15 @@ def pooled(modules: Sequence[Module]) -> Module:
 
 def _join(a: Rule, b: Rule) -> Rule:
     support = tuple(dict.fromkeys((*a.support, *b.support)))
-    return replace(a, support=support, right=a.right + b.right, wrong=a.wrong + b.wrong)
+    uses = {"right": a.right + b.right, "wrong": a.wrong + b.wrong, "without": a.without + b.without}
+    return replace(a, support=support, **uses)
+
+
+def joined(sources: Sequence[Rule], rule_id: str, text: str, origin: str) -> Rule:
+    """One rule made of several: support united, uses summed, its parents all of them."""
+    return replace(
+        reduce(_join, sources), id=rule_id, text=text, parents=tuple(rule.id for rule in sources), origin=origin
+    )
 
 
 def unite(modules: Sequence[Module], merged: Sequence[MergedRule], node_id: str) -> Module:
@@ -85,13 +94,10 @@ def unite(modules: Sequence[Module], merged: Sequence[MergedRule], node_id: str)
     kept: set[str] = set()
     for number, written in enumerate(merged, 1):
         sources = tuple(dict.fromkeys(written.sources))
-        joined = known[sources[0]]
-        for source in sources[1:]:
-            joined = _join(joined, known[source])
-        same = len(sources) == 1 and joined.text == written.text and joined.id not in kept
-        if same:
-            kept.add(joined.id)
+        rule = known[sources[0]]
+        if len(sources) == 1 and rule.text == written.text and rule.id not in kept:
+            kept.add(rule.id)
         else:
-            joined = replace(joined, id=f"{node_id}.{number}", text=written.text, parents=sources, origin=node_id)
-        rules[written.component or home[sources[0]]].append(joined)
+            rule = joined([known[source] for source in sources], f"{node_id}.{number}", written.text, node_id)
+        rules[written.component or home[sources[0]]].append(rule)
     return pool.with_rules({name: tuple(listed) for name, listed in rules.items()})

@@ -12,8 +12,8 @@ the merged module; any other returns the `MergeNode` it made:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -28,8 +28,10 @@ from .gates import gated, refused
 from .lineage import MERGED_SCHEMA, pooled, read_merged, unite
 from .optimize import ask_checked
 from .registry import MERGES
+from .review import review
 from .rewrite import rewritten
 from .trimming import broken, trimmed
+from .union import MERGE_SCHEMA, Draft, apply_merge_edits, read_merge_edits, union_of
 
 Plan = int | tuple["Plan", ...]
 
@@ -48,7 +50,7 @@ def merge(ctx: Context, leaves: Sequence[MergeNode], strategy: str) -> MergeNode
     if isinstance(made, MergeNode):
         return made
     if isinstance(made, Module):
-        return finished(ctx, f"m1{ctx.suffix}", tuple(leaves), made)
+        return finished(ctx, f"m1{ctx.suffix}", leaves, Draft(made), leaves)
     named = _leaves_of(made)
     if len(named) != len(leaves) or set(named) != set(range(len(leaves))):
         raise ValueError(
@@ -73,7 +75,7 @@ class _Planned:
 def merge_tree(ctx: Context, leaves: Sequence[MergeNode], plan: Plan) -> MergeNode:
     """Carry out a plan: every node starts as soon as its own children are ready."""
     names = (f"m{number}{ctx.suffix}" for number in count(1))
-    return _carry_out(ctx, _named(plan, leaves, names))
+    return _carry_out(ctx, _named(plan, leaves, names), leaves)
 
 
 def _named(plan: Plan, leaves: Sequence[MergeNode], names: Iterator[str]) -> _Planned | MergeNode:
@@ -83,50 +85,88 @@ def _named(plan: Plan, leaves: Sequence[MergeNode], names: Iterator[str]) -> _Pl
     return children[0] if len(children) == 1 else _Planned(next(names), children)
 
 
-def _carry_out(ctx: Context, node: _Planned | MergeNode) -> MergeNode:
+def _carry_out(
+    ctx: Context, node: _Planned | MergeNode, subsets: Sequence[MergeNode] = ()
+) -> MergeNode:
     if isinstance(node, MergeNode):
         return node
     children = ctx.meter.together([lambda child=child: _carry_out(ctx, child) for child in node.children])
-    return merge_node(ctx, node.id, tuple(children))
+    return merge_node(ctx, node.id, children, subsets)
 
 
-def merge_node(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> MergeNode:
-    """One merge: ask the merger, check its answer, audit it, and let the gate decide."""
-    candidate = ctx.meter.map(lambda kids: _candidate(ctx, node_id, kids), [children])[0]
-    if candidate is None:
+def merge_node(
+    ctx: Context, node_id: str, children: Sequence[MergeNode], subsets: Sequence[MergeNode] = ()
+) -> MergeNode:
+    """One merge: ask the merger, check its answer, let the subsets vote, audit it, and let the gate decide.
+
+    subsets: those that vote on what comes of it, where the settings ask for a review: all, at the last merge.
+    """
+    make = _edited if ctx.settings.edits is True else _written_anew
+    draft = ctx.meter.map(lambda kids: make(ctx, node_id, kids), [children])[0]
+    if draft is None:
         edits = ctx.settings.edits  # a rewrite knows no support
         best = max(children, key=lambda child: (total_support(child), 0 if edits else len(child.module.rules)))
-        return MergeNode(node_id, best.module, children, decision="failed", tasks=tasks_of(children))
-    return finished(ctx, node_id, children, candidate)
+        return MergeNode(node_id, best.module, tuple(children), decision="failed", tasks=tasks_of(children))
+    return finished(ctx, node_id, children, draft, subsets)
 
 
-def finished(ctx: Context, node_id: str, children: tuple[MergeNode, ...], candidate: Module) -> MergeNode:
-    """The node of a candidate, however it was made: audited, trimmed, accepted or refused by gate and `must_pass`."""
-    audited: tuple[str, ...] = ()
+def finished(
+    ctx: Context, node_id: str, children: Sequence[MergeNode], draft: Draft, subsets: Sequence[MergeNode] = ()
+) -> MergeNode:
+    """The node of a draft, however it was made: reviewed, audited, trimmed, and let through by the gate or not.
+
+    What a single child became is compared with the module before it, a merge with its children.
+    """
+    votes, audited = (), ()
+    ctx.know(draft.module)
+    if ctx.settings.review and subsets:
+        draft, votes = review(ctx, node_id, draft, subsets)
+    candidate = draft.module
     if ctx.settings.audit:
         candidate, audited = audit(ctx, node_id, candidate, children)
     candidate = trimmed(ctx, candidate, pooled([child.module for child in children]), Place("merge", node=node_id))
-    node = MergeNode(node_id, candidate, children, "merged", candidate, audited=audited, tasks=tasks_of(children))
-    node = node if ctx.settings.gate == "none" else gated(ctx, node)
-    best = max(children, key=total_support)
+    node = MergeNode(
+        node_id, candidate, tuple(children), "failed" if draft.failed else "merged", candidate, audited=audited,
+        tasks=tasks_of(children), rulings=draft.rulings, votes=votes,
+    )  # fmt: skip
+    rivals = children if len(children) > 1 else [MergeNode("before", ctx.before)]
+    node = node if ctx.settings.gate == "none" else gated(ctx, node, rivals)
+    best = max(rivals, key=total_support)
     return refused(ctx, node, best) if broken(ctx, node.module, best.module, node_id) else node
 
 
-def _candidate(ctx: Context, node_id: str, children: tuple[MergeNode, ...]) -> Module | None:
-    """The merged module; None when no answer could be used or the prompt was refused, e.g. as too long."""
-    settings, place = ctx.settings, Place("merge", node=node_id)
-    modules = [child.module for child in children]
+def _edited(ctx: Context, node_id: str, children: Sequence[MergeNode]) -> Draft:
+    """The children's union as the merger edits it; as it is where no answer could be used."""
+    union, place = union_of(ctx, children, node_id), Place("merge", node=node_id)
+    messages = prompts.merge_union(union.module, union.found, counts=ctx.settings.cites)
+
+    def adopt(text: str) -> tuple[Draft, list[str]]:
+        edits = read_merge_edits(text, union.module)
+        return union.ruled(*apply_merge_edits(union.module, edits.items, node_id, "merger")), edits.problems
+
+    edited = _asked(ctx, messages, place, adopt, MERGE_SCHEMA)
+    return replace(union, failed=True) if edited is None else edited
+
+
+def _written_anew(ctx: Context, node_id: str, children: Sequence[MergeNode]) -> Draft | None:
+    """The module that the merger writes, as a list with sources or as text; None where no answer could be used."""
+    settings, modules = ctx.settings, [child.module for child in children]
     named = [(child.id, child.module) for child in children]
-    messages = prompts.merge(named, counts=settings.cites, edits=settings.edits)
+    messages = prompts.merge(named, counts=settings.cites, edits=bool(settings.edits))
 
-    def adopt(text: str) -> tuple[Module, list[str]]:
+    def adopt(text: str) -> tuple[Draft, list[str]]:
         if not settings.edits:
-            return rewritten(pooled(modules), text, node_id, node_id), []
+            return Draft(rewritten(pooled(modules), text, node_id, node_id)), []
         merged = read_merged(text, pooled(modules))
-        return unite(modules, merged.items, node_id), merged.problems
+        return Draft(unite(modules, merged.items, node_id)), merged.problems
 
+    return _asked(ctx, messages, Place("merge", node=node_id), adopt, MERGED_SCHEMA if settings.edits else None)
+
+
+def _asked(
+    ctx: Context, messages: list[dict[str, str]], place: Place, adopt: Callable, schema: dict | None
+) -> Draft | None:
     try:
-        schema = MERGED_SCHEMA if settings.edits else None
         return ask_checked(ctx, "merger", messages, place, adopt, schema, whole=True)
     except ContextOverflow as error:
         ctx.meter.outcome(place, "failed", error)

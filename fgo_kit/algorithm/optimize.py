@@ -23,6 +23,8 @@ from .rollout import count_uses, logged_or_played
 from .trimming import trimmed
 
 Answer = TypeVar("Answer")
+Line = tuple[Task, Trajectory, Feedback]
+"""A trajectory as an optimiser is shown it."""
 REJECTED_LIMIT = 20
 """Most rejected rules that an optimiser prompt shows."""
 CLIPS = (None, 32_000, 16_000, 8_000, 4_000, 2_000, 1_000, 500)
@@ -44,7 +46,7 @@ def epoch_pass(ctx: Context, module: Module, tasks: Sequence[Task], place: Place
     """One explore-evaluate-propose pass."""
     lines = explore(ctx, module, tasks, place)
     if ctx.settings.counts:
-        module = count_uses(module, [trajectory for _, trajectory, _ in lines])
+        module = count_uses(ctx, module, [trajectory for _, trajectory, _ in lines])
     judged = [(task, trajectory, comment) for task, trajectory, comment in lines if comment is not None]
     return propose(ctx, module, judged, replace(place, phase="propose"))
 
@@ -73,7 +75,7 @@ def _judge(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> Fe
     if trajectory.ok:
         text = _reviewed(ctx, task, trajectory, replace(place, phase="evaluate", task=task.id))
         feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{text}".strip())
-    ctx.record.append(Judged(replace(place, task=task.id), trajectory, feedback))
+    ctx.note(Judged(replace(place, task=task.id), trajectory, feedback))
     return feedback
 
 
@@ -92,48 +94,56 @@ def _reviewed(ctx: Context, task: Task, trajectory: Trajectory, place: Place) ->
 
 
 def propose(
-    ctx: Context, module: Module, judged: list[tuple[Task, Trajectory, Feedback]], place: Place
+    ctx: Context, module: Module, judged: list[Line], place: Place
 ) -> Module:
-    """Ask the optimiser for edits and apply them. Whole trajectories are dropped while the prompt overflows, and of
-    the last one head and tail are shown."""
-    settings, shown, llm = ctx.settings, list(judged), ctx.asking("optimizer").llm
+    """Ask the optimiser for edits and apply them; the same module where nothing came of it."""
+    settings = ctx.settings
     rejected = sorted(set(ctx.rejected))[:REJECTED_LIMIT] if settings.controls.remember else []
 
-    def render(n: int, limit: int | None = None) -> list[dict[str, str]]:
-        options = {"counts": settings.counts, "edits": settings.edits, "rejected": rejected, "limit": limit}
-        return prompts.propose(module, shown[:n], **options)
+    def render(shown: list[Line], limit: int | None) -> list[dict[str, str]]:
+        options = {"counts": settings.counts, "edits": bool(settings.edits), "rejected": rejected, "limit": limit}
+        return prompts.propose(module, shown, **options)
 
+    def asked(messages: list[dict[str, str]], shown: list[Line]) -> Module:
+        return _proposed(ctx, module, messages, shown, place)
+
+    return fitted(ctx, judged, place, render, asked) or module
+
+
+def fitted(
+    ctx: Context, judged: Sequence[Line], place: Place,
+    render: Callable[[list[Line], int | None], list[dict[str, str]]],
+    asked: Callable[[list[dict[str, str]], list[Line]], Answer | None],
+) -> Answer | None:  # fmt: skip
+    """What `asked(messages, shown)` gives for as many trajectories as fit the optimiser's window; None where none do.
+
+    Whole trajectories are dropped while the prompt overflows, and of the last one head and tail are shown.
+    """
+    shown, llm = list(judged), ctx.asking("optimizer").llm
     if not shown:
-        return module
-    if _overflows(llm, render(len(shown))):
+        return None
+    if _overflows(llm, render(shown, None)):
         sizes = range(2, len(shown))  # one trajectory is asked about in any case
-        fitting = 1 + bisect_left(sizes, True, key=lambda n: _overflows(llm, render(n)))
+        fitting = 1 + bisect_left(sizes, True, key=lambda n: _overflows(llm, render(shown[:n], None)))
         while len(shown) > fitting:
             _drop_last(ctx, shown, place)
     while len(shown) > 1:
         try:
-            return _proposed(ctx, module, render(len(shown)), shown, place)
+            return asked(render(shown, None), shown)
         except ContextOverflow:  # the provider counts otherwise than we do: an eighth fewer, and again
             for _ in range(max(1, len(shown) // 8)):
                 _drop_last(ctx, shown, place)
-    return _proposed_of_one(ctx, module, lambda limit: render(1, limit), shown, place)
-
-
-def _proposed_of_one(
-    ctx: Context, module: Module, render: Callable[[int | None], list[dict[str, str]]], shown: list, place: Place
-) -> Module:
-    """What is proposed from one trajectory, clipped as far as it must be; the same module where nothing fits."""
     failure: ContextOverflow | str = ""
     for limit in CLIPS:
-        messages = render(limit)
-        if limit != CLIPS[-1] and _overflows(ctx.asking("optimizer").llm, messages):
+        messages = render(shown, limit)
+        if limit != CLIPS[-1] and _overflows(llm, messages):
             continue
         try:
-            return _proposed(ctx, module, messages, shown, place)
+            return asked(messages, shown)
         except ContextOverflow as error:
             failure = error
     ctx.meter.outcome(place, "failed", failure)
-    return module
+    return None
 
 
 def _clipped_to_fit(
@@ -152,7 +162,7 @@ def _drop_last(ctx: Context, shown: list, place: Place) -> None:
 
 
 def _proposed(
-    ctx: Context, module: Module, messages: list[dict[str, str]], shown: list[tuple], place: Place
+    ctx: Context, module: Module, messages: list[dict[str, str]], shown: list[Line], place: Place
 ) -> Module:
     origin = f"{place.subset}/e{place.epoch}"
     prefix = f"{place.subset}e{place.epoch}"
@@ -167,7 +177,7 @@ def _proposed(
 
     schema = PROPOSAL_SCHEMA if ctx.settings.edits else None
     changed = ask_checked(ctx, "optimizer", messages, place, adopt, schema)
-    return module if changed is None else trimmed(ctx, changed, module, place)
+    return module if changed is None else trimmed(ctx, ctx.know(changed), module, place)
 
 
 def ask_checked(

@@ -2,17 +2,18 @@
 
 Material goes between section tags (`<module>`, `<trajectory>`, `<document>` ...). Everything untrusted
 is passed through `quote`, so a document cannot close its section or open another. The simulated LLM
-tells its job by these tags alone: `<modules>` merge, `<trajectories>` propose, `<trajectory>` with
-`<expected>` evaluate, otherwise act. The wording between the tags is free. A rollout of several turns is
-shown to evaluator and optimiser as one `<turns>` section: thought, `> action`, what came of it.
+tells its job by these tags alone: `<modules>` or `<union>` merge, `<trajectories>` propose, both of the last review,
+`<trajectory>` with `<expected>` evaluate, otherwise act. The wording between the tags is free. A rollout of several
+turns is shown to evaluator and optimiser as one `<turns>` section: thought, `> action`, what came of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from string import Template
+from types import MappingProxyType
 
 from ..calls import toolcalls
 from ..calls.reply_text import bare, given_answer
@@ -20,7 +21,7 @@ from ..records import Feedback, Module, Rule, Step, Task, Trajectory, digest
 
 NO_RULES = "(no rules yet)"
 TAGS = (
-    "module", "modules", "trajectory", "trajectories", "observation", "action", "expected", "score",
+    "module", "modules", "union", "trajectory", "trajectories", "observation", "action", "expected", "score",
     "feedback", "document", "problem", "answer", "scene", "result", "turns",
     "question", "tool_result", "tool_error", "rejected", "task", "scorer",
 )  # fmt: skip
@@ -100,6 +101,31 @@ supported, keep rare rules that contradict nothing. More specific rules come fir
 Answer with JSON alone:
 {"rules": [{"component": "...", "text": "...", "from": ["rule id", ...]}]}
 "from" names the shown rules that a rule comes from. A rule that no "from" names is dropped.""",
+    "merge_edits": """\
+Several copies of one agent were improved on different tasks. You see the union of their rules, and what is known of \
+each. Edit it into one module: unite rules that say the same or are cases of one, revise rules that promise more than \
+their tasks bear out, drop rules that did harm or that better supported ones contradict. Of rules that apply to one \
+task the agent follows the more specific, so a special case may stay beside the general rule. What you do not name \
+stays as it is.
+
+Answer with JSON alone:
+{"edits": [{"op": "unite", "ids": ["rule id", ...], "text": "..."},
+           {"op": "revise", "id": "rule id", "text": "...", "reason": "..."},
+           {"op": "drop", "id": "rule id", "reason": "..."}]}
+An empty list of edits leaves the union as it is.""",
+    "review": """\
+Several copies of one agent were improved on different tasks, and their rules were united. You see the united \
+rules, and trajectories of one copy on its own tasks with the expected answer and a reviewer's feedback; it played \
+them without most of these rules. Say for the rules that touch these tasks: "keep" where a rule helps a task that \
+failed, or agrees with one that was done; "drop" where it would spoil a task that was done; "revise" where other \
+words would help the one and not spoil the other. A task that fails with the rule and without it speaks neither for \
+it nor against it.
+
+Answer with JSON alone:
+{"votes": [{"id": "rule id", "vote": "keep", "tasks": ["task id", ...]},
+           {"id": "rule id", "vote": "revise", "text": "...", "tasks": ["task id", ...]},
+           {"id": "rule id", "vote": "drop", "tasks": ["task id", ...]}]}
+"tasks" names the shown tasks that say so; without any a vote does not count. Leave out rules that touch none.""",
     "merge_rewrite": """\
 Several copies of one agent were improved on different tasks. Merge their modules into one: unite rules \
 that say the same, generalise rules that are cases of one, settle contradictions, keep rare rules that \
@@ -269,6 +295,20 @@ def merge(named: list[tuple[str, Module]], *, counts: bool = False, edits: bool 
     return _chat("merge" if edits else "merge_rewrite", section("modules", shown), parts)
 
 
+def merge_union(module: Module, found: Mapping[str, str], *, counts: bool = False) -> list[dict[str, str]]:
+    """The merger sees the union of several modules; found: by rule id, where each was found, in words."""
+    return _chat("merge_edits", section("union", _rules_text(module, counts, found)))
+
+
+def review(
+    module: Module, judged: list[tuple[Task, Trajectory, Feedback]], *, counts: bool = False, limit: int | None = None
+) -> list[dict[str, str]]:
+    """A reviewer sees the united rules and one subset's trajectories with feedback."""
+    union = section("union", _rules_text(module, counts))
+    trajectories = section("trajectories", "\n".join(trajectory_text(*line, limit) for line in judged))
+    return _chat("review", f"{union}\n{trajectories}")
+
+
 def _parts(module: Module, edits: bool) -> str:
     """What a rewrite of several components is told beside the rest; edits name their component anyway."""
     return "" if edits or len(module.components) < 2 else f"\n\n{TEMPLATES['parts']}"
@@ -285,14 +325,18 @@ def _chat(template: str, text: str, more: str = "") -> list[dict[str, str]]:
     return [{"role": "system", "content": TEMPLATES[template] + more}, {"role": "user", "content": text}]
 
 
-def _rules_text(module: Module, counts: bool) -> str:
+def _rules_text(module: Module, counts: bool, found: Mapping[str, str] = MappingProxyType({})) -> str:
     parts = []
     for component in module.components:
-        rules = "\n".join(_rule_line(rule, counts) for rule in component.rules) or NO_RULES
+        rules = "\n".join(_rule_line(rule, counts, found) for rule in component.rules) or NO_RULES
         parts.append(f"{component.name}: {quote(component.preamble)}\n{rules}")
     return "\n\n".join(parts)
 
 
-def _rule_line(rule: Rule, counts: bool) -> str:
-    uses = f"; used {rule.right} times right, {rule.wrong} wrong" if counts else ""
-    return f"[{rule.id}] {quote(' '.join(rule.text.split()))} (support {len(rule.support)}{uses})"
+def _rule_line(rule: Rule, counts: bool, found: Mapping[str, str]) -> str:
+    known = [f"support {len(rule.support)}"]
+    if counts:
+        known.append(f"used {rule.right} times right, {rule.wrong} wrong")
+        known.append(f"the same tasks without it {rule.without:g} times right")
+    known += [found[rule.id]] if rule.id in found else []
+    return f"[{rule.id}] {quote(' '.join(rule.text.split()))} ({'; '.join(known)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..calls import toolcalls
 from ..calls.log import Place
 from ..calls.protocol import CallFailed, Reply
-from ..records import Module, Step, Task, Trajectory
+from ..records import Module, Rule, Step, Task, Trajectory
 from . import prompts
 from .answer_status import NoAnswer, ending, has_whole_answer, why
 from .benchmark import Environment, EnvironmentFailed
@@ -108,17 +108,33 @@ def logged_or_played(ctx: Context, module: Module, task: Task, place: Place) -> 
 def rollouts(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> list[Trajectory]:
     """One trajectory a task, in the order of the tasks."""
     trajectories = ctx.meter.map(lambda task: logged_or_played(ctx, module, task, place), tasks)
-    if place.phase not in ("rollout", "divide"):  # those are recorded with their feedback
+    if place.phase not in ("rollout", "divide"):  # those are noted with their feedback
         ctx.record.extend(Judged(replace(place, task=t.task_id), t) for t in trajectories)
     return trajectories
 
 
-def count_uses(module: Module, trajectories: Sequence[Trajectory]) -> Module:
-    """The module with the right and wrong uses of its rules in these trajectories added."""
-    right, wrong = Counter(), Counter()
+def count_uses(ctx: Context, module: Module, trajectories: Sequence[Trajectory]) -> Module:
+    """The module with the uses of its rules in these trajectories added: right, wrong, and `Rule.without`."""
+    uses: dict[str, list[Trajectory]] = defaultdict(list)
     for trajectory in trajectories:
-        if trajectory.ok:
-            (right if trajectory.score >= 0.5 else wrong).update(trajectory.cited)
-    return module.map_rules(
-        lambda rule: replace(rule, right=rule.right + right[rule.id], wrong=rule.wrong + wrong[rule.id])
-    )
+        for rule_id in trajectory.cited if trajectory.ok else ():
+            uses[rule_id].append(trajectory)
+
+    def counted(rule: Rule) -> Rule:
+        lineage, of_rule = ctx.lineage(rule.id), uses[rule.id]
+        right = sum(trajectory.score >= 0.5 for trajectory in of_rule)
+        without = rule.without + sum(_score_without(ctx, trajectory, lineage) for trajectory in of_rule)
+        return replace(rule, right=rule.right + right, wrong=rule.wrong + len(of_rule) - right, without=without)
+
+    return module.map_rules(counted)
+
+
+def _score_without(ctx: Context, trajectory: Trajectory, lineage: set[str]) -> float:
+    """What the task of a trajectory scored when last explored without any of these rules; else the same."""
+    played = (judged.trajectory for judged in reversed(ctx.explored.get(trajectory.task_id, ())))
+    return next((t.score for t in played if t.ok and lineage.isdisjoint(t.cited)), trajectory.score)
+
+
+def uncounted(rule: Rule) -> Rule:
+    """The rule without the record of its uses."""
+    return replace(rule, right=0, wrong=0, without=0.0)

@@ -11,20 +11,24 @@ from .benchmark import Benchmark
 from .controls import Controls
 from .registry import DIVISIONS, GATES, MERGES, METHODS
 
-_LEAST = {"epochs": 1, "passes": 1, "fan_in": 2, "audit": 0, "seed": 0}
+_LEAST = {"rounds": 1, "epochs": 1, "passes": 1, "fan_in": 2, "audit": 0, "seed": 0}
+_ALLOWED = {"edits": (True, "list", False), "counts": (True, False), "review": (True, False)}
 
 
 @dataclass(frozen=True)
 class Settings:
     """What makes two runs on the same tasks with the same LLM differ. The paper's setting has gate, counts, audit off.
 
-    method, divide, merge, gate: names in the registries (`fgo.strategies()` lists them). n_subsets: a number, "sqrt",
-    "each" (one task a subset), or None, which packs subsets by a token target. epochs: how often a subset is gone
-    through. passes: how often all subsets are optimised and merged; each pass starts from the module merged before
-    and has its own epochs. fan_in: modules a merge. edits: optimiser and merger edit rules; False lets them rewrite
-    the text. counts: the agent cites rules, and optimiser and merger see how often each was right and wrong. audit:
-    training tasks on which every merged module is rolled out to drop rules that do harm. controls: bounds on the rule
-    list and conditions on candidates, a `Controls` or its fields by name. seed: of all that is drawn.
+    method, divide, merge, gate: names in the registries (`fgo.strategies()` lists them). n_subsets: the width, copies
+    that are optimised side by side: a number, "sqrt", "each" (one task a subset), or None (see `divide.chosen_width`).
+    rounds: the depth; the tasks are dealt into so many rounds, each of which starts from the module merged before.
+    epochs: how often a subset is gone through, within its round. passes: how often all is repeated, from the module
+    merged before. fan_in: modules a merge. edits: optimiser and merger edit rules, the merger those of the children's
+    union; with "list" the merger writes the list of rules that stay, with False both rewrite the text. counts: the
+    agent cites rules, and optimiser and merger see how often each was right, and the same tasks without it. review:
+    before the last merge of a round is final, every subset votes on the united rules, shown its own trajectories.
+    audit: training tasks on which every merged module is rolled out to drop rules that do harm. controls: bounds on
+    the rule list and conditions on candidates, a `Controls` or its fields by name. seed: of all that is drawn.
 
     Raises ValueError for a value that is not allowed.
 
@@ -36,12 +40,14 @@ class Settings:
     divide: str = "similar"
     merge: str = "progressive"
     n_subsets: int | str | None = None
+    rounds: int = 1
     epochs: int = 2
     passes: int = 1
     fan_in: int = 2
     gate: str = "none"
-    edits: bool = True
+    edits: bool | str = True
     counts: bool = False
+    review: bool = False
     audit: int = 0
     controls: Controls = field(default=Controls())
     seed: int = 0
@@ -55,9 +61,10 @@ class Settings:
         object.__setattr__(self, "controls", Controls.of(self.controls))
         if isinstance(self.n_subsets, Integral) and not isinstance(self.n_subsets, bool):
             object.__setattr__(self, "n_subsets", int(self.n_subsets))  # NumPy's own are no JSON
-        for name in ("edits", "counts"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed; use True or False")
+        for name, allowed in _ALLOWED.items():
+            given = getattr(self, name)
+            if not any(type(given) is type(value) and given == value for value in allowed):
+                raise ValueError(f"{name}={given!r} is not allowed; use {' or '.join(map(repr, allowed))}")
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
@@ -68,6 +75,11 @@ class Settings:
     def cites(self) -> bool:
         """Whether the agent is asked for the rules it used."""
         return self.counts or self.audit > 0
+
+    @property
+    def judges(self) -> bool:
+        """Whether a candidate has to pass anything at all."""
+        return self.review or self.audit > 0 or self.gate != "none" or bool(self.controls.must_pass)
 
     def check(self, bench: Benchmark) -> None:
         """ValueError where a benchmark lacks what the choices need: gate tasks, test tasks, the method."""

@@ -30,7 +30,7 @@ PAPER = 0.563
 """The paper's lower average prompt token consumption; of which average, it does not say."""
 PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash")
 """Small current models of three providers, whose list prices (genai-prices) turn tokens into USD."""
-PHASES = ("rollout", "evaluate", "propose", "merge", "repair", "audit", "gate")
+PHASES = ("rollout", "evaluate", "propose", "merge", "review", "repair", "audit", "gate")
 MEANS = ("prompt_all_in", "completion_all_in", "tokens_test", "chain", "tokens_paid", "n_subsets", "rollouts",
          "prompt_tokens")  # fmt: skip
 METHODS = {name: VARIANTS[name] for name in ("base", REFERENCE, "bootstrapping", "fgo")}

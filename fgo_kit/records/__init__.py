@@ -121,6 +121,8 @@ class Rule:
     parents: ids of the rules it was revised from or merged from.
     origin: where it was written, e.g. "seed", "s2/e1" (subset 2, epoch 1) or a merge node's id.
     right, wrong: how often training rollouts that cited it were scored right and wrong.
+    without: how many of these uses would have been right without the rule: what the same tasks scored, in sum, when
+    last played without it and those it comes from. A task that never was counts as it went.
     """
 
     id: str
@@ -130,6 +132,7 @@ class Rule:
     origin: str = "seed"
     right: int = 0
     wrong: int = 0
+    without: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -218,13 +221,44 @@ class Division:
 
 
 @dataclass(frozen=True)
+class Vote:
+    """What one subset says of a rule of the union, from its own trajectories: "keep", "revise" or "drop".
+
+    text: the rule as it should read, for "revise". tasks: ids of the subset's tasks that say so.
+    """
+
+    subset: str
+    rule: str
+    choice: str
+    tasks: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What became of a rule in a merge that edits, and why: "unite", "revise" or "drop".
+
+    by: "words" (the same words), "copies" (copies of an inherited rule were changed), "merger" or "review". into: id
+    of the rule that took its place, "" for none.
+    """
+
+    rule: str
+    action: str
+    by: str
+    reason: str = ""
+    into: str = ""
+
+
+@dataclass(frozen=True)
 class MergeNode:
     """One node of the merge tree. A leaf (no children) is a subset's optimised module.
 
-    `tasks` are the training tasks below the node; `audited` the rules its audit dropped.
-    `decision` is "leaf", "merged", "kept <child id>" (the gate refused the candidate) or
-    "failed" (no valid answer, the best supported child was kept). `candidate` is the module the
-    merger wrote (after its audit), whether or not the gate let it through. Gate scores are NaN where no gate ran.
+    `tasks` are the training tasks below the node; `audited` the rules its audit dropped; `rulings` what became of
+    the others where the merge edits, and `votes` what its subsets said in the review.
+    `decision` is "leaf", "merged", "kept <child id>" (the gate refused the candidate) or "failed" (no valid answer:
+    the union of the children was kept as it is, or, of a merge that does not edit, the best supported child).
+    `candidate` is the module the merger wrote (after review and audit), whether or not the gate let it through. Gate
+    scores are NaN where no gate ran.
     """
 
     id: str
@@ -236,6 +270,13 @@ class MergeNode:
     audited: tuple[str, ...] = ()
     gate_score: float = float("nan")
     candidate_gate_score: float = float("nan")
+    rulings: tuple[Ruling, ...] = ()
+    votes: tuple[Vote, ...] = ()
+
+    @property
+    def leaves(self) -> tuple[MergeNode, ...]:
+        """The subsets below this node, itself if it is one."""
+        return tuple(leaf for child in self.children for leaf in child.leaves) if self.children else (self,)
 
     def walk(self):
         """This node and all below it, children first."""

@@ -20,7 +20,7 @@ from .saving import save
 from .tables import merge_table, rule_table, trajectory_table
 from .timing import concurrency, critical_path
 
-OPTIMISER_PHASES = ("propose", "merge", "repair")
+OPTIMISER_PHASES = ("propose", "merge", "review", "repair")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def critical_path(calls: pd.DataFrame, trees: Sequence[MergeNode], unit: str = "
     turns = calls.groupby(["phase", "subset", "epoch", "node", "task"])["seconds"].sum()
     stage = turns.groupby(["phase", "subset", "epoch", "node"]).max()
     chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()
-    at_node = stage.drop("", level="node", errors="ignore").groupby("node").sum()
+    at_node = stage.drop("", level="node", errors="ignore")
+    at_node = at_node.groupby(["phase", "epoch", "node"]).max().groupby("node").sum()  # subsets vote side by side
     at_node = at_node.groupby(at_node.index.str.split("<").str[0]).sum()
     length = 0.0
     for tree in trees:  # pass after pass: its subsets side by side, then its merges

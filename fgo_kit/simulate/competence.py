@@ -30,6 +30,7 @@ class Known:
     support: int = 0
     right: int = 0
     wrong: int = 0
+    without: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ class Competence:
 
     tag: the section by which a prompt is recognised as belonging here; knowledge: all that is assumed or known
     without being read. act: (thought, answer, ids of the rules used) under rules given as (id, text); judge:
-    feedback for a trajectory; example: what is noticed of one, or None; improve, unite: edits from examples, and
-    merged rules, each from the rules shown; parse_rule: a sentence as a rule, None where it is none of its own.
+    feedback for a trajectory; example: what is noticed of one, or None; improve, review: edits to rules and votes on
+    them, from examples; unite: merged rules, each from rules shown; parse_rule: a sentence as a rule, None where it is
+    none of its own.
     """
 
     tag: str
@@ -82,6 +84,7 @@ class Competence:
     judge: Callable[[Call], str]
     example: Callable[[Call, Shown], Any]
     improve: Callable[[Sequence, Sequence[Known], Draw], list[dict]]
+    review: Callable[[Sequence, Sequence[Known], Draw], list[dict]]
     unite: Callable[[Sequence[Known], Draw], list[dict]]
     parse_rule: Callable[[str], Any]
 

@@ -14,9 +14,26 @@ def comes_to_mind(draw: Draw, rule: str, support: float) -> bool:
 
 
 def harmful(rules: Sequence[Known], blame: tuple[int, int]) -> bool:
-    """Whether shown uses speak against rules: wrong > a * right + b, where `blame` is (a, b)."""
-    right, wrong = sum(shown.right for shown in rules), sum(shown.wrong for shown in rules)
-    return wrong > blame[0] * right + blame[1]
+    """Whether shown uses speak against rules: wrong > a * right + b, where `blame` is (a, b), and the same tasks were
+    right as often without them."""
+    right, wrong, without = (sum(getattr(rule, of) for rule in rules) for of in ("right", "wrong", "without"))
+    return wrong > blame[0] * right + blame[1] and right <= without
+
+
+def voted(shown: Known, helped: Sequence[str], blamed: Sequence[str], revised: str = "") -> dict | None:
+    """A reviewer's vote on a rule, by the tasks that it helps and those that it would spoil; None where there are none.
+
+    revised: other words for a rule that is to stay, but not as it is.
+    """
+    if revised or len(blamed) > len(helped):
+        more = {"vote": "revise", "text": revised} if revised else {"vote": "drop"}
+        return {"id": shown.id, **more, "tasks": list(blamed or helped)}
+    return {"id": shown.id, "vote": "keep", "tasks": list(helped)} if helped else None
+
+
+def weighs() -> bool:
+    """Whether the merger keeps what no evidence speaks against; else it gives up special cases for general rules."""
+    return assumed().merger == "weighing"
 
 
 def merged(text: str, sources: Sequence[Known]) -> dict:

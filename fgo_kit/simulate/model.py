@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from html import unescape
 
@@ -136,6 +137,8 @@ class Prompt:
             return probed
         if "<modules>" in self.user:
             return self._merge(section("modules", self.user))
+        if "<union>" in self.user and "<trajectories>" not in self.user:
+            return self._merge_edits(section("union", self.user))
         competence = by_tag(self.user)
         if competence is None:
             tags = " or ".join(f"<{known.tag}>" for known in competences().values())
@@ -144,8 +147,10 @@ class Prompt:
                 "and <expected> around one (evaluate), <module> and <trajectories> (propose) or <modules> (merge)"
             )
         if "<trajectories>" in self.user:
-            module, trajectories = section("module", self.user), section("trajectories", self.user)
-            return self._propose(competence, module, trajectories)
+            trajectories = section("trajectories", self.user)
+            if "<union>" in self.user:
+                return self._review(competence, section("union", self.user), trajectories)
+            return self._propose(competence, section("module", self.user), trajectories)
         return competence.judge(self) if "<expected>" in self.user else self._act(competence)
 
     def _act(self, competence: Competence) -> str:
@@ -158,15 +163,20 @@ class Prompt:
     def _from_examples(self, competence: Competence) -> list[tuple[str, str]]:
         """What worked examples among the rules bring to mind: the rules that an optimiser would write from them."""
         shown = self._shown(unescape(self.system)) if "&lt;trajectory " in self.system else []
-        examples = [competence.example(self, replace(each, right=False)) for each in shown]  # all is still to be learnt
-        noticed = [example for example in examples if example is not None]
+        noticed = self._noticed(competence, [replace(each, right=False) for each in shown])  # all is still to be learnt
         return [("", edit["text"]) for edit in competence.improve(noticed, [], self.draw)] if noticed else []
 
+    def _noticed(self, competence: Competence, trajectories: Sequence[Shown]) -> list:
+        examples = (competence.example(self, shown) for shown in trajectories)
+        return [example for example in examples if example is not None]
+
+    def _review(self, competence: Competence, union: str, trajectories: str) -> str:
+        votes = competence.review(self._noticed(competence, self._shown(trajectories)), shown_rules(union), self.draw)
+        return json.dumps({"votes": self._written(votes)}, ensure_ascii=False)
+
     def _propose(self, competence: Competence, module: str, trajectories: str) -> str:
-        examples = [competence.example(self, shown) for shown in self._shown(trajectories)]
         known, homes = shown_rules(module), rules_by_component(module)
-        noticed = [example for example in examples if example is not None]
-        edits = self._written(competence.improve(noticed, known, self.draw))
+        edits = self._written(competence.improve(self._noticed(competence, self._shown(trajectories)), known, self.draw))
         for edit in edits:
             if edit["op"] == "add" and homes and edit.get("component") not in homes:
                 edit["component"] = next(iter(homes))
@@ -181,11 +191,27 @@ class Prompt:
             for number, (task, score, body) in enumerate(parts)
         ]
 
-    def _merge(self, modules: str) -> str:
-        known, homes = shown_rules(modules), rules_by_component(modules)
+    def _united(self, known: list[Known]) -> list[dict]:
+        """The rules that a merger would have, with the ids of those they come from; some are overlooked and stay."""
         overlooked = {rule.id: rule.text for rule in known if self.draw("oversight", rule.id) < assumed().oversight}
         united = by_rules(known).unite([rule for rule in known if rule.id not in overlooked], self.draw)
-        merged = self._written(united + [{"text": text, "from": [rule_id]} for rule_id, text in overlooked.items()])
+        return united + [{"text": text, "from": [rule_id]} for rule_id, text in overlooked.items()]
+
+    def _merge_edits(self, union: str) -> str:
+        known = shown_rules(union)
+        united, texts = self._united(known), {rule.id: rule.text for rule in known}
+        edits = [
+            {"op": "unite", "ids": rule["from"], "text": rule["text"]} if len(rule["from"]) > 1
+            else {"op": "revise", "id": rule["from"][0], "text": rule["text"], "reason": "It says this in other words."}
+            for rule in united if len(rule["from"]) > 1 or texts[rule["from"][0]] != rule["text"]
+        ]  # fmt: skip
+        kept = {rule_id for rule in united for rule_id in rule["from"]}
+        edits += [{"op": "drop", "id": rule.id, "reason": _reason(rule)} for rule in known if rule.id not in kept]
+        return json.dumps({"edits": self._written(edits)}, ensure_ascii=False)
+
+    def _merge(self, modules: str) -> str:
+        known, homes = shown_rules(modules), rules_by_component(modules)
+        merged = self._written(self._united(known))
         if not self._asked_for_json():
             kept = [rule for rule in merged if self._survives(rule["text"])]
             return written_module(homes, [(home_of(rule, homes), rule["text"]) for rule in kept])
@@ -208,6 +234,12 @@ class Prompt:
 
     def _asked_for_json(self) -> bool:
         return "json" in self.system.casefold()
+
+
+def _reason(rule: Known) -> str:
+    if rule.wrong > rule.right:
+        return f"Used {rule.right} times right and {rule.wrong} wrong; without it the same tasks were as often right."
+    return f"Better supported rules speak against it (support {rule.support})."
 
 
 def _probed(text: str) -> str:

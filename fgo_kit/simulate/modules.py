@@ -9,7 +9,8 @@ from html import unescape
 from .competence import Known
 
 _RULE = re.compile(
-    r"^\[([\w.-]+)\] (.*?)(?: \(support (\d+)(?:; used (\d+) times right, (\d+) wrong)?\))?$", re.MULTILINE
+    r"^\[([\w.-]+)\] (.*?)(?: \(support (\d+)(?:; used (\d+) times right, (\d+) wrong; the same tasks without it "
+    r"([\d.e+-]+) times right)?(?:; found in (\d+) of \d+ copies(?:; changed by \d+)?)?\))?$", re.MULTILINE
 )
 _HEADING = re.compile(r"^(\w+): ", re.MULTILINE)
 
@@ -17,8 +18,8 @@ _HEADING = re.compile(r"^(\w+): ", re.MULTILINE)
 def shown_rules(text: str) -> list[Known]:
     """Every rule in a prompt, with the counts beside it."""
     return [
-        Known(rule_id, unescape(words), int(support or 0), int(right or 0), int(wrong or 0))
-        for rule_id, words, support, right, wrong in _RULE.findall(text)
+        Known(rule_id, unescape(words), int(support or 0), int(right or 0), int(wrong or 0), float(without or 0))
+        for rule_id, words, support, right, wrong, without, _ in _RULE.findall(text)
     ]
 
 

@@ -15,7 +15,7 @@ from ..calls.log import Place
 from ..calls.protocol import LLM, Cancelled
 from ..records import Division
 
-PHASES = ("divide", "rollout", "evaluate", "propose", "repair", "merge", "audit", "gate", "test")
+PHASES = ("divide", "rollout", "evaluate", "propose", "repair", "merge", "review", "audit", "gate", "test")
 WINDOW = 10.0
 """Calls per second are those of the last so many seconds."""
 NAN = float("nan")

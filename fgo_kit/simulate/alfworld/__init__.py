@@ -11,11 +11,11 @@ It sees the text of its prompt and nothing else, and plays games and reads rules
 
 from ..competence import Competence
 from .language import parse_rule
-from .learning import BLAME, PLACES, example, improve, unite
+from .learning import BLAME, PLACES, example, improve, review_rules, unite
 from .player import APPLIANCES, MISTAKES, act
 from .reviewing import judge
 
 KNOWLEDGE = (vars(MISTAKES), APPLIANCES, PLACES, BLAME)
-COMPETENCE = Competence("scene", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)
+COMPETENCE = Competence("scene", KNOWLEDGE, act, judge, example, improve, review_rules, unite, parse_rule)
 
 __all__ = ["COMPETENCE"]

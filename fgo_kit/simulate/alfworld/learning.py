@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import comes_to_mind, harmful, merged
+from ..learning import comes_to_mind, harmful, merged, voted
 from .language import PLAIN, Habit, parse_rule, render
 from .reading import VERBS, Game, kind, read_trajectory
 from .reviewing import named_fault, review
@@ -93,6 +93,19 @@ def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> 
             present.setdefault(habit.about, (shown, habit))
     habits = _places(evidence, present, draw) + _lacking(evidence, present, draw)
     return edits + _appliances(evidence, present, draw) + habits
+
+
+def review_rules(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
+    """Votes on shown rules: tasks in which a habit was wanting or a place held what it says, and those against it."""
+    evidence, votes = _Evidence(examples), []
+    for shown in known:
+        habit = parse_rule(shown.text)
+        if habit is None:
+            continue
+        tasks = [*evidence.lacking.get(habit, ()), *evidence.works.get((habit.kind, (*habit.places, "")[0]), ())]
+        tasks += [task for place in habit.places for task in evidence.found.get(habit.thing, {}).get(place, ())]
+        votes.append(voted(shown, list(dict.fromkeys(tasks)), evidence.against(habit)))
+    return [vote for vote in votes if vote]
 
 
 def _edit(habit: Habit, support: list[str], revised: Known | None = None) -> dict:

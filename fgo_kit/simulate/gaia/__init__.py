@@ -17,7 +17,7 @@ from ..competence import Competence
 from .figures import SYNONYMS
 from .frames import TREATMENTS
 from .language import PLAIN, parse_rule
-from .learning import BLAME, DOUBT, KNOWN_MARKS, MARKS, example, improve, unite
+from .learning import BLAME, DOUBT, KNOWN_MARKS, MARKS, example, improve, review_rules, unite
 from .reviewing import MOST_MARKS, MOST_TRIES, judge
 from .rows import DEAD
 from .solver import FEW_FILES, LAST_TURN, MANY, UNAIDED, act
@@ -27,6 +27,6 @@ KNOWLEDGE = (
     vars(UNAIDED), sorted(DEAD), UNITS, SYNONYMS, TREATMENTS, PLAIN,
     (BLAME, DOUBT, FEW_FILES, KNOWN_MARKS, LAST_TURN, MANY, MARKS, MOST_MARKS, MOST_TRIES),
 )  # fmt: skip
-COMPETENCE = Competence("question", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)
+COMPETENCE = Competence("question", KNOWLEDGE, act, judge, example, improve, review_rules, unite, parse_rule)
 
 __all__ = ["COMPETENCE"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from html import unescape
 
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import comes_to_mind, harmful, merged
+from ..learning import comes_to_mind, harmful, merged, voted, weighs
 from ..limits import assumed
 from .language import TOOL_NOTES, Practice, parse_rule, practices_of, quoted_rules, render
 from .reading import expected_of, read_trajectory
@@ -148,6 +148,21 @@ def _mended(shown: Known, practice: Practice, evidence: _Evidence) -> dict | Non
     return {**edit, "support": evidence.ids(harm)}
 
 
+def review_rules(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
+    """Votes on shown rules: the trajectories that a practice mends, and those that it would spoil."""
+    evidence, votes = _Evidence(examples), []
+    for shown in known:
+        practice = parse_rule(shown.text)
+        if practice is None:
+            continue
+        edit = _mended(shown, practice, evidence) or {}
+        names = practice.treatments - {f"{practice.kind}?"}
+        helped = {at for name in names for at in evidence.weights(name) if not evidence.examples[at].right}
+        blamed = {at for name in names for at in evidence.spoilt(name, practice.unless)}
+        votes.append(voted(shown, evidence.ids(helped), evidence.ids(blamed), edit.get("text", "")))
+    return [vote for vote in votes if vote]
+
+
 def _induced(evidence: _Evidence, present: set[str], draw: Draw) -> Iterator[tuple[Practice, list[str]]]:
     """Greedy covering; a rule comes to mind the likelier the more trajectories speak for it."""
     names = {name for sets in evidence.left for on in sets for name in on}
@@ -196,7 +211,8 @@ def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
         practice = parse_rule(shown.text)
         groups[(practice.kind, bool(practice.marks)) if practice else shown.text].append((shown, practice))
     groups = {key: group for key, group in groups.items() if not harmful([shown for shown, _ in group], BLAME)}
-    _generalise(groups, draw)
+    if not weighs():
+        _generalise(groups, draw)
     ranked = sorted(groups.values(), key=lambda group: -sum(shown.support for shown, _ in group))
     return [merged(_united(group), [shown for shown, _ in group]) for group in ranked]
 

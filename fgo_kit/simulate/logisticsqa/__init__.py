@@ -10,9 +10,9 @@ It sees the text of its prompt and nothing else, and works on documents and rule
 
 from ..competence import Competence
 from .language import parse_rule
-from .learning import example, improve, unite
+from .learning import example, improve, review, unite
 from .skills import KNOWLEDGE, act, judge
 
-COMPETENCE = Competence("document", KNOWLEDGE, act, judge, example, improve, unite, parse_rule)
+COMPETENCE = Competence("document", KNOWLEDGE, act, judge, example, improve, review, unite, parse_rule)
 
 __all__ = ["COMPETENCE"]

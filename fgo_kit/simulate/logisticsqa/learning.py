@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ...calls.tokens import estimate
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import comes_to_mind, harmful, merged
+from ..learning import comes_to_mind, harmful, merged, voted, weighs
 from ..limits import assumed
 from .language import Convention, parse_rule, render
 from .reading import normal, read, words_of
@@ -132,6 +132,33 @@ def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple
     return edits, present
 
 
+def review(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
+    """Votes on shown rules, which are followed as the agent does: of those that apply the most specific first.
+
+    Every rule that would take a wrong answer before a right one is blamed where the task was done, or a right rule
+    comes after it; the right one helps where the task failed.
+    """
+    rules = [(shown, rule) for shown in known if (rule := parse_rule(shown.text)) is not None]
+    rules.sort(key=lambda pair: -pair[1].specificity)
+    blamed: dict[str, list[str]] = defaultdict(list)
+    helped: dict[str, list[str]] = defaultdict(list)
+    for example in examples:
+        reading, expected = read(example.document), normal(example.expected)
+        wrong, right = [], ""
+        for shown, rule in rules:
+            answer = rule.answer(reading)
+            if answer is not None and normal(answer) == expected:
+                right = shown.id
+                break
+            wrong += [shown.id] if answer is not None else []
+        for rule_id in wrong if example.right or right else ():
+            blamed[rule_id].append(example.task_id)
+        if right and not example.right:
+            helped[right].append(example.task_id)
+    votes = [voted(shown, helped[shown.id], blamed[shown.id]) for shown, _ in rules]
+    return [vote for vote in votes if vote]
+
+
 def _induced(evidence: _Evidence, present: list[Convention], draw: Draw) -> list[_Hypothesis]:
     """Greedy covering of the failed examples; a rule comes to mind the likelier the more of them support it."""
     pool = [
@@ -226,7 +253,7 @@ def _contrast(evidence: _Evidence, hypothesis: _Hypothesis, draw: Draw) -> _Hypo
 
 
 def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
-    """The rules of several modules as one list: duplicates united, cases absorbed, conflicts settled.
+    """The rules of several modules as one list: duplicates united; by a blind merger cases absorbed, conflicts settled.
 
     Rules whose shown uses were wrong more often than right are left out. A rule in no language we read
     is carried over word for word.
@@ -235,7 +262,8 @@ def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
     for shown in known:
         groups[parse_rule(shown.text) or shown.text].append(shown)
     groups = {rule: group for rule, group in groups.items() if not harmful(group, BLAME)}
-    groups = _without_conflicts(_absorbed(_generalised(groups, draw)))
+    if not weighs():
+        groups = _without_conflicts(_absorbed(_generalised(groups, draw)))
     ranked = sorted(groups.items(), key=lambda item: (-_specificity(item[0]), -_support(item[1])))
     return [merged(render(rule) if isinstance(rule, Convention) else rule, group) for rule, group in ranked]
 

@@ -1,0 +1,171 @@
+"""The union of several modules: every rule once, with what is known of it, and the edits that a merger makes to it.
+
+Nothing is lost by omission: what no edit names stays. Rules of the same words are united, and inherited rules are
+merged three ways (the module before, and its copies), without asking a model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from ..calls.json_text import Id, Ids, Line, Listed, read_list
+from ..records import MergeNode, Module, Rule, Ruling
+from .context import Context
+from .edits import RuleText, resolved
+from .lineage import joined, pooled
+
+REASON_LIMIT = 300
+"""Longest reason that is kept of a drop or a revision, in characters."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A module on its way to be a node's: what became of rules so far, and whether the merger's answer was of no use.
+
+    found: of a union, by rule id in how many of the subsets it was found, in words, and how many copies changed it.
+    """
+
+    module: Module
+    rulings: tuple[Ruling, ...] = ()
+    failed: bool = False
+    found: Mapping[str, str] = field(default_factory=dict)
+
+    def ruled(self, module: Module, rulings: Sequence[Ruling]) -> Draft:
+        return replace(self, module=module, rulings=(*self.rulings, *rulings))
+
+
+class MergeEdit(BaseModel):
+    """One change to the union, as the merger writes it."""
+
+    op: Literal["unite", "revise", "drop"]
+    ids: Ids = Field(default_factory=list)
+    id: Id = ""
+    text: RuleText | None = None
+    reason: Line = ""
+
+
+class MergeEdits(BaseModel):
+    """The merger's whole answer."""
+
+    edits: list[MergeEdit]
+
+
+MERGE_SCHEMA = MergeEdits.model_json_schema()
+
+
+def union_of(ctx: Context, children: Sequence[MergeNode], node_id: str) -> Draft:
+    """All rules of the children, each once; inherited ones that enough copies changed are left out."""
+    pool, copies = pooled([child.module for child in children]), _copies(children)
+    changed = {rule.id: _opinions(ctx, rule.id, copies) for rule in ctx.before.rules}
+    gone = {rule_id for rule_id, (against, for_it) in changed.items() if against and against >= for_it}
+    module, united = _same_words(without_rules(pool, gone), node_id)
+    ctx.know(module)
+    rulings = [_of_copies(ctx, rule, changed[rule.id], module) for rule in pool.rules if rule.id in gone]
+    holders: dict[str, set[int]] = defaultdict(set)
+    for number, (held, _) in enumerate(copies):
+        for rule_id in held:
+            holders[rule_id].add(number)
+    found = {rule.id: _found(rule.id, ctx.lineage(rule.id), holders, len(copies), changed) for rule in module.rules}
+    return Draft(module, (*rulings, *united), found=found)
+
+
+def _found(rule_id: str, lineage: set[str], holders: dict[str, set[int]], copies: int, changed: dict) -> str:
+    words = f"found in {len(set().union(*(holders[of] for of in lineage if of in holders)))} of {copies} copies"
+    return words + (f"; changed by {changed[rule_id][0]}" if changed.get(rule_id, (0,))[0] else "")
+
+
+Copy = tuple[dict[str, Rule], set[str]]
+"""The rules of a subset by id, and the ids of those of the child that it is below."""
+
+
+def _copies(children: Sequence[MergeNode]) -> list[Copy]:
+    kept = [({rule.id for rule in child.module.rules}, child.leaves) for child in children]
+    return [({rule.id: rule for rule in leaf.module.rules}, ids) for ids, leaves in kept for leaf in leaves]
+
+
+def without_rules(module: Module, gone: set[str]) -> Module:
+    """The module without the rules of these ids."""
+    return module.with_rules({c.name: tuple(r for r in c.rules if r.id not in gone) for c in module.components})
+
+
+def _opinions(ctx: Context, rule_id: str, copies: Sequence[Copy]) -> tuple[int, int]:
+    """How many copies changed an inherited rule and how many kept it; where uses are counted, those that used it."""
+    held = [rules[rule_id] for rules, still_there in copies if rule_id in rules and rule_id in still_there]
+    kept = sum(rule.right + rule.wrong > 0 for rule in held) if ctx.settings.cites else len(held)
+    return len(copies) - len(held), kept
+
+
+def _of_copies(ctx: Context, rule: Rule, opinions: tuple[int, int], module: Module) -> Ruling:
+    changed, kept = opinions
+    into = next((other.id for other in module.rules if rule.id in ctx.lineage(other.id)), "")
+    reason = f"{changed} of {changed + kept} copies that {'used' if ctx.settings.cites else 'had'} it changed it"
+    return Ruling(rule.id, "revise" if into else "drop", "copies", reason, into)
+
+
+def _same_words(module: Module, node_id: str) -> tuple[Module, list[Ruling]]:
+    """The module with rules of the same words united."""
+    rulings, numbers, rules = [], count(1), {}
+    for component in module.components:
+        groups: dict[str, list[Rule]] = defaultdict(list)
+        for rule in component.rules:
+            groups[" ".join(rule.text.split()).casefold()].append(rule)
+        listed = []
+        for group in groups.values():
+            rule = group[0]
+            if len(group) > 1:
+                rule = joined(group, f"{node_id}.w{next(numbers)}", rule.text, node_id)
+                rulings += [Ruling(source.id, "unite", "words", into=rule.id) for source in group]
+            listed.append(rule)
+        rules[component.name] = tuple(listed)
+    return module.with_rules(rules), rulings
+
+
+def read_merge_edits(text: str, module: Module) -> Listed[MergeEdit]:
+    """The edits in a merger's answer that can be applied to the union it was shown; none leaves it as it is.
+
+    >>> read_merge_edits('{"edits": []}', Module(())).items
+    []
+    """
+    known = {rule.id for rule in module.rules}
+
+    def check(edit: MergeEdit) -> MergeEdit:
+        ids = resolved([*edit.ids, *([edit.id] if edit.id else [])], known)
+        unknown, wanted = [name for name in ids if name not in known], "two ids" if edit.op == "unite" else "an id"
+        if unknown:
+            raise ValueError(f"no rules {unknown[:5]} were shown")
+        if len(ids) < (2 if edit.op == "unite" else 1):
+            raise ValueError(f"{edit.op} needs {wanted}")
+        if edit.op != "drop" and not edit.text:
+            raise ValueError(f"{edit.op} needs a text")
+        return edit.model_copy(update={"ids": ids, "reason": edit.reason[:REASON_LIMIT]})
+
+    return read_list(text, "edits", MergeEdit, check)
+
+
+def apply_merge_edits(module: Module, edits: Sequence[MergeEdit], node_id: str, by: str) -> tuple[Module, list[Ruling]]:
+    """The union with the edits applied, with exact lineage; a rule that an earlier edit took is no part of a later one.
+
+    Support is the union and uses are the sum over the rules that one comes from.
+    """
+    rules = {component.name: list(component.rules) for component in module.components}
+    rulings, numbers = [], count(1)
+    for edit in edits:
+        sources = [(name, rule) for name, listed in rules.items() for rule in listed if rule.id in edit.ids]
+        if not sources:
+            continue
+        name, first = sources[0]
+        new = None
+        if edit.op != "drop":
+            new = joined([rule for _, rule in sources], f"{node_id}.{by[0]}{next(numbers)}", edit.text or "", node_id)
+            rules[name][rules[name].index(first)] = new
+        gone = {rule.id for _, rule in sources}
+        rules = {part: [rule for rule in listed if rule.id not in gone] for part, listed in rules.items()}
+        into = new.id if new else ""
+        rulings += [Ruling(rule.id, edit.op, by, edit.reason, into) for _, rule in sources]
+    return module.with_rules({part: tuple(listed) for part, listed in rules.items()}), rulings
