@@ -176,7 +176,8 @@ class Prompt:
 
     def _propose(self, competence: Competence, module: str, trajectories: str) -> str:
         known, homes = shown_rules(module), rules_by_component(module)
-        edits = self._written(competence.improve(self._noticed(competence, self._shown(trajectories)), known, self.draw))
+        noticed = self._noticed(competence, self._shown(trajectories))
+        edits = self._written(competence.improve(noticed, known, self.draw))
         for edit in edits:
             if edit["op"] == "add" and homes and edit.get("component") not in homes:
                 edit["component"] = next(iter(homes))
