@@ -121,8 +121,10 @@ def context(llm, bench=None, workers=1, log=None, **settings) -> Context:
 
 
 def job_of(messages) -> str:
-    """Which of the four prompts this is, told by its tags as the simulated LLM does."""
+    """Which of the five prompts this is, told by its tags as the simulated LLM does."""
     user = messages[1]["content"] if len(messages) > 1 else messages[0]["content"]
+    if "<union>" in user:
+        return "review" if "<trajectories>" in user else "merge"
     for tag, job in (("modules", "merge"), ("trajectories", "propose"), ("expected", "evaluate")):
         if f"<{tag}>" in user:
             return job
@@ -136,6 +138,8 @@ def shown_rules(text: str) -> list[tuple[str, str]]:
 
 def take_over_all(messages) -> str:
     """A merger that keeps every rule it is shown, once, word for word."""
+    if "<union>" in messages[1]["content"]:
+        return '{"edits": []}'
     rules = dict(shown_rules(messages[1]["content"]))
     return json.dumps({"rules": [{"text": text, "from": [name]} for name, text in rules.items()]})
 
@@ -146,6 +150,8 @@ def random_merger(seed: int):
     def reply(messages) -> str:
         rules = list(dict(shown_rules(messages[1]["content"])).items())
         rng = np.random.default_rng([seed, len(messages[1]["content"])])
+        if "<union>" in messages[1]["content"]:
+            return json.dumps({"edits": [_random_edit(rules, rng, number) for number in range(int(rng.integers(0, 4)))]})
         written = []
         for number in range(int(rng.integers(1, len(rules) + 1)) if rules else 0):
             chosen = [rules[i] for i in rng.permutation(len(rules))[: int(rng.integers(1, 4))]]
@@ -154,6 +160,14 @@ def random_merger(seed: int):
         return json.dumps({"rules": written})
 
     return reply
+
+
+def _random_edit(rules, rng, number: int) -> dict:
+    if not rules:
+        return {"op": "drop", "id": "no rule at all"}
+    ids = [rules[i][0] for i in rng.permutation(len(rules))[: int(rng.integers(2, 4))]]
+    op = ("unite", "revise", "drop")[int(rng.integers(3))] if len(ids) > 1 else "revise"
+    return {"op": op, "ids": ids if op == "unite" else ids[:1], "text": f"written {number}", "reason": "by lot"}
 
 
 def wait_until(true, seconds=10.0):

@@ -76,10 +76,13 @@ def _join(a: Rule, b: Rule) -> Rule:
 
 
 def joined(sources: Sequence[Rule], rule_id: str, text: str, origin: str) -> Rule:
-    """One rule made of several: support united, uses summed, its parents all of them."""
-    return replace(
-        reduce(_join, sources), id=rule_id, text=text, parents=tuple(rule.id for rule in sources), origin=origin
-    )
+    """One rule made of several: support united, uses summed, its parents all of them.
+
+    What was made on the way to this one, at the same node, stands nowhere: in its place come its own parents.
+    """
+    named = (rule.parents if rule.origin == origin and rule.parents else (rule.id,) for rule in sources)
+    parents = tuple(dict.fromkeys(parent for parents in named for parent in parents))
+    return replace(reduce(_join, sources), id=rule_id, text=text, parents=parents, origin=origin)
 
 
 def unite(modules: Sequence[Module], merged: Sequence[MergedRule], node_id: str) -> Module:

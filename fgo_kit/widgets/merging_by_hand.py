@@ -171,7 +171,14 @@ class Desk:
         meter = Meter(self.llm, self.run.log, self.run_id, self.limits, sample=settings.seed, on_call=self.on_call)
         if self.on_meter:
             self.on_meter(meter)
-        return Context(self.bench, meter, settings, self.record, cuts=self.cuts, unused=self.unused)
+        earlier = self.run.state.earlier
+        before = earlier[-1].module if earlier else self.bench.seed_module
+        ctx = Context(self.bench, meter, settings, before=before, cuts=self.cuts, unused=self.unused)
+        for judged in sorted(self.record, key=lambda judged: judged.place.epoch):
+            ctx.note(judged)
+        for node in (node for tree in self.run.trees for node in tree.walk()):
+            ctx.know(node.module)
+        return replace(ctx, record=self.record)
 
 
 def unmerged(run: Run) -> Merging:

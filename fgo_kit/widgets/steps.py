@@ -20,8 +20,10 @@ from . import rule_steps
 from .gate_steps import better_child, evaluate
 from .merging_by_hand import Decision, Desk, Merging, suggestion
 
-STRATEGIES = {"edits": "edits", "rewrite": "rewrite", "pool": "pool (no LLM)"}
-"""How one merge is made, with labels: by edits, by rewriting the whole text, or by taking all rules, without an LLM."""
+STRATEGIES = {"edits": "edits", "list": "list", "rewrite": "rewrite", "pool": "pool (no LLM)"}
+"""How one merge is made, with labels: by edits of the union, by the list of rules that stay, by rewriting the whole
+text, or by taking all rules, without an LLM."""
+_EDITS = {"edits": True, "list": "list", "rewrite": False}
 
 
 def apply(desk: Desk, state: Merging, decision: Decision) -> Merging:
@@ -75,7 +77,7 @@ def _check_open(state: Merging, ids: Sequence[str]) -> None:
 
 def _with_candidate(desk: Desk, state: Merging, children: tuple[MergeNode, ...], decision: Decision) -> Merging:
     node_id, children = _identity(desk.run, state, children)
-    return _proposed(state, _merged(desk, node_id, children, decision))
+    return _proposed(state, _merged(desk, state, node_id, children, decision))
 
 
 def _proposed(state: Merging, node: MergeNode) -> Merging:
@@ -97,7 +99,9 @@ def _identity(run: Run, state: Merging, children) -> tuple[str, tuple[MergeNode,
     return f"h{len(state.used) + 1}", children
 
 
-def _merged(desk: Desk, node_id: str, children: tuple[MergeNode, ...], decision: Decision) -> MergeNode:
+def _merged(
+    desk: Desk, state: Merging, node_id: str, children: tuple[MergeNode, ...], decision: Decision
+) -> MergeNode:
     if decision.strategy and decision.strategy not in STRATEGIES:
         raise ValueError(f"strategy={decision.strategy!r} is unknown; use one of {list(STRATEGIES)}")
     if decision.seed is not None and decision.seed < 0:
@@ -105,8 +109,13 @@ def _merged(desk: Desk, node_id: str, children: tuple[MergeNode, ...], decision:
     if decision.strategy == "pool":
         module = pooled([child.module for child in children])
         return MergeNode(node_id, module, children, "merged", module, tasks_of(children))
-    changes = {"edits": decision.strategy == "edits"} if decision.strategy else {}
-    return merge_node(desk.context(decision.seed, gate="none", **changes), node_id, children)
+    changes = {"edits": _EDITS[decision.strategy]} if decision.strategy else {}
+    return merge_node(desk.context(decision.seed, gate="none", **changes), node_id, children, _voters(state, children))
+
+
+def _voters(state: Merging, children: Sequence[MergeNode]) -> tuple[MergeNode, ...]:
+    """The subsets that vote on a merge, where the run has a review: all, at the last one."""
+    return tuple(leaf for child in children for leaf in child.leaves) if len(children) == len(state.open) else ()
 
 
 # -- verdicts
@@ -152,7 +161,8 @@ def finish(desk: Desk, state: Merging, decision: Decision) -> Merging:
     while not state.done:
         ids = suggestion(desk.run, state) or suggestion(desk.run, state, again=True)
         node_id, children = _identity(desk.run, state, _children(state, ids))
-        state = accept(desk, _proposed(state, merge_node(desk.context(), node_id, children)), decision)
+        node = merge_node(desk.context(), node_id, children, _voters(state, children))
+        state = accept(desk, _proposed(state, node), decision)
     return state
 
 

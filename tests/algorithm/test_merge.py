@@ -12,6 +12,7 @@ from helpers import (
     ScriptedLLM,
     TinyBench,
     context,
+    job_of,
     module,
     random_merger,
     shown_rules,
@@ -128,7 +129,9 @@ def test_rules_without_a_source_are_refused(text):
 
 
 def node(reply, *leaves, **settings):
+    """A merge by the list of rules that stay, unless the settings say otherwise."""
     left = list(reply) if isinstance(reply, list) else None
+    settings.setdefault("edits", "list")
     llm = ScriptedLLM((lambda messages: left.pop(0)) if left is not None else reply)
     ctx = context(llm, settings.pop("bench", None), **settings)
     return merge_tree(ctx, list(leaves), tuple(range(len(leaves)))), llm, ctx
@@ -312,7 +315,7 @@ def test_select_takes_the_module_that_is_best_on_the_gate_split():
 
 def test_names_of_a_later_pass_are_its_own():
     leaves = [leaf(n, Rule(name, f"rule {name} alone")) for n, name in enumerate("abc", 1)]
-    ctx = replace(context(ScriptedLLM(lambda m: GOOD if "[c]" not in m[1]["content"] else take_over_all(m))), pass_number=2)
+    ctx = replace(context(ScriptedLLM(take_over_all)), pass_number=2)
     for strategy in ("sequential", "concat", "vote"):
         assert all(n.id.endswith("p2") for n in merge(ctx, leaves, strategy).walk() if n.children)
 
@@ -348,9 +351,9 @@ def ancestors(root, rule):
     return found
 
 
-@checks(max_examples=60)
-@given(data=st.data(), n=st.integers(2, 6), seed=st.integers(0, 10_000))
-def test_support_after_any_tree_is_the_union_over_the_leaf_rules(data, n, seed):
+@checks(max_examples=80)
+@given(data=st.data(), n=st.integers(2, 6), seed=st.integers(0, 10_000), edits=st.sampled_from([True, "list"]))
+def test_support_after_any_tree_is_the_union_over_the_leaf_rules(data, n, seed, edits):
     plan = data.draw(plans(list(range(n))))
     rng = np.random.default_rng(seed)
     leaves = []
@@ -364,7 +367,7 @@ def test_support_after_any_tree_is_the_union_over_the_leaf_rules(data, n, seed):
             for k in range(int(rng.integers(0, 4)))
         ]
         leaves.append(leaf(number, *rules))
-    root = merge_tree(context(ScriptedLLM(random_merger(seed))), leaves, plan)
+    root = merge_tree(context(ScriptedLLM(random_merger(seed)), edits=edits), leaves, plan)
     at_leaves = leaf_rules(root)
     assert not any(found.decision == "failed" for found in root.walk())
     ids = [rule.id for rule in root.module.rules]
@@ -490,7 +493,7 @@ def test_an_audit_drops_rules_that_were_wrong_more_often_than_right():
     bench = TinyBench(train=tasks(4))
 
     def reply(messages):
-        if "<modules>" in messages[-1]["content"]:
+        if job_of(messages) == "merge":
             return take_over_all(messages)
         number = int(re.search(r"number (\d+)", messages[1]["content"])[1])
         return [
@@ -521,17 +524,16 @@ def test_an_audit_keeps_a_rule_whose_tasks_it_made_better(epochs, dropped):
     bench = TinyBench(train=tasks(3))
 
     def reply(messages):
-        if "<modules>" in messages[-1]["content"]:
+        if job_of(messages) == "merge":
             return take_over_all(messages)
         return "RULES: b\nANSWER: answer 0" if "number 0" in messages[1]["content"] else "RULES: b\nANSWER: no"
 
     ctx = context(ScriptedLLM(reply), bench, audit=10)
-    for epoch, score, cited in epochs:
-        ctx.record.extend(
-            Judged(Place("rollout", subset="s1", epoch=epoch, task=f"t{n}"),
-                   Trajectory(f"t{n}", (), "", score=score * (n == 1), cited=cited))
-            for n in range(3)
-        )  # fmt: skip
+    for epoch, score, cited in sorted(epochs):
+        for n in range(3):
+            played = Trajectory(f"t{n}", (), "", score=score * (n == 1), cited=cited)
+            ctx.note(Judged(Place("rollout", subset="s1", epoch=epoch, task=f"t{n}"), played))
+    ctx.know(module(replace(B, parents=("b0",))))
     old = MergeNode("s2", module(replace(B, id="b0")), tasks=("t2",))
     leaves = [MergeNode("s1", module(A), tasks=("t0", "t1")), MergeNode("m1", module(replace(B, parents=("b0",))), (old,), tasks=("t2",))]
     assert merge_tree(ctx, leaves, (0, 1)).audited == dropped
@@ -539,7 +541,7 @@ def test_an_audit_keeps_a_rule_whose_tasks_it_made_better(epochs, dropped):
 
 def test_an_audit_takes_no_more_tasks_than_it_was_given():
     bench = TinyBench(train=tasks(9))
-    llm = ScriptedLLM(lambda m: take_over_all(m) if "<modules>" in m[-1]["content"] else "ANSWER: x")
+    llm = ScriptedLLM(lambda m: take_over_all(m) if job_of(m) == "merge" else "ANSWER: x")
     ids = tuple(task.id for task in bench.train)
     ctx = context(llm, bench, audit=3)
     merge_tree(

@@ -272,7 +272,7 @@ def test_counts_are_those_of_the_trajectories():
         Trajectory("t3", (), "", 0.4, ("r2", "elsewhere")),
         Trajectory("t4", (), "", float("nan"), ("r1",), status="BadRequest: no"),
     ]
-    found = count_uses(module(R1, R2), uses)
+    found = count_uses(context(ScriptedLLM("")), module(R1, R2), uses)
     assert [(rule.right, rule.wrong) for rule in found.rules] == [(4, 2), (1, 1)]
 
 

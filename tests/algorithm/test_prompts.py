@@ -127,9 +127,9 @@ def test_dollar_signs_in_material_are_no_placeholders():
 
 
 def test_counts_and_support_are_shown():
-    shown = module(Rule("r1", "a rule", ("t1", "t2"), right=3, wrong=1))
+    shown = module(Rule("r1", "a rule", ("t1", "t2"), right=3, wrong=1, without=2.5))
     with_counts = prompts.merge([("s1", shown)], counts=True)[1]["content"]
-    assert "[r1] a rule (support 2; used 3 times right, 1 wrong)" in with_counts
+    assert "[r1] a rule (support 2; used 3 times right, 1 wrong; the same tasks without it 2.5 times right)" in with_counts
     assert "used" not in prompts.merge([("s1", shown)])[1]["content"]
 
 
