@@ -51,10 +51,9 @@ def divide(
 ) -> Division:
     """Partition `tasks` by a named strategy.
 
-    n_subsets: a number, "sqrt" or "each" (see `PRESETS`). With None the subsets are packed by tokens:
-    "similar" becomes "budget", and any other strategy makes as many subsets as "budget" would. ctx: the run
-    that pays for rollouts of the seed module, which "difficulty" and "failure" need, and "budget" where the
-    benchmark does not say how long a trajectory is.
+    n_subsets: a number, "sqrt" or "each" (see `PRESETS`), or None, which is `chosen_width`; "budget" packs by tokens.
+    ctx: the run that pays for rollouts of the seed module, which "difficulty" and "failure" need, and "budget" and
+    None where the benchmark does not say how long a trajectory is.
 
     Raises ValueError for an unknown strategy, for n_subsets outside 1..len(tasks), when ctx is needed and
     missing, and when a strategy does not return a partition.
@@ -63,10 +62,7 @@ def divide(
     if not tasks:
         raise ValueError("the training split is empty; there is nothing to divide")
     if n_subsets is None:
-        packed = budget(tasks, 0, rng, ctx)
-        if strategy in ("similar", "budget"):
-            return _checked("budget", packed, tasks)
-        n_subsets = len(packed)
+        n_subsets = 1 if chosen.sets_number else chosen_width(tasks, ctx)
     more = (ctx,) if chosen.takes_context else ()
     return _checked(strategy, chosen(tasks, count(n_subsets, len(tasks)), rng, *more), tasks)
 
@@ -83,6 +79,21 @@ def count(n_subsets: int | str, n_tasks: int) -> int:
     if n_subsets > n_tasks:
         raise ValueError(f"n_subsets={n_subsets} exceeds the {n_tasks} tasks given; use n_subsets <= {n_tasks}")
     return int(n_subsets)
+
+
+def chosen_width(tasks: Sequence[Task], ctx: Context | None = None) -> int:
+    """The number of subsets where none is given: half the square root of the number of tasks, at least two.
+
+    A subset then holds four tasks for every module that its own has to merge with: enough for what recurs to recur,
+    and few enough modules that the merge is no bottleneck. More where an optimiser prompt would take more than half of
+    the model's window, by the length of trajectories.
+    """
+    n_tasks, least = len(tasks), 1
+    if ctx is not None:
+        room = ctx.asking("optimizer").llm.context_window // 2 - MODULE_TOKENS
+        each = trajectory_tokens(tasks, ctx)
+        least = -(-sum(estimate(task.text) + each for task in tasks) // max(room, 1))
+    return min(n_tasks, max(2, round(n_tasks**0.5 / 2), least))
 
 
 def _checked(strategy: str, subsets: list[list[Task]], tasks: Sequence[Task]) -> Division:

@@ -56,6 +56,8 @@ FACTORS = (
     Factor("trust", (0, 3), "log-odds for a label that feedback named"),
     Factor("patience", (0, 3), "by how many a rule may be more often wrong than right"),
     Factor("generalise", (0, 1), "chance that a merger gives up conditions"),
+    Factor("weighing", (0, 0.5), "chance that a merge keeps what no evidence speaks against, and is not blind to it"),
+    Factor("checking", (0, 0.5), "share of noticed trajectories against which the optimiser checks a rule"),
     Factor("oversight", (0.2, 0.5), "chance that a merger compares a rule with no other, and carries it over as it is"),
     Factor("naive_none", (0.5, 2), "pull of None on a reader without rules"),
     Factor("naive_sharpness", (2, 8), "how firmly such a reader prefers the more appealing answer"),

@@ -13,7 +13,7 @@ from ..runs.variants import VARIANTS
 from ..stats import Interval, over_seeds
 from .grids import crossed, one_at_a_time
 from .presets import preset
-from .sets import Grid, elsewhere
+from .sets import Grid, elsewhere, in_paper_s_setting
 
 STRATEGIES = ("random", "contiguous", "stratified", "similar", "difficulty", "failure")
 REFERENCES = {name: VARIANTS[name] for name in ("base", REFERENCE, "bootstrapping")}
@@ -23,17 +23,19 @@ LOG = "data/runs/division_strategies.sqlite"
 def grids(name: str) -> dict[str, Grid]:
     """The notebook's grids at a preset: strategy x N, N alone, one factor at a time, and the two other sets."""
     chosen, full = preset(name), name == "full"
-    ns = [2, 4, 8, 16, None] if full else [4, None]
+    ns = [2, 4, 8, 16, 32] if full else [4, 8]
     sizes = [1, 2, 4, 8, 16, 32, 64, "each"] if full else [1, 4, 16]
     asked = {
         "strategies": crossed(divide=STRATEGIES, n_subsets=ns),
         "sizes": crossed(divide=["similar", "random"], n_subsets=sizes),
-        "single": one_at_a_time({"divide": "similar", "n_subsets": None}, divide=STRATEGIES, n_subsets=ns),
+        "single": one_at_a_time({"divide": "similar", "n_subsets": 8}, divide=STRATEGIES, n_subsets=ns),
     }  # fmt: skip
     data = ({"n_train": chosen.n_train},)
-    found = {part: Grid("logisticsqa", data, methods, chosen.seeds, LOG) for part, methods in asked.items()}
+    found = {part: Grid("logisticsqa", data, in_paper_s_setting(methods), chosen.seeds, LOG)
+             for part, methods in asked.items()}  # fmt: skip
     found["references"] = Grid("logisticsqa", data, REFERENCES, chosen.seeds, LOG)
-    return found | (elsewhere(chosen, crossed(divide=STRATEGIES, n_subsets=[4]), LOG) if full else {})
+    strategies = in_paper_s_setting(crossed(divide=STRATEGIES, n_subsets=[4]))
+    return found | (elsewhere(chosen, strategies, LOG) if full else {})
 
 
 def optima(rows: pd.DataFrame, curves: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -29,8 +29,8 @@ def crossed(**factors: Sequence) -> dict[str, dict]:
 def label(**choices: object) -> str:
     """The label that `crossed` gives one combination.
 
-    >>> label(divide="similar", n_subsets=None)
-    'similar, N by budget'
+    >>> label(divide="similar", n_subsets=4)
+    'similar, N = 4'
     """
     return ", ".join(in_words(name, value) for name, value in choices.items())
 
@@ -38,13 +38,13 @@ def label(**choices: object) -> str:
 def in_words(factor: str, value: object) -> str:
     """A setting in the words of labels, tables and figures.
 
-    >>> in_words("n_subsets", None), in_words("edits", False), in_words("gate", "hard"), in_words("merge", "oneshot")
-    ('N by budget', 'rewrite', 'hard gate', 'oneshot')
+    >>> in_words("n_subsets", 4), in_words("edits", False), in_words("gate", "hard"), in_words("merge", "oneshot")
+    ('N = 4', 'rewrite', 'hard gate', 'oneshot')
     """
     if factor == "n_subsets":
-        return {None: "N by budget", "sqrt": "N = √n", "each": "N = n"}.get(value, f"N = {value}")
+        return {None: "N chosen", "sqrt": "N = √n", "each": "N = n"}.get(value, f"N = {value}")
     if factor == "edits":
-        return "edits" if value else "rewrite"
+        return {True: "edits", False: "rewrite"}.get(value, str(value))
     if factor == "gate":
         return "no gate" if value == "none" else f"{value} gate"
     return str(value) if isinstance(value, str) else f"{factor.replace('_', '-')} {value}"

@@ -24,8 +24,8 @@ from .presets import preset
 from .sets import MAIN_LOG, PEERS, SETS, Grid, documents, peers, played
 
 CHANGES = {
-    "+ 8 random subsets": ("divide", "n_subsets"), "+ plain union": ("merge",),
-    "+ 2 passes of 1 epoch": ("passes", "epochs"), "+ counts": ("counts",), "+ audits = fgo+": ("audit",),
+    "+ random subsets": ("divide",), "+ edits of one union": ("edits", "merge"), "+ review": ("review",),
+    "+ 2 passes of 1 epoch": ("passes", "epochs"), "+ counts = fgo+": ("counts",),
 }  # fmt: skip
 PILOT = SHIPPED / "paper_figures" / "pilot"
 ERRORS = {
@@ -46,8 +46,8 @@ def grids(name: str) -> dict[str, Grid]:
         return {"logisticsqa": documents(chosen, few, log)} | {
             benchmark: played(benchmark, chosen, few, log) for benchmark in ("alfworld", "gaia")
         }  # fmt: skip
-    there = {method: VARIANTS[method] for method in ("base", REFERENCE, "bootstrapping", "fgo", "fgo+")} | peers()
-    steps = ladder() | {"bootstrapping": VARIANTS["bootstrapping"]}
+    there = VARIANTS | peers()
+    steps = ladder() | {name: VARIANTS[name] for name in ("bootstrapping", "bootstrapping + counts + review")}
     found = {"logisticsqa": documents(chosen, VARIANTS | peers(), MAIN_LOG)}
     found |= {benchmark: played(benchmark, chosen, there, MAIN_LOG) for benchmark in ("alfworld", "gaia")}
     return found | {
@@ -171,7 +171,7 @@ def matched_differences(rows: pd.DataFrame, target: str = "fgo") -> pd.DataFrame
 def ladder() -> dict[str, dict]:
     """Variants of `compare` from fgo to fgo+, each with one change more than the last.
 
-    >>> list(ladder())[0], ladder()["+ audits = fgo+"] == VARIANTS["fgo+"]
+    >>> list(ladder())[0], ladder()["+ counts = fgo+"] == VARIANTS["fgo+"]
     ('fgo', True)
     """
     steps = {"fgo": VARIANTS["fgo"]}

@@ -13,9 +13,9 @@ from .details import SUPPORT
 from .division import REFERENCES
 from .grids import crossed, one_at_a_time
 from .presets import preset
-from .sets import Grid, elsewhere
+from .sets import Grid, elsewhere, in_paper_s_setting
 
-DEFAULT = {"merge": "progressive", "fan_in": 2, "gate": "none", "edits": True}
+DEFAULT = {"merge": "progressive", "fan_in": 2, "gate": "none", "edits": "list"}
 PLANNED = ("progressive", "pairwise", "sequential")
 """Strategies that plan a tree, to which fan-in matters."""
 AT_ONCE = ("oneshot", "concat", "vote")
@@ -36,15 +36,18 @@ def grids(name: str) -> dict[str, Grid]:
     """The notebook's grids at a preset: strategy x fan-in x gate x edits, one factor at a time, the two other sets."""
     chosen, full = preset(name), name == "full"
     fan_ins = [2, 4, 8] if full else [2]
-    rest = {"gate": ["none", "hard", "soft"] if full else ["none", "hard"], "edits": [True, False] if full else [True]}
+    rest = {"gate": ["none", "hard"] + ["soft"] * full, "edits": ["list", True] + [False] * full}
     strategies = crossed(merge=PLANNED, fan_in=fan_ins, **rest) | crossed(merge=AT_ONCE, fan_in=[2], **rest)
     strategies |= crossed(merge=["select"], fan_in=[2], gate=["none"], edits=rest["edits"])
     others = {"merge": [*AT_ONCE, "select", *PLANNED[1:]], "fan_in": fan_ins[1:], "gate": ["hard", "soft"]}
-    single = one_at_a_time(DEFAULT, **others, edits=[False])
+    single = one_at_a_time(DEFAULT, **others, edits=[True, False])
+    single |= {"edits, reviewed": DEFAULT | {"edits": True, "review": True}}
     data = ({"n_train": 128 if full else 64},)
     asked = {"strategies": strategies, "references": REFERENCES, "single": single, "controls": CONTROLS}
-    found = {part: Grid("logisticsqa", data, methods, chosen.seeds, LOG, times=2.7) for part, methods in asked.items()}
-    return found | (elsewhere(chosen, crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]), LOG) if full else {})
+    found = {part: Grid("logisticsqa", data, in_paper_s_setting(methods), chosen.seeds, LOG, times=2.7)
+             for part, methods in asked.items()}  # fmt: skip
+    strategies = in_paper_s_setting(crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]))
+    return found | (elsewhere(chosen, strategies, LOG) if full else {})
 
 
 def kept_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -57,11 +57,15 @@ TRACE2SKILL = {"one at a time, in sequence": "Seq-B=1", "four at a time, in sequ
 
 
 def trace2skill_methods(n_train: int) -> dict[str, dict]:
-    """The rows of Trace2Skill's comparison as choices of `run`: one trajectory a call, four, or one and merges."""
+    """The rows of Trace2Skill's comparison as choices of `run`: one trajectory a call, four, or one and merges.
+
+    Its code merges edits of one base, five at a time, and keeps by default; so do these.
+    """
+    once = {"epochs": 1, "passes": 1, "counts": False, "review": False}
     return {
-        "one at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train, "epochs": 1},
-        "four at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train // 4, "epochs": 1},
-        "in parallel, merged": {"method": "fgo", "n_subsets": n_train, "epochs": 1},
+        "one at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train, **once},
+        "four at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train // 4, **once},
+        "in parallel, merged": {"method": "fgo", "n_subsets": n_train, "fan_in": 5, **once},
         "nothing learnt": {"method": "base"},
     }
 

@@ -90,6 +90,11 @@ def played(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str
     return Grid(benchmark, data, methods, seeds, log, {"n_subsets": n_subsets}, test, total_usd=preset.total_usd)
 
 
+def in_paper_s_setting(methods: Mapping[str, dict]) -> dict[str, dict]:
+    """The choices of each method, and of what it leaves open the paper's setting in place of the package's defaults."""
+    return {label: {"method": "fgo", **PAPER, **choices} for label, choices in methods.items()}
+
+
 def elsewhere(preset: Preset, methods: Mapping[str, dict], log: str) -> dict[str, Grid]:
     """An ablation's strategies on the two sets that are played: 32 training tasks, a third of the test tasks."""
     return {name: Grid(name, ({"n_train": 32},), methods, preset.seeds[:4], log, test=(0, 3))

@@ -44,8 +44,8 @@ def grids(name: str) -> dict[str, Grid]:
     epochs = {1: "1 epoch", 2: "2 epochs", 3: "3 epochs"}
     learning = [method for method in METHODS if method != "base"]
     costs = {f"{m}, {words}": VARIANTS[m] | {"epochs": n} for m in learning for n, words in epochs.items()}
-    costs |= {f"fgo, N = {n}": {"method": "fgo", "n_subsets": n} for n in (2, 4, 8, 16)}
-    costs |= {name: VARIANTS[name] for name in ("base", "fgo + counts + audit", "fgo+")}
+    costs |= {f"fgo, N = {n}": VARIANTS["fgo"] | {"n_subsets": n} for n in (2, 4, 8, 16)}
+    costs |= {name: VARIANTS[name] for name in ("base", "bootstrapping + counts + review", "fgo+")}
     first_world = ({"n_train": chosen.n_train, "world": chosen.worlds[0]},)
     return sets | {"costs": Grid("logisticsqa", first_world, costs, chosen.seeds, MAIN_LOG)}
 

@@ -31,9 +31,14 @@ def voted(shown: Known, helped: Sequence[str], blamed: Sequence[str], revised: s
     return {"id": shown.id, "vote": "keep", "tasks": list(helped)} if helped else None
 
 
-def weighs() -> bool:
-    """Whether the merger keeps what no evidence speaks against; else it gives up special cases for general rules."""
-    return assumed().merger == "weighing"
+def weighs(draw: Draw) -> bool:
+    """Whether this merge keeps what no evidence speaks against; else it gives up special cases for general rules."""
+    return draw("weigh") < assumed().weighing
+
+
+def checked(draw: Draw, number: int) -> bool:
+    """Whether the noticed trajectory of a number is searched for rules that it speaks against."""
+    return draw("check", number) < assumed().checking
 
 
 def merged(text: str, sources: Sequence[Known]) -> dict:

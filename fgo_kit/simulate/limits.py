@@ -63,8 +63,8 @@ class Assumptions:
     trust: float = 1.0  # log-odds for a label that a reviewer's feedback named as what marks the right code
     patience: float = 1.0  # by how many a rule may be more often wrong than right before it is mended
     generalise: float = 0.5  # chance that a merger gives up conditions under which modules found one action
-    merger: str = "weighing"  # or "blind": it generalises and absorbs special cases, whatever the evidence
-    checking: float = 1.0  # chance that a rule is checked against a noticed trajectory that it would get wrong
+    weighing: float = 1.0  # chance that a merge keeps what no evidence speaks against; else it absorbs special cases
+    checking: float = 1.0  # chance that a noticed trajectory is searched for rules that it speaks against
     oversight: float = 0.0  # chance that a merger compares a rule with no other, and carries it over as it is
     naive_none: float = 1.0  # pull of "None" on a reader without rules, beside codes of appeal 0.4 to 3
     naive_sharpness: float = 4.0  # how firmly such a reader prefers the more appealing answer

@@ -17,12 +17,11 @@ from ..records import digest
 from .limits import ASSUMPTIONS, Assumptions, Hill, Profile, constants_hash
 from .model import SimulatedLLM, load
 
-MERGERS = ("weighing", "blind")
 LIMITS = ("notice_x50", "notice_k", "obey_n50", "obey_k", "context_window", "rewrite")
 """What `varied` can change beside the fields of `Assumptions`."""
 
 
-def varied(name: str = "small", **changes: float | str) -> SimulatedLLM:
+def varied(name: str = "small", **changes: float) -> SimulatedLLM:
     """The simulated LLM `name` with other constants: fields of `Assumptions`, or limits of its profile.
 
     notice_x50 (tokens) and notice_k, obey_n50 (items) and obey_k are the Hill curves; context_window in
@@ -37,15 +36,13 @@ def varied(name: str = "small", **changes: float | str) -> SimulatedLLM:
     for constant in changes:
         if constant not in known:
             raise ValueError(f"constant {constant!r} is unknown; use one of {', '.join(known)}")
-    if changes.get("merger", "weighing") not in MERGERS:
-        raise ValueError(f"merger={changes['merger']!r} is unknown; use one of {', '.join(MERGERS)}")
     frozen = load(name)
     changes = {key: value for key, value in changes.items() if value != constant_of(frozen, key)}
     if not changes:
         return frozen
     assumptions = replace(ASSUMPTIONS, **{key: value for key, value in changes.items() if key not in LIMITS})
     limits = _changed_limits(frozen.limits, assumptions, changes)
-    changed = " ".join(map("{0[0]}={0[1]}".format, changes.items()))
+    changed = " ".join(f"{key}={value:g}" for key, value in changes.items())
     constants = digest([constants_hash(), name, asdict(assumptions), _finite(limits)])
     params = {"constants": constants, "changed": changed}
     return replace(frozen, name=f"{frozen.name} {changed}", limits=limits, params=params, assumptions=assumptions)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import comes_to_mind, harmful, merged, voted
+from ..learning import checked, comes_to_mind, harmful, merged, voted
 from .language import PLAIN, Habit, parse_rule, render
 from .reading import VERBS, Game, kind, read_trajectory
 from .reviewing import named_fault, review
@@ -46,15 +46,15 @@ def example(call: Call, shown: Shown) -> Example | None:
 class _Evidence:
     """The tasks that speak for every habit, and those that speak against an appliance."""
 
-    def __init__(self, examples: Sequence[Example]):
+    def __init__(self, examples: Sequence[Example], draw: Draw):
         self.lacking: dict[Habit, list[str]] = defaultdict(list)
         self.works: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.fails: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for example in examples:
-            self._add(example)
+        for number, example in enumerate(examples):
+            self._add(example, checked(draw, number))
 
-    def _add(self, example: Example) -> None:
+    def _add(self, example: Example, is_checked: bool) -> None:
         seen, task, goal = review(example.game), example.task_id, example.game.goal
         for name in example.faults:
             if name == "lamp" and goal:
@@ -63,7 +63,7 @@ class _Evidence:
                 self.lacking[Habit(name)].append(task)
         for pair in dict.fromkeys(seen.worked):
             self.works[pair].append(task)
-        for pair in dict.fromkeys(seen.useless):
+        for pair in dict.fromkeys(seen.useless) if is_checked else ():
             self.fails[pair].append(task)
         for thing, place in seen.found:
             self.found[thing][place].append(task)
@@ -81,7 +81,7 @@ Present = dict[tuple[str, str], tuple[Known, Habit]]
 
 def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
-    evidence, edits, present = _Evidence(examples), [], {}
+    evidence, edits, present = _Evidence(examples, draw), [], {}
     for shown in known:
         habit = parse_rule(shown.text)
         if habit is None:
@@ -97,7 +97,7 @@ def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> 
 
 def review_rules(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Votes on shown rules: tasks in which a habit was wanting or a place held what it says, and those against it."""
-    evidence, votes = _Evidence(examples), []
+    evidence, votes = _Evidence(examples, draw), []
     for shown in known:
         habit = parse_rule(shown.text)
         if habit is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from html import unescape
 
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import comes_to_mind, harmful, merged, voted, weighs
+from ..learning import checked, comes_to_mind, harmful, merged, voted, weighs
 from ..limits import assumed
 from .language import TOOL_NOTES, Practice, parse_rule, practices_of, quoted_rules, render
 from .reading import expected_of, read_trajectory
@@ -55,8 +55,9 @@ def example(call: Call, shown: Shown) -> Example | None:
 class _Evidence:
     """What is still unexplained: for every trajectory its sets of treatments, those that feedback named first."""
 
-    def __init__(self, examples: Sequence[Example]):
+    def __init__(self, examples: Sequence[Example], draw: Draw):
         self.examples = examples
+        self.checked = [checked(draw, number) for number in range(len(examples))]
         self.left: list[list[frozenset[str]]] = []
         for example in examples:
             sets = list(example.review.alternatives)
@@ -94,7 +95,8 @@ class _Evidence:
     def spoilt(self, name: str, unless: bool) -> list[int]:
         """The trajectories that a treatment would spoil, in spite of its exception where it has one."""
         reviews = enumerate(example.review for example in self.examples)
-        return [at for at, seen in reviews if name in seen.breaks and not (unless and name in seen.heeded)]
+        spoilt = (at for at, seen in reviews if name in seen.breaks and not (unless and name in seen.heeded))
+        return [at for at in spoilt if self.checked[at]]
 
     def mends(self, name: str) -> bool:
         return any(not self.examples[at].right for at in self.weights(name))
@@ -111,7 +113,7 @@ class _Evidence:
 
 def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
-    evidence, edits, present, naming = _Evidence(examples), [], set(), None
+    evidence, edits, present, naming = _Evidence(examples, draw), [], set(), None
     for shown in known:
         practice = parse_rule(shown.text)
         if practice is None:
@@ -150,7 +152,7 @@ def _mended(shown: Known, practice: Practice, evidence: _Evidence) -> dict | Non
 
 def review_rules(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Votes on shown rules: the trajectories that a practice mends, and those that it would spoil."""
-    evidence, votes = _Evidence(examples), []
+    evidence, votes = _Evidence(examples, draw), []
     for shown in known:
         practice = parse_rule(shown.text)
         if practice is None:
@@ -211,7 +213,7 @@ def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
         practice = parse_rule(shown.text)
         groups[(practice.kind, bool(practice.marks)) if practice else shown.text].append((shown, practice))
     groups = {key: group for key, group in groups.items() if not harmful([shown for shown, _ in group], BLAME)}
-    if not weighs():
+    if not weighs(draw):
         _generalise(groups, draw)
     ranked = sorted(groups.values(), key=lambda group: -sum(shown.support for shown, _ in group))
     return [merged(_united(group), [shown for shown, _ in group]) for group in ranked]

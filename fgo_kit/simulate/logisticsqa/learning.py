@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from ...calls.tokens import estimate
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import comes_to_mind, harmful, merged, voted, weighs
+from ..learning import checked, comes_to_mind, harmful, merged, voted, weighs
 from ..limits import assumed
 from .language import Convention, parse_rule, render
 from .reading import normal, read, words_of
@@ -63,8 +63,9 @@ class _Hypothesis:
 class _Evidence:
     """Bit masks over the noticed examples: bit i is example i."""
 
-    def __init__(self, examples: Sequence[Example]):
+    def __init__(self, examples: Sequence[Example], draw: Draw):
         self.examples = examples
+        self.checked = sum(1 << number for number in range(len(examples)) if checked(draw, number))
         self.right: dict = {}
         self.wrong: dict = {}
         self.mentions: dict[str, int] = {}
@@ -80,8 +81,8 @@ class _Evidence:
         self.failed |= 0 if example.right else bit
         self.none |= 0 if expected else bit
         for pick, text in reading.answers.items():
-            side = self.right if normal(text) == expected else self.wrong
-            side[pick] = side.get(pick, 0) | bit
+            side, seen = (self.right, bit) if normal(text) == expected else (self.wrong, bit & self.checked)
+            side[pick] = side.get(pick, 0) | seen
         for word in reading.words:
             self.mentions[word] = self.mentions.get(word, 0) | bit
         for shape in reading.several:
@@ -95,7 +96,7 @@ class _Evidence:
             if answer is not None:
                 same = normal(answer) == normal(example.expected)
                 right, wrong = right | (same << number), wrong | ((not same) << number)
-        return right, wrong
+        return right, wrong & self.checked
 
     def ids(self, mask: int) -> list[str]:
         return [example.task_id for number, example in enumerate(self.examples) if mask >> number & 1]
@@ -103,7 +104,7 @@ class _Evidence:
 
 def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
-    evidence = _Evidence(examples)
+    evidence = _Evidence(examples, draw)
     edits, present = _revisions(evidence, known, draw)
     return edits + [
         {"op": "add", "text": render(new.rule), "support": evidence.ids(new.right)}
@@ -142,7 +143,7 @@ def review(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> l
     rules.sort(key=lambda pair: -pair[1].specificity)
     blamed: dict[str, list[str]] = defaultdict(list)
     helped: dict[str, list[str]] = defaultdict(list)
-    for example in examples:
+    for number, example in enumerate(examples):
         reading, expected = read(example.document), normal(example.expected)
         wrong, right = [], ""
         for shown, rule in rules:
@@ -151,7 +152,7 @@ def review(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> l
                 right = shown.id
                 break
             wrong += [shown.id] if answer is not None else []
-        for rule_id in wrong if example.right or right else ():
+        for rule_id in wrong if (example.right or right) and checked(draw, number) else ():
             blamed[rule_id].append(example.task_id)
         if right and not example.right:
             helped[right].append(example.task_id)
@@ -262,7 +263,7 @@ def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
     for shown in known:
         groups[parse_rule(shown.text) or shown.text].append(shown)
     groups = {rule: group for rule, group in groups.items() if not harmful(group, BLAME)}
-    if not weighs():
+    if not weighs(draw):
         groups = _without_conflicts(_absorbed(_generalised(groups, draw)))
     ranked = sorted(groups.items(), key=lambda item: (-_specificity(item[0]), -_support(item[1])))
     return [merged(render(rule) if isinstance(rule, Convention) else rule, group) for rule, group in ranked]
