@@ -17,8 +17,8 @@ _ALLOWED = {"edits": (True, "list", False), "counts": (True, False), "review": (
 
 @dataclass(frozen=True)
 class Settings:
-    """What makes two runs on the same tasks with the same LLM differ. The defaults weigh evidence; the paper's setting,
-    as far as it is known, is `VARIANTS["fgo"]`.
+    """What makes two runs on the same tasks with the same LLM differ. The defaults are the paper's setting, as far as
+    it is known; all evidence that a merge can weigh (counts, review, audit, gate) is off.
 
     method, divide, merge, gate: names in the registries (`fgo.strategies()` lists them). n_subsets: the width, copies
     that are optimised side by side: a number, "sqrt", "each" (one task a subset), or None (see `divide.chosen_width`).
@@ -34,7 +34,7 @@ class Settings:
     Raises ValueError for a value that is not allowed.
 
     >>> Settings(gate="hard").gate, Settings().epochs
-    ('hard', 1)
+    ('hard', 2)
     """
 
     method: str = "fgo"
@@ -42,13 +42,13 @@ class Settings:
     merge: str = "progressive"
     n_subsets: int | str | None = None
     rounds: int = 1
-    epochs: int = 1
-    passes: int = 2
+    epochs: int = 2
+    passes: int = 1
     fan_in: int = 2
     gate: str = "none"
     edits: bool | str = True
-    counts: bool = True
-    review: bool = True
+    counts: bool = False
+    review: bool = False
     audit: int = 0
     controls: Controls = field(default=Controls())
     seed: int = 0

@@ -24,7 +24,7 @@ from .presets import preset
 from .sets import MAIN_LOG, PEERS, SETS, Grid, documents, peers, played
 
 CHANGES = {
-    "+ random subsets": ("divide",), "+ edits of one union": ("edits", "merge"), "+ review": ("review",),
+    "+ random subsets": ("divide",), "+ one merge of all": ("merge",), "+ review": ("review",),
     "+ 2 passes of 1 epoch": ("passes", "epochs"), "+ counts = fgo+": ("counts",),
 }  # fmt: skip
 PILOT = SHIPPED / "paper_figures" / "pilot"

@@ -15,7 +15,7 @@ from .grids import crossed, one_at_a_time
 from .presets import preset
 from .sets import Grid, elsewhere, in_paper_s_setting
 
-DEFAULT = {"merge": "progressive", "fan_in": 2, "gate": "none", "edits": "list"}
+DEFAULT = {"merge": "progressive", "fan_in": 2, "gate": "none", "edits": True}
 PLANNED = ("progressive", "pairwise", "sequential")
 """Strategies that plan a tree, to which fan-in matters."""
 AT_ONCE = ("oneshot", "concat", "vote")
@@ -36,12 +36,12 @@ def grids(name: str) -> dict[str, Grid]:
     """The notebook's grids at a preset: strategy x fan-in x gate x edits, one factor at a time, the two other sets."""
     chosen, full = preset(name), name == "full"
     fan_ins = [2, 4, 8] if full else [2]
-    rest = {"gate": ["none", "hard"] + ["soft"] * full, "edits": ["list", True] + [False] * full}
+    rest = {"gate": ["none", "hard"] + ["soft"] * full, "edits": [True, "list"] + [False] * full}
     strategies = crossed(merge=PLANNED, fan_in=fan_ins, **rest) | crossed(merge=AT_ONCE, fan_in=[2], **rest)
     strategies |= crossed(merge=["select"], fan_in=[2], gate=["none"], edits=rest["edits"])
     others = {"merge": [*AT_ONCE, "select", *PLANNED[1:]], "fan_in": fan_ins[1:], "gate": ["hard", "soft"]}
-    single = one_at_a_time(DEFAULT, **others, edits=[True, False])
-    single |= {"edits, reviewed": DEFAULT | {"edits": True, "review": True}}
+    single = one_at_a_time(DEFAULT, **others, edits=["list", False])
+    single |= {"reviewed": DEFAULT | {"review": True}}
     data = ({"n_train": 128 if full else 64},)
     asked = {"strategies": strategies, "references": REFERENCES, "single": single, "controls": CONTROLS}
     found = {part: Grid("logisticsqa", data, in_paper_s_setting(methods), chosen.seeds, LOG, times=2.7)

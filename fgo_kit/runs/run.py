@@ -60,7 +60,8 @@ def run(
 
     choices: the fields of `Settings` and of `Roles` (optimizer, evaluator, merger: LLMs beside the agent's), which
     decide the result, and those of `Limits`, which do not: workers, patience and budgets.
-    method may be a name of `VARIANTS` too, changed by the other choices: method="fgo+", n_subsets=4.
+    method may be a name of `VARIANTS` too, changed by the other choices, as is the default: "fgo+", which merges on
+    evidence; "fgo" is the paper's setting.
     log: a file, made if new; by default one under data/runs for real models and none for the simulated one.
     on_call(place, paid) follows every call; on_start(meter) comes before the first one and may keep the meter to
     cancel the run from another thread; on_division(division) follows the division of the training tasks. traces: logged
