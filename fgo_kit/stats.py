@@ -227,26 +227,6 @@ def paired_tasks_needed(effect: float, disagreement: float, power: float = 0.8, 
     return int(np.ceil(((most + enough) / effect) ** 2))
 
 
-def detectable_effect(tasks: int, rate: float, power: float = 0.8, level: float = 0.95) -> float:
-    """Smallest gain over `rate` that two independent runs of so many tasks show; NaN if none up to 100 % does.
-
-    >>> round(detectable_effect(134, 0.80), 3)
-    0.117
-    """
-    from scipy.optimize import brentq
-
-    if tasks < 1 or not 0 <= rate < 1:
-        raise ValueError(f"tasks={tasks} at rate={rate} show no gain; use tasks >= 1 and 0 <= rate < 1")
-    z = _z(level) + _z(2 * power - 1)
-
-    def beyond(effect: float) -> float:
-        other = rate + effect
-        return effect - z * np.sqrt((rate * (1 - rate) + other * (1 - other)) / tasks)
-
-    least = brentq(beyond, 1e-9, 1 - rate) if beyond(1 - rate) >= 0 else math.nan
-    return float(least)  # pyright: ignore[reportArgumentType]
-
-
 def detectable_difference(found: Interval, power: float = 0.8, level: float = 0.95) -> float:
     """Smallest true difference that a comparison with this (`level`) interval would have shown, whatever it found.
 

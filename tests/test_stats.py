@@ -17,7 +17,6 @@ from statsmodels.stats.proportion import proportion_confint, proportion_effectsi
 from fgo_kit.stats import (
     Interval,
     detectable_difference,
-    detectable_effect,
     mean_interval,
     over_seeds,
     paired_difference,
@@ -249,23 +248,6 @@ def test_pairs_that_cannot_be_are_refused(effect, disagreement):
         paired_tasks_needed(effect, disagreement)
 
 
-@given(st.integers(10, 20_000), st.floats(0.05, 0.9))
-def test_the_detectable_effect_undoes_the_tasks_needed(tasks, rate):
-    effect = detectable_effect(tasks, rate)
-    if math.isnan(effect):  # not even 100 % would show
-        assert tasks_needed(1 - rate, rate) >= tasks
-    else:
-        assert tasks_needed(effect, rate) == pytest.approx(tasks, abs=1)
-    assert not detectable_effect(2 * tasks, rate) > effect
-
-
-def test_a_gain_no_run_can_show_is_undefined_and_nonsense_is_refused():
-    assert math.isnan(detectable_effect(2, 0.9))
-    for tasks, rate in ((0, 0.5), (10, 1.0), (10, -0.1)):
-        with pytest.raises(ValueError, match="show no gain"):
-            detectable_effect(tasks, rate)
-
-
 def test_what_an_interval_could_have_shown():
     assert detectable_difference(Interval(0.3, 0.3 - 0.0196, 0.3 + 0.0196)) == pytest.approx(0.028, abs=1e-4)
     assert math.isnan(detectable_difference(Interval(NAN, NAN, NAN)))
@@ -296,7 +278,6 @@ def test_a_real_gain_shows_in_pairs_and_the_smallest_of_the_paper_does_not(refle
     gain = paired_difference([last[None, :]], [base[None, :]])
     assert gain.value == pytest.approx(last.mean() - base.mean()) and gain.lo > 0 and gain.p < 0.001
     assert gain.lo < wilson(last.sum(), 134).value - base.mean() < gain.hi
-    assert detectable_effect(134, float(base.mean())) > 0.016
     assert tasks_needed(0.016, float(base.mean())) > 134 * 50
 
 

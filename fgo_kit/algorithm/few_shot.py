@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..calls.log import Place
-from ..records import Module, Rule, Step, Task, Trajectory
+from ..records import Rule, Step, Task, Trajectory
 from .context import Context, Judged
 from .methods import Outcome, shuffled
 from .prompts import trajectory_text
 from .registry import method
 from .rollout import rollouts
+from .trimming import tokens_of
 
 TOKENS = 2_000
 """How long the prompt becomes where `controls.max_tokens` does not say."""
@@ -31,8 +32,9 @@ def few_shot(ctx: Context) -> Outcome:
     module = ctx.bench.seed_module
     for number, (task, shown) in enumerate(_demonstrations(ctx), 1):
         text = f"An example:\n{trajectory_text(task, shown, None)}"
-        longer = _with(module, Rule(f"d{number}", text, (task.id,), origin="demonstration"))
-        if number > 1 and _tokens(ctx, longer) > (ctx.settings.controls.max_tokens or TOKENS):
+        rule, home = Rule(f"d{number}", text, (task.id,), origin="demonstration"), module.components[0]
+        longer = module.with_rules({home.name: (*home.rules, rule)})
+        if number > 1 and tokens_of(ctx, longer) > (ctx.settings.controls.max_tokens or TOKENS):
             break
         module = longer
     return Outcome(module)
@@ -52,12 +54,3 @@ def _demonstrations(ctx: Context) -> Iterator[tuple[Task, Trajectory]]:
             ctx.record.append(Judged(replace(place, task=task.id), played))
             if played.ok and played.score >= 0.5:
                 yield task, played
-
-
-def _with(module: Module, rule: Rule) -> Module:
-    first = module.components[0]
-    return module.with_rules({first.name: (*first.rules, rule)})
-
-
-def _tokens(ctx: Context, module: Module) -> int:
-    return ctx.meter.llm.count([{"role": "system", "content": str(module)}])

@@ -37,8 +37,12 @@ def _exceeded(ctx: Context, module: Module) -> str:
         return "max_rules"
     if controls.max_tokens is None:
         return ""
-    tokens = ctx.meter.llm.count([{"role": "system", "content": str(module)}])
-    return "max_tokens" if tokens > controls.max_tokens else ""
+    return "max_tokens" if tokens_of(ctx, module) > controls.max_tokens else ""
+
+
+def tokens_of(ctx: Context, module: Module) -> int:
+    """How long the module is in an agent's prompt."""
+    return ctx.meter.llm.count([{"role": "system", "content": str(module)}])
 
 
 def finally_trimmed(ctx: Context, module: Module) -> Module:

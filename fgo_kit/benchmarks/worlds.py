@@ -27,8 +27,8 @@ def world_file(name: str, world: int, shipped: Mapping[int, str]) -> Path:
     return DATA / name / shipped[world] if world in shipped else _made(DATA / name, world, sorted(shipped))
 
 
-def own_world(world: int) -> None:
-    """ValueError for a world that is asked of the user's own data, which have none."""
+def no_world(world: int) -> None:
+    """What the user's own data have for a world; ValueError where one is asked of them."""
     if world:
         raise ValueError(f"world={world!r} is one of the generated set; leave it out, or path= and test_split=")
 

@@ -15,7 +15,6 @@ from ..stats import (
     UNDEFINED,
     Interval,
     detectable_difference,
-    detectable_effect,
     mean_interval,
     paired_difference,
     tasks_needed,
@@ -300,11 +299,10 @@ def power(table: pd.DataFrame, effects: Sequence[float] = (0.016, 0.086)) -> pd.
     """How many test tasks the paper's gains would need to show, and what a summary's tasks can show: a row an LLM.
 
     At 80 % power and the 5 % level. Columns: benchmark, llm, tasks; "tasks for +1.6" and so on: test tasks for two
-    single runs, the reference at its mean ("" where that would exceed 100 %); "two runs show, points": the smallest
-    gain that two single runs on these tasks show; "all pairs show, points": the smallest true difference to the
-    reference that the table's paired interval would have shown: of fgo, or the median over the other rows that have
-    one; "for ±3 points": how many worlds, or of fewer than three tasks and seeds, would show equivalence where there
-    is no difference. NaN where nothing is known.
+    single runs, the reference at its mean ("" where that would exceed 100 %); "all pairs show, points": the smallest
+    true difference to the reference that the table's paired interval would have shown: of fgo, or the median over the
+    other rows that have one; "for ±3 points": how many worlds, or where there are fewer than three how many tasks and
+    seeds, would show equivalence where there is no difference. NaN where nothing is known.
     """
     lines = []
     for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
@@ -318,7 +316,6 @@ def power(table: pd.DataFrame, effects: Sequence[float] = (0.016, 0.086)) -> pd.
         known = part.dropna(subset=["gain", "gain_lo", "gain_hi"])
         known = known[known["method"] == "fgo"] if "fgo" in set(known["method"]) else known
         gained = intervals(known, "gain")
-        line["two runs show, points"] = 100 * detectable_effect(int(tasks), rate) if rate < 1 else np.nan
         shown = [detectable_difference(gain) for gain in gained]
         line["all pairs show, points"] = 100 * float(np.median(shown)) if shown else np.nan
         line[f"for ±{100 * MARGIN:g} points"] = _needed(known.assign(times=[times_needed(g, MARGIN) for g in gained]))

@@ -17,7 +17,7 @@ from ...algorithm.benchmark import Benchmark
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import own_folder
 from ..splits import checked_seed, deal, training_set
-from ..worlds import own_world, world_file
+from ..worlds import no_world, world_file
 from .engine import Game, pool
 from .environment import MAX_STEPS, Play
 from .games import Source, generated, official
@@ -120,8 +120,7 @@ def load(
             "test_split='generated' goes with path=None; for official games use 'valid_seen' or 'valid_unseen'"
         )
     else:
-        own_world(world)
-        world = None
+        world = no_world(world)
         test_split, named = test_split or "valid_unseen", path in (None, False, True, "official")
         folder = own_folder(named or path, ENV_VAR, "json_2.1.1")
         source, name = official(folder, ("train", test_split), skip_unreadable), "ALFWorld"

@@ -23,7 +23,7 @@ from ...records import Component, Module, Task, Trajectory, digest
 from ...records.showing import storable
 from ..reading import own_folder
 from ..splits import checked_seed, training_set
-from ..worlds import own_world, world_file
+from ..worlds import no_world, world_file
 from .files import Files
 from .score import score
 from .shipped import SHIPPED, unpacked
@@ -203,8 +203,7 @@ def load(
     if shipped:
         (tasks, files), world = read_folder(unpacked(world_file("gaia_like", world, SHIPPED))), int(world)
     else:
-        own_world(world)
-        (tasks, files), world = _own(path, skip_unreadable), None
+        world, (tasks, files) = no_world(world), _own(path, skip_unreadable)
     if not shipped and not show:
         tasks = [replace(task, private=True) for task in tasks]
     tasks = [task for task in tasks if task.meta["level"] in kept]

@@ -23,7 +23,7 @@ from ...algorithm.prompts import quote, section
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows, utf8_text
 from ..splits import checked_seed, deal, near_duplicates, training_set
-from ..worlds import own_world, world_file
+from ..worlds import no_world, world_file
 from .opening import check_size
 from .ubl import MAX_CHARS, read_ubl
 
@@ -133,8 +133,7 @@ def load(
             raise ValueError(f"fold={fold} needs a folder; the generated world has fixed splits: use fold=None")
         splits, name, world = _load_world(world), "LogisticsQA-gen", int(world)
     else:
-        own_world(world)
-        world = None
+        world = no_world(world)
         folder = own_folder(path == "real" or path, ENV_VAR, "the UBL .xml files and ground_truth.json")
         tasks, name = _load_folder(folder, skip_unreadable), "LogisticsQA-real"
         splits = _fold(tasks, fold, n_folds, split_seed) if fold is not None else _split(tasks, split_seed)
