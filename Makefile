@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup checked engine test test-browser test-faults test-servers lab reproduce notebooks lint lock clean FORCE
+.PHONY: help setup checked engine test bench test-browser test-faults test-servers lab reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -93,6 +93,9 @@ test: $(STAMP) engine  ## run the whole test suite, notebooks included (ARGS="-k
 
 test-faults: $(STAMP)  ## bring about every kind of fault in full, 20 minutes, and write tests/faults/README.md
 	@$(RUN) tests/faults/table.py $(ARGS)
+
+bench: $(STAMP)  ## measure speed beside GEPA and DSPy, 12 minutes, and write paper_figures/bench.md (ARGS="log" picks a part)
+	@$(RUN) tests/bench/bench.py $(ARGS)
 
 test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed Chromium (CHROMIUM=/path names one)
 	@$(RUN) -m pytest -m browser tests/browser $(ARGS)
