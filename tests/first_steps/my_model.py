@@ -1,4 +1,4 @@
-"""Stands for a model of your own: it multiplies only where a rule says so, and knows how to review, propose and merge."""
+"""Stands for a model of your own: it multiplies only where a rule says so, and knows how to comment, and to propose."""
 
 import json
 import re
@@ -6,9 +6,8 @@ import re
 
 def chat(messages):
     text = "\n".join(message["content"] for message in messages)
-    if "<modules>" in text:
-        rules = dict(re.findall(r"^\[([\w.-]+)\] (.*?)(?: \(support.*\))?$", text, re.MULTILINE))
-        return json.dumps({"rules": [{"text": rule, "from": [name]} for name, rule in rules.items()]})
+    if "<union>" in text:
+        return json.dumps({"edits": [], "votes": []})
     if "<trajectories>" in text:
         shown = re.search(r'<trajectory task="(.*?)"', text)[1]
         return json.dumps({"edits": [{"op": "add", "text": "Multiply the two numbers.", "support": [shown]}]})
