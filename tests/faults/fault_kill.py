@@ -11,11 +11,10 @@ from common import ASKED, Row, Rows, calls_by_phase, made, making, process, serv
 
 from fgo_kit.calls.log import CallLog
 
-PHASES = ("rollout", "evaluate", "propose", "merge", "gate", "audit", "test")
-
 
 def rows(short: bool) -> Rows:
-    for phase in PHASES[::2] if short else PHASES:
+    phases = list(calls_by_phase())
+    for phase in phases[::2] if short else phases:
         tries = [_killed(phase, np.random.default_rng(seed)) for seed in range(1 if short else 100)]
         kept, lost, twice, flying = (sum(counts) for counts in zip(*tries, strict=True))
         note = f"{flying} answers were in flight at the kills and came to nobody"
