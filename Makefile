@@ -91,7 +91,7 @@ engine: $(STAMP)  ## install ALFWorld's game engine, where there is a C++ compil
 test: $(STAMP) engine  ## run the whole test suite, notebooks included (ARGS="-k name" picks)
 	@$(RUN) -m pytest --nbmake --nbmake-timeout=$(CELL_TIMEOUT) tests $(wildcard notebooks) $(ARGS)
 
-test-faults: $(STAMP)  ## bring about every kind of fault in full, 20 minutes, and write tests/faults/README.md
+test-faults: $(STAMP)  ## bring about every kind of fault in full, half an hour, and write tests/faults/README.md
 	@$(RUN) tests/faults/table.py $(ARGS)
 
 bench: $(STAMP)  ## measure speed beside GEPA and DSPy, 12 minutes, and write paper_figures/bench.md (ARGS="log" picks a part)
