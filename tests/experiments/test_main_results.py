@@ -15,6 +15,7 @@ from fgo_kit.calls.log import Place
 from fgo_kit.experiments import main_results, sets
 from fgo_kit.records import Task, Trajectory
 from fgo_kit.report import summary
+from fgo_kit.runs.variants import PAPER
 
 
 def rows_of(rates: dict[str, float]) -> pd.DataFrame:
@@ -34,14 +35,13 @@ def totals(**tokens) -> pd.DataFrame:
 
 
 def test_the_cheaper_of_two_gets_the_nearest_number_of_epochs():
-    paper = {"gate": "none", "counts": False, "audit": 0}
     found = main_results.matched(totals(all_at_once=100.0, bootstrapping=200.0, fgo=190.0), epochs=2)
-    assert found == {"all_at_once, 4 epochs": {"method": "all_at_once", **paper, "epochs": 4}}  # 3.8; bootstrapping 2.1
+    assert found == {"all_at_once, 4 epochs": {"method": "all_at_once", **PAPER, "epochs": 4}}  # 3.8; bootstrapping 2.1
     assert list(main_results.matched(totals(all_at_once=84.0, fgo=100.0))) == []  # 2.4 epochs: two are nearer than three
     assert list(main_results.matched(totals(all_at_once=80.0, fgo=100.0))) == ["all_at_once, 3 epochs"]  # 2.5
     dearer = main_results.matched(totals(all_at_once=150.0, bootstrapping=70.0, fgo=100.0))
-    assert dearer == {"fgo, 3 epochs": {"method": "fgo", **paper, "epochs": 3},
-                      "bootstrapping, 3 epochs": {"method": "bootstrapping", **paper, "epochs": 3}}  # fmt: skip
+    assert dearer == {"fgo, 3 epochs": {"method": "fgo", **PAPER, "epochs": 3},
+                      "bootstrapping, 3 epochs": {"method": "bootstrapping", **PAPER, "epochs": 3}}  # fmt: skip
 
 
 def test_peers_are_matched_too_and_examples_are_as_long_as_the_prompt_of_fgo():
