@@ -16,7 +16,8 @@ from ..runs.variants import PAPER
 from .presets import Preset
 
 SETS = {"logisticsqa": "LogisticsQA-gen", "alfworld": "ALFWorld-gen", "gaia": "GAIA-like"}
-SEEDS_A_WORLD = 4
+SEEDS_A_WORLD = {"logisticsqa": 2, "alfworld": 1, "gaia": 1}
+"""Where there are many worlds; a game takes ten times as long as a question."""
 PEERS = ("combee", "gepa")
 MAIN_LOG = "data/runs/main_results.sqlite"
 """The log of 01 and of 05, which looks into the same runs."""
@@ -67,16 +68,16 @@ class Grid:
         return [replace(bench, test=bench.test[first::step]) for bench in benches], ""
 
 
-def _over_worlds(preset: Preset, n_train: int) -> tuple[tuple[dict, ...], tuple[int, ...]]:
+def _over_worlds(benchmark: str, preset: Preset, n_train: int) -> tuple[tuple[dict, ...], tuple[int, ...]]:
     """(options of `load`, seeds): of a single world all seeds; of many fewer each, since a new world says more of what
     holds elsewhere than one more seed in an old one."""
     data = tuple({"n_train": n_train, "world": world} for world in preset.worlds)
-    return data, preset.seeds if len(data) == 1 else preset.seeds[:SEEDS_A_WORLD]
+    return data, preset.seeds if len(data) == 1 else preset.seeds[: SEEDS_A_WORLD[benchmark]]
 
 
 def documents(preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
     """Generated documents (LogisticsQA-gen) of all worlds of a preset."""
-    data, seeds = _over_worlds(preset, preset.n_train)
+    data, seeds = _over_worlds("logisticsqa", preset, preset.n_train)
     return Grid("logisticsqa", data, methods, seeds, log, total_usd=preset.total_usd)
 
 
@@ -86,7 +87,7 @@ def played(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str
     A game takes ten times as long as a question: fewer are trained on.
     """
     n_train, n_subsets, every = preset.games if benchmark == "alfworld" else preset.questions
-    (data, seeds), test = _over_worlds(preset, n_train), (min(1, every - 1), every)
+    (data, seeds), test = _over_worlds(benchmark, preset, n_train), (min(1, every - 1), every)
     return Grid(benchmark, data, methods, seeds, log, {"n_subsets": n_subsets}, test, total_usd=preset.total_usd)
 
 
