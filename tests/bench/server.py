@@ -15,16 +15,14 @@ import sys
 RULE = re.compile(r"words with (\w+) get ([A-Z]\d)")
 SEEN = re.compile(r"'\w+-(\w+)'(?:(?!'\w+-\w+').)*?(?:gets|correct answer(?: is)?) '?([A-Z]\d)", re.DOTALL)
 TRAJECTORY = re.compile(r'<trajectory task="([^"]+)".*?</trajectory>', re.DOTALL)
-SHOWN = re.compile(r"^\[([\w.-]+)\] (.*?)(?: \(support.*\))?$", re.MULTILINE)
 LEDGER = {"calls": 0, "prompt_tokens": 0, "at_work": 0.0}
 
 
 def answer(text: str) -> str:
     """What the model says to a prompt."""
     rules = dict(RULE.findall(text))
-    if "<modules>" in text:  # all rules, word for word
-        kept = {rule: name for name, rule in SHOWN.findall(text)}
-        return json.dumps({"edits": [], "rules": [{"text": rule, "from": [name]} for rule, name in kept.items()]})
+    if "<union>" in text:  # all rules are kept, and no subset minds
+        return json.dumps({"votes": []} if "<trajectories>" in text else {"edits": []})
     if "<trajectories>" in text:
         tasks = {kind: (task[1], code) for task in TRAJECTORY.finditer(text) for kind, code in SEEN.findall(task[0])}
         return json.dumps({"edits": [
