@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ..report.drawing import add_legend, draw_points, new_figure, note_simulated, tidy
 from ..report.summary import cells
 from ..stats import over_seeds
+from . import plane
 from .details import SUPPORT
 from .division import REFERENCES
 from .grids import crossed, one_at_a_time
@@ -33,7 +34,7 @@ LOG = "data/runs/merge_ablations.sqlite"
 
 
 def grids(name: str) -> dict[str, Grid]:
-    """The notebook's grids at a preset: strategy x fan-in x gate x edits, one factor at a time, the two other sets."""
+    """The notebook's grids at a preset: all factors crossed, one factor at a time, the plane, the two other sets."""
     chosen, full = preset(name), name == "full"
     fan_ins = [2, 4, 8] if full else [2]
     rest = {"gate": ["none", "hard"] + ["soft"] * full, "edits": [True, "list"] + [False] * full}
@@ -46,6 +47,7 @@ def grids(name: str) -> dict[str, Grid]:
     asked = {"strategies": strategies, "references": REFERENCES, "single": single, "controls": CONTROLS}
     found = {part: Grid("logisticsqa", data, in_paper_s_setting(methods), chosen.seeds, LOG, times=2.7)
              for part, methods in asked.items()}  # fmt: skip
+    found["plane"] = plane.grid(name, LOG)
     strategies = in_paper_s_setting(crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]))
     return found | (elsewhere(chosen, strategies, LOG) if full else {})
 

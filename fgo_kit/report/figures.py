@@ -124,16 +124,21 @@ def plot_waiting(table: pd.DataFrame, title: str = "") -> Figure:
         for method, style in look.items():
             own = part[part["method"] == method]
             draw_points(ax, own, "score", own["chain"], upright=True, **style, label=method)
-        ax.set_xscale("log")
         ax.set_title(str(name), fontsize=8)
-        ax.set_xlabel("calls that wait for each other, a run", fontsize=8)
-        ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_formatter("")
-        tidy(ax, "both")
+        along_calls(ax)
     axes[0].set_ylabel(f"{SHARES['score']} (95 % interval)", fontsize=8)
     add_legend(figure)
     return note_simulated(figure, table["constants"])
+
+
+def along_calls(ax: Axes) -> None:
+    """The critical path across, in plain numbers on a log scale."""
+    ax.set_xscale("log")
+    ax.set_xlabel("calls that wait for each other, a run", fontsize=8)
+    ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
+    tidy(ax, "both")
 
 
 def _from_zero(ax: Axes) -> None:

@@ -18,6 +18,7 @@ SUMMARIES = {
     "fgo_steps": "From fgo to fgo+, one change after another",
     "division_profiles": "Division strategies, compared with the default",
     "merge_profiles": "Merge strategies, compared with the default",
+    "merge_plane": "Width and depth, compared with all at once under the same switches",
     "held_out_trace2skill": "Held-out check: parallel merging against learning in sequence (Trace2Skill)",
 }
 OTHERS = {
@@ -25,6 +26,7 @@ OTHERS = {
     "token_changes": "Change of fgo's tokens compared with all_at_once, per cent",
     "dataset_size_consistency": "Consistency over training-set sizes",
     "merge_gates": "What gates refuse, and whether the test split bears it out",
+    "merge_dissection": "Why answers are wrong: shares of the test tasks, by cause",
     "held_out_summhay": "Held-out check: SummHay",
 }
 

@@ -1,0 +1,96 @@
+"""03: width and depth. Score, tokens and critical path of every point of the plane on which all methods lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..calls.protocol import LLM
+from ..report.drawing import SHARES, add_legend, draw_points, looks, new_figure, note_simulated
+from ..report.figures import along_calls
+from ..report.summary import cells, numbers, summary
+from ..report.verdicts import highest
+from ..runs.variants import VARIANTS
+from ..simulate.varied import varied
+from .presets import preset
+from .sets import SEEDS_A_WORLD, Grid
+
+ALL_AT_ONCE = "1×1"
+"""One subset in one round: the point that others are compared with."""
+LEAST = 2
+"""Tasks a subset, at least."""
+
+
+def points(n_train: int, sides: tuple[int, ...]) -> dict[str, dict]:
+    """The switches of fgo+ at every width and depth that leave each subset `LEAST` tasks, as variants.
+
+    >>> list(points(8, (1, 4)))
+    ['1×1', '1×4', '4×1']
+    """
+    return {
+        f"{width}×{depth}": VARIANTS["fgo+"] | {"n_subsets": width, "rounds": depth}
+        for width in sides for depth in sides if n_train >= LEAST * width * depth
+    }  # fmt: skip
+
+
+def grid(name: str, log: str) -> Grid:
+    """The plane at a preset, in the first development world."""
+    chosen, full = preset(name), name == "full"
+    methods = points(chosen.n_train, (1, 2, 4, 8, 16) if full else (1, 4))
+    return Grid("logisticsqa", ({"n_train": chosen.n_train},), methods, chosen.seeds[:SEEDS_A_WORLD], log)
+
+
+def mergers(model: str, name: str) -> Sequence[LLM | str]:
+    """Small and large simulated LLMs whose merger weighs evidence, and blind ones; a real model is asked as it is."""
+    if model != "simulated":
+        return [model]
+    sizes = ("small", "large") if name == "full" else ("small",)
+    return [varied(size, **level) for size in sizes for level in ({}, {"weighing": 0})]
+
+
+def plane(rows: pd.DataFrame, methods: dict[str, dict]) -> pd.DataFrame:
+    """`report.summary` of rows with `tokens.spent`, and width, depth and chain (calls that wait, a mean over runs).
+
+    Gains are over all at once with the same switches.
+    """
+    table = summary(rows, ALL_AT_ONCE)
+    chains = rows.groupby(["llm", "method"])["chain"].mean()
+    chosen = [methods[method] for method in table["method"]]
+    return table.assign(
+        width=[choices["n_subsets"] for choices in chosen], depth=[choices["rounds"] for choices in chosen],
+        chain=[chains[row.llm, row.method] for row in table.itertuples()],
+    )  # fmt: skip
+
+
+def show_plane(table: pd.DataFrame) -> pd.DataFrame:
+    """A `plane` for reading: scores in per cent, tokens in thousands."""
+    shown = table[["llm", "width", "depth"]].assign(**{"score, %": cells(table)})
+    shown["gain over 1×1, points"] = cells(table, "gain", "+")
+    shown["k tokens all in"], shown["calls that wait"] = numbers(table["tokens_all_in"] / 1000), numbers(table["chain"])
+    return shown
+
+
+def plot_plane(table: pd.DataFrame) -> Figure:
+    """Score against critical path (log scale): a line a width, along it the depths from left to right."""
+    widths = {width: f"width {width}" for width in sorted(set(table["width"]))}
+    look, title = looks(widths.values()), "; ".join(f"{llm} {best}" for llm, best in best_points(table).items())
+    panels = table.groupby("llm", sort=False)
+    title, wide = f"Highest mean (width × depth): {title}", 1.3 + 2.2 * len(panels)
+    figure, axes = new_figure(len(panels), 2.6, title, wide, sharey=True)
+    for ax, (llm, part) in zip(axes, panels, strict=True):
+        for width, label in widths.items():
+            line = part[part["width"] == width].sort_values("depth")
+            style = {"linestyle": "-", "label": label, **look[label]}
+            draw_points(ax, line, "score", line["chain"], upright=True, **style)
+        ax.set_title(str(llm), fontsize=8)
+        along_calls(ax)
+    axes[0].set_ylabel(SHARES["score"], fontsize=8)
+    add_legend(figure)
+    return note_simulated(figure, table["constants"])
+
+
+def best_points(table: pd.DataFrame) -> dict[str, str]:
+    """The width and depth with the highest mean score, by LLM."""
+    return {llm: highest(part) for llm, part in table.groupby("llm", sort=False)}
