@@ -56,16 +56,19 @@ TRACE2SKILL = {"one at a time, in sequence": "Seq-B=1", "four at a time, in sequ
                "in parallel, merged": "Parallel hierarchical merge", "nothing learnt": "No skill"}  # fmt: skip
 
 
+ONCE = {"epochs": 1, "passes": 1, "counts": False, "review": False}
+"""Every task is learnt from once, and nothing but the texts of rules is weighed."""
+
+
 def trace2skill_methods(n_train: int) -> dict[str, dict]:
     """The rows of Trace2Skill's comparison as choices of `run`: one trajectory a call, four, or one and merges.
 
     Its code merges edits of one base, five at a time, and keeps by default; so do these.
     """
-    once = {"epochs": 1, "passes": 1, "counts": False, "review": False}
     return {
-        "one at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train, **once},
-        "four at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train // 4, **once},
-        "in parallel, merged": {"method": "fgo", "n_subsets": n_train, "fan_in": 5, **once},
+        "one at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train, **ONCE},
+        "four at a time, in sequence": {"method": "bootstrapping", "n_subsets": n_train // 4, **ONCE},
+        "in parallel, merged": {"method": "fgo", "n_subsets": n_train, "fan_in": 5, **ONCE},
         "nothing learnt": {"method": "base"},
     }
 

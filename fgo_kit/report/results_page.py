@@ -27,6 +27,7 @@ OTHERS = {
     "dataset_size_consistency": "Consistency over training-set sizes",
     "merge_gates": "What gates refuse, and whether the test split bears it out",
     "merge_dissection": "Why answers are wrong: shares of the test tasks, by cause",
+    "held_out_findings": "Findings of others about merging, and what is simulated in the same form",
     "held_out_summhay": "Held-out check: SummHay",
 }
 

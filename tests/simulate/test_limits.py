@@ -142,7 +142,7 @@ def test_table_and_figure():
         fits.plot_fits(figure.axes[:2])
 
 
-@pytest.mark.parametrize("name", ["published_curves.csv", "paper_values.csv"])
+@pytest.mark.parametrize("name", ["published_curves.csv", "paper_values.csv", "external_findings.csv"])
 def test_every_figure_has_a_source(name):
     with (DATA / name).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
