@@ -15,10 +15,11 @@ from ..report.verdicts import highest
 from ..runs.variants import VARIANTS
 from ..simulate.varied import varied
 from .presets import preset
-from .sets import SEEDS_A_WORLD, Grid
+from .sets import Grid
 
 ALL_AT_ONCE = "1×1"
 """One subset in one round: the point that others are compared with."""
+SEEDS = 4
 LEAST = 2
 """Tasks a subset, at least."""
 
@@ -39,7 +40,7 @@ def grid(name: str, log: str) -> Grid:
     """The plane at a preset, in the first development world."""
     chosen, full = preset(name), name == "full"
     methods = points(chosen.n_train, (1, 2, 4, 8, 16) if full else (1, 4))
-    return Grid("logisticsqa", ({"n_train": chosen.n_train},), methods, chosen.seeds[:SEEDS_A_WORLD], log)
+    return Grid("logisticsqa", ({"n_train": chosen.n_train},), methods, chosen.seeds[:SEEDS], log)
 
 
 def mergers(model: str, name: str) -> Sequence[LLM | str]:
