@@ -20,12 +20,14 @@ HOSTILE = [
 def made(llm="simulated", n_subsets=6, bench=None, **choices):
     """(run, bench, llm) of a small run with merges."""
     bench = bench or helpers.small_bench(n_train=24, n_test=6)
-    return fgo.run(bench, llm, n_subsets=n_subsets, epochs=1, max_failures=1, **choices), bench, llm
+    return fgo.run(bench, llm, n_subsets=n_subsets, epochs=1, max_failures=1, **{"method": "fgo", **choices}), bench, llm
 
 
 def forgetful(messages):
     """A merger that keeps the first rule it is shown and no other."""
-    (name, text), *_ = helpers.shown_rules(messages[1]["content"])
+    (name, text), *others = helpers.shown_rules(messages[1]["content"])
+    if "<union>" in messages[1]["content"]:
+        return json.dumps({"edits": [{"op": "drop", "id": other, "reason": "It is forgotten."} for other, _ in others]})
     return json.dumps({"rules": [{"text": text, "from": [name]}]})
 
 

@@ -29,18 +29,14 @@ def small_bench(n_train=16, n_test=12, n_gate=8, **options):
 
 
 class ScriptedLLM:
-    """Answers with `reply(messages)` of its own; counts and keeps what it was asked."""
+    """Answers with `reply(messages)` of its own, and a review with `votes(messages)`; keeps what it was asked."""
 
     params: dict = {}
     simulated, counter, native_tools = True, "estimate", False
 
-    def __init__(self, reply, context_window=128_000, max_completion=100, name="simulated:scripted"):
-        self.reply, self.context_window, self.max_completion, self.name = (
-            reply,
-            context_window,
-            max_completion,
-            name,
-        )
+    def __init__(self, reply, context_window=128_000, max_completion=100, name="simulated:scripted", votes=None):
+        self.reply, self.context_window, self.max_completion, self.name = reply, context_window, max_completion, name
+        self.votes = votes or (lambda messages: '{"votes": []}')
         self.asked: list[list[dict]] = []
         self._lock = threading.Lock()
 
@@ -50,7 +46,7 @@ class ScriptedLLM:
     def complete(self, messages, *, tools=(), response_schema=None, sample=0):
         with self._lock:
             self.asked.append([dict(message) for message in messages])
-        text = self.reply(messages)
+        text = self.votes(messages) if job_of(messages) == "review" else self.reply(messages)
         if isinstance(text, Exception):
             raise text
         return Reply(text, Usage(self.count(messages), estimate(text)))
@@ -121,7 +117,7 @@ def context(llm, bench=None, workers=1, log=None, **settings) -> Context:
 
 
 def job_of(messages) -> str:
-    """Which of the five prompts this is, told by its tags as the simulated LLM does."""
+    """Which of the six prompts this is, told by its tags as the simulated LLM does."""
     user = messages[1]["content"] if len(messages) > 1 else messages[0]["content"]
     if "<union>" in user:
         return "review" if "<trajectories>" in user else "merge"

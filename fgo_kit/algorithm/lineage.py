@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
+from itertools import chain
 
 from pydantic import BaseModel, Field
 
@@ -60,19 +60,21 @@ def read_merged(text: str, pool: Module) -> Listed[MergedRule]:
 def pooled(modules: Sequence[Module]) -> Module:
     """All rules of all modules in order; a rule that several children share stands once, its record united."""
     first = modules[0]
-    rules: dict[str, dict[str, Rule]] = {component.name: {} for component in first.components}
+    rules: dict[str, dict[str, list[Rule]]] = {component.name: {} for component in first.components}
     for module in modules:
         for component in module.components:
-            listed = rules[component.name]
             for rule in component.rules:
-                listed[rule.id] = _join(listed[rule.id], rule) if rule.id in listed else rule
-    return first.with_rules({name: tuple(listed.values()) for name, listed in rules.items()})
+                rules[component.name].setdefault(rule.id, []).append(rule)
+    return first.with_rules({name: tuple(map(_with_all_records, shared.values())) for name, shared in rules.items()})
 
 
-def _join(a: Rule, b: Rule) -> Rule:
-    support = tuple(dict.fromkeys((*a.support, *b.support)))
-    uses = {"right": a.right + b.right, "wrong": a.wrong + b.wrong, "without": a.without + b.without}
-    return replace(a, support=support, **uses)
+def _with_all_records(sources: Sequence[Rule]) -> Rule:
+    """The first of the rules, with the support and the uses of all."""
+    if len(sources) == 1:
+        return sources[0]
+    different = dict.fromkeys(rule.support for rule in sources)  # of copies they are mostly the same
+    uses = {name: sum(getattr(rule, name) for rule in sources) for name in ("right", "wrong", "without")}
+    return replace(sources[0], support=tuple(dict.fromkeys(chain.from_iterable(different))), **uses)
 
 
 def joined(sources: Sequence[Rule], rule_id: str, text: str, origin: str) -> Rule:
@@ -82,7 +84,7 @@ def joined(sources: Sequence[Rule], rule_id: str, text: str, origin: str) -> Rul
     """
     named = (rule.parents if rule.origin == origin and rule.parents else (rule.id,) for rule in sources)
     parents = tuple(dict.fromkeys(parent for parents in named for parent in parents))
-    return replace(reduce(_join, sources), id=rule_id, text=text, parents=parents, origin=origin)
+    return replace(_with_all_records(sources), id=rule_id, text=text, parents=parents, origin=origin)
 
 
 def unite(modules: Sequence[Module], merged: Sequence[MergedRule], node_id: str) -> Module:

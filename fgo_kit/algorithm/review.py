@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 
 from ..calls.json_text import Id, Ids, Listed, read_list
 from ..calls.log import Place
-from ..records import MergeNode, Module, Rule, Vote
+from ..records import MergeNode, Module, Vote
 from . import prompts
 from .context import Context
 from .edits import RuleText, resolved
 from .optimize import ask_checked, fitted
-from .union import Draft, MergeEdit, apply_merge_edits
+from .union import Draft, MergeEdit, apply_merge_edits, found_in, holders
 
 
 class Ballot(BaseModel):
@@ -49,26 +49,28 @@ def review(ctx: Context, node_id: str, draft: Draft, subsets: Sequence[MergeNode
     of_rule: dict[str, list[Vote]] = defaultdict(list)
     for vote in votes:
         of_rule[vote.rule].append(vote)
-    edits = [_outcome(ctx, rule, of_rule[rule.id], subsets) for rule in draft.module.rules if rule.id in of_rule]
+    held = holders(subsets)
+    edits = [
+        _outcome(rule.id, found_in(ctx.lineage(rule.id), held), of_rule[rule.id])
+        for rule in draft.module.rules if rule.id in of_rule
+    ]  # fmt: skip
     module, rulings = apply_merge_edits(draft.module, [edit for edit in edits if edit], node_id, "review")
     return draft.ruled(ctx.know(module), rulings), votes
 
 
-def _outcome(ctx: Context, rule: Rule, votes: Sequence[Vote], subsets: Sequence[MergeNode]) -> MergeEdit | None:
-    """What the votes on a rule come to; None where it stays."""
-    lineage = ctx.lineage(rule.id)
-    found = {leaf.id for leaf in subsets if any(held.id in lineage for held in leaf.module.rules)}
+def _outcome(rule_id: str, found: set[str], votes: Sequence[Vote]) -> MergeEdit | None:
+    """What the votes on a rule come to; None where it stays. found: the subsets that found it."""
     by = {choice: {vote.subset for vote in votes if vote.choice == choice} for choice in ("keep", "revise", "drop")}
     speak_for = (found | by["keep"]) - by["drop"]
     tally = ", ".join(f"{len(who)} {choice}" for choice, who in by.items() if who)
     reason = f"found in {len(found)} subsets; votes: {tally}"
     if by["drop"] and len(by["drop"]) >= len(speak_for | by["revise"]):
-        return MergeEdit(op="drop", ids=[rule.id], reason=reason)
+        return MergeEdit(op="drop", ids=[rule_id], reason=reason)
     if by["revise"] and len(by["revise"] | by["drop"]) >= len(speak_for - by["revise"]):
         texts: dict[str, int] = defaultdict(int)
         for vote in votes:
             texts[vote.text] += len(vote.tasks) if vote.choice == "revise" else 0
-        return MergeEdit(op="revise", ids=[rule.id], text=max(texts, key=texts.__getitem__), reason=reason)
+        return MergeEdit(op="revise", ids=[rule_id], text=max(texts, key=texts.__getitem__), reason=reason)
     return None
 
 

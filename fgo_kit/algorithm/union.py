@@ -7,9 +7,10 @@ merged three ways (the module before, and its copies), without asking a model.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from operator import itemgetter
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -62,22 +63,33 @@ MERGE_SCHEMA = MergeEdits.model_json_schema()
 def union_of(ctx: Context, children: Sequence[MergeNode], node_id: str) -> Draft:
     """All rules of the children, each once; inherited ones that enough copies changed are left out."""
     pool, copies = pooled([child.module for child in children]), _copies(children)
-    changed = {rule.id: _opinions(ctx, rule.id, copies) for rule in ctx.before.rules}
-    gone = {rule_id for rule_id, (against, for_it) in changed.items() if against and against >= for_it}
+    opinions = {rule.id: _opinions(ctx, rule.id, copies) for rule in ctx.before.rules}
+    gone = {rule_id for rule_id, (against, for_it) in opinions.items() if against and against >= for_it}
     module, united = _same_words(without_rules(pool, gone), node_id)
     ctx.know(module)
-    rulings = [_of_copies(ctx, rule, changed[rule.id], module) for rule in pool.rules if rule.id in gone]
-    holders: dict[str, set[int]] = defaultdict(set)
-    for number, (held, _) in enumerate(copies):
-        for rule_id in held:
-            holders[rule_id].add(number)
-    found = {rule.id: _found(rule.id, ctx.lineage(rule.id), holders, len(copies), changed) for rule in module.rules}
+    lineages = {rule.id: ctx.lineage(rule.id) for rule in module.rules}
+    into = {source: rule_id for rule_id, lineage in reversed(lineages.items()) for source in lineage}
+    rulings = [_of_copies(ctx, rule.id, opinions[rule.id], into) for rule in pool.rules if rule.id in gone]
+    held, found = holders(leaf for child in children for leaf in child.leaves), {}
+    for rule_id, lineage in lineages.items():
+        changed = opinions.get(rule_id, (0,))[0]
+        words = f"found in {len(found_in(lineage, held))} of {len(copies)} copies"
+        found[rule_id] = words + (f"; changed by {changed}" if changed else "")
     return Draft(module, (*rulings, *united), found=found)
 
 
-def _found(rule_id: str, lineage: set[str], holders: dict[str, set[int]], copies: int, changed: dict) -> str:
-    words = f"found in {len(set().union(*(holders[of] for of in lineage if of in holders)))} of {copies} copies"
-    return words + (f"; changed by {changed[rule_id][0]}" if changed.get(rule_id, (0,))[0] else "")
+def holders(subsets: Iterable[MergeNode]) -> dict[str, set[str]]:
+    """By rule id, the subsets whose modules have the rule."""
+    held: dict[str, set[str]] = defaultdict(set)
+    for leaf in subsets:
+        for rule in leaf.module.rules:
+            held[rule.id].add(leaf.id)
+    return held
+
+
+def found_in(lineage: Iterable[str], held: Mapping[str, set[str]]) -> set[str]:
+    """The subsets that have any of these rules."""
+    return set().union(*(held.get(rule_id, ()) for rule_id in lineage))
 
 
 Copy = tuple[dict[str, Rule], set[str]]
@@ -101,11 +113,10 @@ def _opinions(ctx: Context, rule_id: str, copies: Sequence[Copy]) -> tuple[int, 
     return len(copies) - len(held), kept
 
 
-def _of_copies(ctx: Context, rule: Rule, opinions: tuple[int, int], module: Module) -> Ruling:
+def _of_copies(ctx: Context, rule_id: str, opinions: tuple[int, int], into: Mapping[str, str]) -> Ruling:
     changed, kept = opinions
-    into = next((other.id for other in module.rules if rule.id in ctx.lineage(other.id)), "")
     reason = f"{changed} of {changed + kept} copies that {'used' if ctx.settings.cites else 'had'} it changed it"
-    return Ruling(rule.id, "revise" if into else "drop", "copies", reason, into)
+    return Ruling(rule_id, "revise" if rule_id in into else "drop", "copies", reason, into.get(rule_id, ""))
 
 
 def _same_words(module: Module, node_id: str) -> tuple[Module, list[Ruling]]:
@@ -153,19 +164,19 @@ def apply_merge_edits(module: Module, edits: Sequence[MergeEdit], node_id: str, 
 
     Support is the union and uses are the sum over the rules that one comes from.
     """
-    rules = {component.name: list(component.rules) for component in module.components}
+    listed = ((component.name, rule) for component in module.components for rule in component.rules)
+    placed = {rule.id: (at, name, rule) for at, (name, rule) in enumerate(listed)}
     rulings, numbers = [], count(1)
     for edit in edits:
-        sources = [(name, rule) for name, listed in rules.items() for rule in listed if rule.id in edit.ids]
+        sources = sorted((placed.pop(name) for name in edit.ids if name in placed), key=itemgetter(0))
         if not sources:
             continue
-        name, first = sources[0]
-        new = None
+        rules, into = [rule for _, _, rule in sources], ""
         if edit.op != "drop":
-            new = joined([rule for _, rule in sources], f"{node_id}.{by[0]}{next(numbers)}", edit.text or "", node_id)
-            rules[name][rules[name].index(first)] = new
-        gone = {rule.id for _, rule in sources}
-        rules = {part: [rule for rule in listed if rule.id not in gone] for part, listed in rules.items()}
-        into = new.id if new else ""
-        rulings += [Ruling(rule.id, edit.op, by, edit.reason, into) for _, rule in sources]
-    return module.with_rules({part: tuple(listed) for part, listed in rules.items()}), rulings
+            into = f"{node_id}.{by[0]}{next(numbers)}"
+            placed[into] = (*sources[0][:2], joined(rules, into, edit.text or "", node_id))
+        rulings += [Ruling(rule.id, edit.op, by, edit.reason, into) for rule in rules]
+    kept: dict[str, list[Rule]] = {component.name: [] for component in module.components}
+    for _, name, rule in sorted(placed.values(), key=itemgetter(0)):
+        kept[name].append(rule)
+    return module.with_rules({name: tuple(rules) for name, rules in kept.items()}), rulings

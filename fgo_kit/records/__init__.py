@@ -278,6 +278,14 @@ class MergeNode:
         """The subsets below this node, itself if it is one."""
         return tuple(leaf for child in self.children for leaf in child.leaves) if self.children else (self,)
 
+    def rulings_on(self, rule_id: str) -> tuple[Ruling, ...]:
+        """What the merge ruled of a child's rule, and then of what that became."""
+        rulings, said = {ruling.rule: ruling for ruling in self.rulings}, []
+        while rule_id in rulings:
+            said.append(rulings.pop(rule_id))
+            rule_id = said[-1].into
+        return tuple(said)
+
     def walk(self):
         """This node and all below it, children first."""
         for child in self.children:

@@ -157,7 +157,9 @@ class Run:
         of the rules made of it), dropped (no rule of the merged module comes from it), audited (the audit dropped it),
         refused (the gate or an unusable answer kept a module without it), final where no merge follows, "next pass"
         where another pass starts from it, or cut (the control named in `into` took it out, `at` this place). What is
-        left of a rule after being merged into one that the same merge's audit dropped counts as dropped.
+        left of a rule after being merged into one that the same merge's audit dropped counts as dropped. why: of a rule
+        that was merged or dropped, what was done to it at `at`, by whom (same "words", changed "copies", the "merger",
+        the "review") and the reasons given; "" where the merge does not edit.
 
         >>> run.rules().query("fate == 'dropped'")[["at", "rule", "text"]]                   # doctest: +SKIP
         """
@@ -167,7 +169,9 @@ class Run:
         """One row a merge node, in the order of the passes and of each tree: children first.
 
         node, children, decision; rules_in, rules_out: how many; dropped: ids of child rules of that fate, audited:
-        ids the audit dropped; candidate_gate_score, gate_score: NaN without a gate. tokens: logical prompt and
+        ids the audit dropped; rulings: what became of rules, dicts with rule, action ("unite", "revise", "drop"), by,
+        reason, into; votes: of the review, dicts with subset, rule, choice ("keep", "revise", "drop"), tasks, text.
+        candidate_gate_score, gate_score: NaN without a gate. tokens: logical prompt and
         completion tokens of the merge, its repair, audit and gate.
         """
         return merge_table(self.trees, self.calls())

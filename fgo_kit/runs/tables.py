@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from ..algorithm.context import Cut, Judged
 from ..records import NOT_SHOWN, MergeNode, Module, Rule, Task, concealed
@@ -10,12 +11,14 @@ from ..records.later import pandas as pd
 
 RULE_COLUMNS = (
     "node", "rule", "text", "n_support", "support", "parents", "origin", "subsets", "right", "wrong", "final",
-    "fate", "at", "into",
+    "fate", "at", "into", "why",
 )  # fmt: skip
 MERGE_COLUMNS = (
-    "node", "children", "decision", "rules_in", "rules_out", "dropped", "audited", "candidate_gate_score",
-    "gate_score", "tokens",
+    "node", "children", "decision", "rules_in", "rules_out", "dropped", "audited", "rulings", "votes",
+    "candidate_gate_score", "gate_score", "tokens",
 )  # fmt: skip
+
+DONE = {"unite": "united", "revise": "revised", "drop": "dropped"}
 
 
 def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd.DataFrame:
@@ -53,13 +56,13 @@ def rule_table(trees: Sequence[MergeNode], module: Module, cuts: Sequence[Cut] =
             rows.append((
                 name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents),
                 rule.origin, _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate,
-                parent.id if parent else "", into,
+                parent.id if parent else "", into, why(parent, rule.id) if fate in ("merged", "dropped") else "",
             ))  # fmt: skip
     for cut in cuts:
         rule, node = cut.rule, cut.place.node or cut.place.subset or "final"
         rows.append((
             node, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents), rule.origin,
-            _subsets(rule, known), rule.right, rule.wrong, False, "cut", str(cut.place), [cut.control],
+            _subsets(rule, known), rule.right, rule.wrong, False, "cut", str(cut.place), [cut.control], "",
         ))  # fmt: skip
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
@@ -72,7 +75,9 @@ def merge_table(trees: Sequence[MergeNode], calls: pd.DataFrame) -> pd.DataFrame
         (node.id, [child.id for child in node.children], node.decision,
          sum(len(child.module.rules) for child in node.children), len(node.module.rules),
          [r.id for child in node.children for r in child.module.rules if _fate(r, node)[0] == "dropped"],
-         list(node.audited), node.candidate_gate_score, node.gate_score, int(at_node.get(node.id, 0)))
+         list(node.audited), [asdict(ruling) for ruling in node.rulings],
+         [asdict(vote) | {"tasks": list(vote.tasks)} for vote in node.votes],
+         node.candidate_gate_score, node.gate_score, int(at_node.get(node.id, 0)))
         for node in nodes
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(MERGE_COLUMNS))
@@ -95,9 +100,15 @@ def _fate(rule: Rule, parent: MergeNode | None) -> tuple[str, list[str]]:
         return "merged", into
     if rule.id in parent.audited:
         return "audited", []
-    if parent.decision != "merged":
-        return "refused", []
-    return "dropped", []
+    if parent.decision == "merged" or (parent.decision == "failed" and parent.rulings_on(rule.id)):
+        return "dropped", []
+    return "refused", []
+
+
+def why(node: MergeNode, rule_id: str) -> str:
+    """What a merge did with a child's rule, who decided it, and the reasons given; "" where nobody named it."""
+    rulings = node.rulings_on(rule_id)
+    return "; ".join(f"{DONE[r.action]} by {r.by}" + (f": {r.reason}" if r.reason else "") for r in rulings)
 
 
 def _subsets(rule: Rule, known: dict[str, Rule]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..algorithm.benchmark import Benchmark
+from ..algorithm.settings import Settings
 from ..calls.log import CallLog
 from ..calls.protocol import LLM
 from ..calls.providers import as_llm
@@ -44,7 +45,8 @@ def transfer(
 
 
 def _row(learnt: Run, bench: Benchmark, llm: LLM, log: str | Path | CallLog | None, choices: dict) -> tuple:
-    choices = {"seed": learnt.config["seed"], **choices, "method": "base"}
+    asked_alike = {"seed": learnt.config["seed"], "counts": Settings.of(learnt.config).cites}  # citing or not
+    choices = {**asked_alike, **choices, "method": "base"}
     taught = replace(bench, seed_module=learnt.module)  # pyright: ignore[reportArgumentType]
     base, own = (run(each, llm, log=log, **choices) for each in (bench, taught))
     scores = [np.array([[scored.scores[task.id] for task in bench.test]]) for scored in (own, base)]

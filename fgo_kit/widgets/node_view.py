@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 
 from ..records import MergeNode, Rule
 from ..records.showing import brief, showable
+from ..runs.tables import why
 from ..stats import wilson
 from .gate_steps import better_child, flips
 from .merging_by_hand import YOU, Merging
@@ -81,7 +82,8 @@ def node_view(state: Merging, node: MergeNode, tokens: dict[str, int]) -> dict:
         "children": [_child_view(state, node, child) for child in node.children],
         "components": [
             {"name": part.name, "preamble": part.preamble,
-             "rules": [_rule_view(state, rule) | _sources(rule, pool, put_back) for rule in part.rules]}
+             "rules": [_rule_view(state, rule) | _sources(rule, pool, put_back) | {"said": _votes(node, rule)}
+                       for rule in part.rules]}
             for part in node.module.components
         ],
         "better": better_child(state, node).id if node.children else "",
@@ -93,12 +95,20 @@ def _child_view(state: Merging, node: MergeNode, child: MergeNode) -> dict:
     for rule in child.module.rules:
         what, into = fate(rule, node)
         view = _rule_view(state, rule) | {"fate": what, "into": [brief(r.id, 40) for r in into[:5] if r.id != rule.id]}
+        view["said"] = clipped(why(node, rule.id))
         if what == "generalised":
             view["diff"] = word_diff(view["text"], clipped(into[0].text))
         elif what != "kept":
             view["diff"] = [["-", view["text"]]]
         rules.append(view)
     return {"id": child.id, "label": brief(child.id, 40), "gate": gate_view(state, child), "rules": rules}
+
+
+def _votes(node: MergeNode, rule: Rule) -> str:
+    """What the subsets said in the review of a rule, or of what it was revised from."""
+    named = {rule.id, *(ruling.rule for ruling in node.rulings if ruling.into == rule.id)}
+    votes = [f"{vote.subset} {vote.choice} ({', '.join(vote.tasks[:8])})" for vote in node.votes if vote.rule in named]
+    return clipped(f"votes: {'; '.join(votes)}") if votes else ""
 
 
 def _rule_view(state: Merging, rule: Rule) -> dict:

@@ -54,7 +54,7 @@ def _row(rule: dict, fates: bool) -> str:
     words = "".join(_MARKS[op].format(escape(text)) for op, text in rule["diff"])
     tasks = escape(", ".join(rule["support"]["ids"]))
     became = " → ".join(filter(None, [rule.get("fate"), ", ".join(rule.get("into", []))]))
-    last = became if fates else ", ".join(rule["from"])
+    last = "; ".join(filter(None, [became if fates else ", ".join(rule["from"]), rule["said"]]))
     marks = " (locked)" * rule["locked"] + " (yours)" * rule["yours"]
     return (
         f"<tr><td><code>{escape(rule['label'])}</code>{marks}</td>"

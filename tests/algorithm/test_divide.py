@@ -217,7 +217,7 @@ def test_another_seed_divides_otherwise():
 def test_the_prompts_of_a_run_fit_the_target(world, profile):
     bench = small_bench(n_train=64, n_test=1, world=world)
     llm = Wrapped(load(profile))
-    found = run(bench, llm, n_subsets=None, counts=True)
+    found = run(bench, llm, method="fgo", divide="budget", counts=True)
     assert found.division.strategy == "budget"
     sizes = [llm.count(messages) for messages in llm.asked if job_of(messages) == "propose"]
     assert len(sizes) > len(found.division)  # an epoch without an edit asks the same again, which is in the log
@@ -225,11 +225,19 @@ def test_the_prompts_of_a_run_fit_the_target(world, profile):
     assert len(found.division) <= 10  # a subset a task would fit as well, and be no packing
 
 
-def test_without_a_number_other_strategies_make_as_many_subsets_as_budget():
-    train = small_bench(n_train=48).train
-    packed = divide(train, "budget", None, rng())
-    assert len(divide(train, "random", None, rng())) == len(packed) > 1
-    assert divide(train, "similar", None, rng()).subsets == packed.subsets
+@pytest.mark.parametrize(("n", "width"), [(1, 1), (2, 2), (16, 2), (64, 4), (100, 5), (256, 8), (4_096, 32)])
+def test_without_a_number_the_width_is_half_the_root_of_the_number_of_tasks(n, width):
+    assert len(divide(tasks(n), "random", None, rng())) == width
+    assert n > 100 or len(divide(tasks(n), "similar", None, rng())) == width
+
+
+def test_subsets_are_as_many_as_it_takes_to_fit_half_the_window():
+    bench = small_bench(n_train=64)
+    size = sum(division.estimate(task.text) + bench.trajectory_tokens for task in bench.train)
+    for window, width in ((128_000, 4), (size // 4, 0), (5_000, 0)):
+        found = divide(bench.train, "random", None, rng(), context(ScriptedLLM(str, context_window=window), bench))
+        needed = -(-size // (window // 2 - division.MODULE_TOKENS))
+        assert len(found) == (width or needed) and needed < 64
 
 
 @pytest.mark.parametrize("n, says", [

@@ -266,8 +266,8 @@ def test_the_row_of_our_own_trains_on_as_many_rollouts_as_the_paper_s(bench):
         counts[name] = calls["phase"].value_counts()
     assert counts["fgo"]["rollout"] == counts["fgo+"]["rollout"] == 2 * len(bench.train)
     assert counts["fgo"]["evaluate"] == counts["fgo+"]["evaluate"]
-    assert "audit" not in counts["fgo"] and 0 < counts["fgo+"]["audit"] <= 2 * 64
+    assert "review" not in counts["fgo"] and 0 < counts["fgo+"]["review"] <= 2 * 2  # two subsets, two passes
     assert all(
-        (row["gate"], row["counts"], row["audit"]) == ("none", False, 0)
+        (row["gate"], row["counts"], row["audit"], row["review"]) == ("none", False, 0, False)
         for name, row in VARIANTS.items() if name in ("all_at_once", "bootstrapping", "fgo")
     )  # fmt: skip

@@ -65,7 +65,7 @@ def test_a_variant_is_a_method_of_run_and_its_other_choices_can_be_changed(bench
     changed = fgo.run(bench, method="fgo+", n_subsets=4).config
     assert {key for key in whole if whole[key] != changed[key]} == {"n_subsets"} and changed["n_subsets"] == 4
     row = fgo.compare(bench, methods={"mine": {"method": "fgo+", "n_subsets": 4}}, seeds=[0]).iloc[0]
-    assert (row["merge"], row["n_subsets"], row["method"]) == ("concat", 4, "mine")
+    assert (row["merge"], row["n_subsets"], row["method"]) == ("oneshot", 4, "mine")
 
 
 @pytest.mark.parametrize("path", ["/sys/fgo/log.sqlite", "/sys/log.sqlite", os.path.join(os.devnull, "log.sqlite")])

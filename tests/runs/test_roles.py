@@ -23,7 +23,7 @@ def test_each_role_is_asked_for_its_own_part_and_for_nothing_else(bench):
     agent, roles = llms["agent"], {role: llm for role, llm in llms.items() if role != "agent"}
     fgo.run(bench, agent, **CHOICES, **roles)
     jobs = {role: {job_of(messages) for messages in llm.asked} for role, llm in llms.items()}
-    assert jobs == {"agent": {"act"}, "optimizer": {"propose"}, "evaluator": {"evaluate"}, "merger": {"merge"}}
+    assert jobs == {"agent": {"act"}, "optimizer": {"propose", "review"}, "evaluator": {"evaluate"}, "merger": {"merge"}}
 
 
 def test_four_specs_have_four_lines_in_the_ledger_resume_and_replay(bench, tmp_path):
@@ -32,7 +32,7 @@ def test_four_specs_have_four_lines_in_the_ledger_resume_and_replay(bench, tmp_p
     ledger = run.tokens(by="llm").set_index("llm")
     assert set(ledger.index) == {"simulated:small", *FOUR.values()}
     phases = run.tokens().set_index("phase")["prompt"]
-    assert ledger.loc["simulated:large", "prompt"] == phases["propose"] and ledger["prompt"].sum() == phases.sum()
+    assert ledger.loc["simulated:large", "prompt"] == phases[["propose", "review"]].sum() and ledger["prompt"].sum() == phases.sum()
     again = fgo.run(bench, "simulated", log=log, **CHOICES, **FOUR)
     assert again.id == run.id and again.module == run.module
     replayed = [fgo.load_llm(f"replay:{log}", source=name) for name in ("simulated:small", *FOUR.values())]

@@ -451,14 +451,14 @@ def test_the_figures_add_up_to_the_log_by_plain_sql(bench, tmp_path):
             "JOIN responses r ON r.key = c.key WHERE c.run_id = ? GROUP BY c.phase", (found.id,),
         ).fetchall()  # fmt: skip
     by_phase = {phase: rest for phase, *rest in rows}
-    assert {"rollout", "evaluate", "propose", "merge", "gate", "audit", "test"} <= set(by_phase)
+    assert {"rollout", "evaluate", "propose", "merge", "review", "gate", "audit", "test"} <= set(by_phase)
     table = found.tokens().set_index("phase")
     for phase, (calls, prompt, completion, _, paid) in by_phase.items():
         shown = table.loc[phase, ["calls", "prompt", "completion", "paid_calls"]].tolist()
         assert shown == [calls, prompt, completion, paid], phase
     assert set(table.index) == set(by_phase)
 
-    asked = [by_phase[phase] for phase in ("propose", "merge", "repair") if phase in by_phase]
+    asked = [by_phase[phase] for phase in ("propose", "merge", "review", "repair") if phase in by_phase]
     figures = found.token_figures()
     assert figures["tokens_optimiser"] == sum(prompt for _, prompt, *_ in asked)
     assert figures["tokens_call_max"] == max(most for *_, most, _ in asked)
@@ -558,7 +558,7 @@ def test_the_chain_of_a_real_run_is_shorter_than_all_its_calls(bench):
 
 
 def test_tables_of_a_run(bench):
-    found = run(bench, "simulated", counts=True, audit=4, n_subsets=4)
+    found = run(bench, "simulated", method="fgo", counts=True, review=True, audit=4, n_subsets=4)
     trajectories = found.trajectories()
     assert set(trajectories["phase"]) == {"rollout", "audit", "test"}
     assert len(trajectories.query("phase == 'rollout'")) == 48
@@ -568,6 +568,9 @@ def test_tables_of_a_run(bench):
     assert (rules["n_support"] == rules["support"].map(len)).all()
     merges = found.merges()
     assert len(merges) == 3 and merges["decision"].isin(["merged", "failed"]).all()
+    ruled = [ruling["rule"] for rulings in merges["rulings"] for ruling in rulings]
+    assert ruled and rules[rules["why"] != ""]["fate"].isin(["merged", "dropped"]).all() and set(rules[rules["why"] != ""]["rule"]) <= set(ruled)
+    assert [len(votes) > 0 for votes in merges["votes"]] == [False, False, True]  # the last merge is reviewed
     with pytest.raises(KeyError, match="no trajectory of task 'nobody' in phase 'test'"):
         found.trajectory("nobody")
 

@@ -214,7 +214,7 @@ def test_a_refused_merge_loses_the_rules_of_the_other_children():
 def test_tokens_of_the_merges_are_those_of_their_calls():
     found = run(small_bench(), "simulated", n_subsets=3, audit=4, gate="hard")
     calls = found.calls()
-    at_nodes = calls[calls["phase"].isin(["merge", "repair", "audit", "gate"])]
+    at_nodes = calls[calls["phase"].isin(["merge", "review", "repair", "audit", "gate"])]
     assert found.merges()["tokens"].sum() == (at_nodes["prompt"] + at_nodes["completion"]).sum() > 0
     first = found.trajectories().iloc[0]
     assert first["expected"] == next(t.answer for t in small_bench().train if t.id == first["task"])

@@ -143,6 +143,7 @@ function render({ model, el }) {
       h("div", { class: "fgo-rule-head" }, h("code", {}, item.label), chips),
       editing ? editor(item.text, "Text of the rule", (value) => act({ do: "edit", node: node.id, rule: item.id, text: value }))
         : h("bdi", { class: "fgo-rule-text", dir: "auto" }, words),
+      item.said && h("div", { class: "fgo-from" }, bdi(item.said)),
       own && item.from.length > 0 && h("div", { class: "fgo-from" }, "from " + item.from.join(", ")),
       own && !editing && tools(view, item, key));
   }
