@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,8 @@ from ..records.later import pandas as pd
 from ..runs.estimate import COUNTED, dry_run
 
 PLAYED = ("divide", "rollout", "gate", "audit", "test")  # the phases in which the agent plays
-ROLES = {"evaluate": "evaluator", "propose": "optimizer", "merge": "merger", "repair": "optimizer"}  # in the others
+ROLES = {"evaluate": "evaluator", "propose": "optimizer", "merge": "merger", "repair": "optimizer",
+         "review": "optimizer"}  # in the others
 _MORE = "I look at this once more and weigh what is asked. "
 
 
@@ -26,7 +27,7 @@ class Measured:
     """How a model's rollouts differ from those of a stand-in, by ratios but for `thought`.
 
     turns: calls a task. words: completion without thinking, a call. thought: tokens of thinking a call. tokens: of a
-    prompt, for each that the stand-in counts. cached, written: shares of prompts from, and into, a provider's cache.
+    prompt, for each of the stand-in's. cached, written: shares of prompts from, and into, a provider's cache.
     """
 
     turns: float = 1.0
@@ -37,16 +38,17 @@ class Measured:
     written: float = 0.0
 
 
-def measured(calls: pd.DataFrame, log: CallLog, stand_in: LLM, dry: pd.DataFrame) -> Measured:
-    """Of the pilot's calls, and those of the stand-in for the same tasks."""
-    calls = calls[calls["status"] == "ok"]
+def measured(calls: pd.DataFrame, stand_in: LLM, played: Callable[[Any], pd.DataFrame]) -> Measured:
+    """Of the pilot's calls. played: gives the calls of a stand-in for the same tasks; with answers of another length it
+    may take other turns, and reads other prompts."""
+    calls, dry = calls[calls["status"] == "ok"], played(stand_in)
     if not len(calls) or not dry["completion"].sum():
         return Measured()
-    counted = sum(stand_in.count(log.messages_of(key)) for key in calls["key"])
-    said = (calls["completion"] - calls["reasoning"]).mean() / dry["completion"].mean()
-    prompt, cached, written = calls[["prompt", "cached", "written"]].sum()
+    words = (calls["completion"] - calls["reasoning"]).mean() / dry["completion"].mean()
+    wordy, (prompt, cached, written) = played(Wordy(stand_in, words)), calls[["prompt", "cached", "written"]].sum()
     shares = cached / max(1, prompt), written / max(1, prompt)
-    return Measured(len(calls) / len(dry), said, calls["reasoning"].mean(), prompt / max(1, counted), *shares)
+    tokens = calls["prompt"].mean() / max(1, wordy["prompt"].mean())
+    return Measured(len(calls) / len(wordy), words, calls["reasoning"].mean(), tokens, *shares)
 
 
 class Wordy:

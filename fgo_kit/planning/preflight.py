@@ -140,8 +140,8 @@ def preflight(
     lengths, bound = Measured(), {}
     if scores.size:
         calls = opened.calls(run_id)
-        dry = dry_plays(bench.dry(), stand_in, settings, tasks)
-        lengths = measured(calls[calls["subset"] == f"pilot {settings.seed}"], opened, stand_in, dry)
+        first = calls[calls["subset"] == f"pilot {settings.seed}"]
+        lengths = measured(first, stand_in, lambda llm: dry_plays(bench.dry(), llm, settings, tasks))
         bound = bill(bench.dry(), llm, stand_in, lengths, choices)
     effect = smallest_effect(flips(scores), len(bench.test), seeds)
     from ..runs.listing import Listing

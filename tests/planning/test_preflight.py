@@ -193,7 +193,7 @@ def hidden(words, thought, cached=0.0, name="simulated:small"):
     return llm
 
 
-SIZES = {"logisticsqa": (12, 8, 6), "gaia": (12, 12, 6), "alfworld": (8, 16, 4)}  # training tasks, a test task in, pilot
+SIZES = {"logisticsqa": (12, 8, 6), "gaia": (48, 3, 12), "alfworld": (8, 16, 4)}  # training tasks, a test task in, pilot
 
 
 @pytest.mark.parametrize("words, thought", [(1.0, 0), (2.6, 0), (1.7, 300)])
