@@ -80,12 +80,12 @@ def findings_table(rows: pd.DataFrame) -> pd.DataFrame:
     """
     table, named = pd.read_csv(FINDINGS), llms()
     for level in LEVELS:
-        runs, columns = rows[rows["llm"] == named[level].name], []
+        runs, lines = rows[rows["llm"] == named[level].name], []
         for name, measure in zip(table["name"], table["measure"], strict=True):
             found = _simulated(runs, name, measure) if name in MEASURED else UNDEFINED
             scale = 1 if measure == "times" else 100
-            columns.append([scale * found.value, scale * found.lo, scale * found.hi, sign(found, measure)])
-        table[[level, f"{level}_lo", f"{level}_hi", f"{level}_sign"]] = columns
+            lines.append([scale * found.value, scale * found.lo, scale * found.hi, sign(found, measure)])
+        table = table.join(pd.DataFrame(lines, columns=[level, f"{level}_lo", f"{level}_hi", f"{level}_sign"]))
     return table
 
 

@@ -45,7 +45,7 @@ def test_differences_ratios_and_shares_are_of_the_rows(table):
     assert table.loc["parallel", "weighing"] == pytest.approx(50) and table.loc["parallel", "blind_sign"] == "+"
     assert table.loc["parallel_time", "weighing"] == 5 and table.loc["shuffle_time", "blind"] == 1
     assert table.loc["reduce_rules", "weighing"] == -75 and table.loc["rewrite_tokens", "blind"] == -50
-    assert table.loc["below", "weighing"] == 0  # all learn more than nothing
+    assert table["weighing_lo"].dtype == float and table.loc["below", "weighing"] == 0  # all learn more than nothing
     assert np.isnan(table.loc["reduce_points", "weighing"]) and table.loc["reduce_points", "blind_sign"] == "not simulated"
 
 
