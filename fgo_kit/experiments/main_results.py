@@ -47,7 +47,7 @@ def grids(name: str) -> dict[str, Grid]:
             benchmark: played(benchmark, chosen, few, log) for benchmark in ("alfworld", "gaia")
         }  # fmt: skip
     there = VARIANTS | peers()
-    steps = ladder() | {name: VARIANTS[name] for name in ("bootstrapping", "bootstrapping + counts + review")}
+    steps = ladder() | {name: VARIANTS[name] for name in ("bootstrapping", "bootstrapping + counts")}
     found = {"logisticsqa": documents(chosen, VARIANTS | peers(), MAIN_LOG)}
     found |= {benchmark: played(benchmark, chosen, there, MAIN_LOG) for benchmark in ("alfworld", "gaia")}
     return found | {

@@ -23,7 +23,8 @@ WIDTH = 85 / 25.4
 """Inches: a column of a printed page."""
 COLOURS = {
     "base": "#999999", "all_at_once": "#0072B2", "bootstrapping": "#E69F00", "fgo": "#009E73",
-    "all_at_once + counts + review": "#332288", "bootstrapping + counts + review": "#CC79A7",
+    "all_at_once + counts + review": "#332288", "bootstrapping + counts": "#882255",
+    "bootstrapping + counts + review": "#CC79A7",
     "fgo+": "#D55E00", "combee": "#56B4E9", "gepa": "#000000", "few_shot": "#DDAA33",
     "always_none": "#666666", "most_frequent_reference": "#666666",
     "random": "#999933", "contiguous": "#DDAA33", "stratified": "#56B4E9", "similar": "#332288",
