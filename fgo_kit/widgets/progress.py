@@ -81,8 +81,8 @@ class Progress:
         """How many subsets there will be; 0 while the division decides it."""
         if self.method is not None and self.method.trains == "whole":
             return 1
-        chosen = self.settings.n_subsets
-        return 0 if chosen is None else count(chosen, len(self.bench.train))
+        width, rounds = self.settings.n_subsets, self.settings.rounds
+        return 0 if width is None else rounds * count(width, len(self.bench.train) // rounds)
 
     def divided(self, division: Division) -> None:
         """Take note of the division (for `run(on_division=)`)."""
@@ -117,6 +117,8 @@ class Progress:
             rounds, n_subsets = passes * chosen.epochs, self._n_subsets
             known |= dict.fromkeys(("rollout", "evaluate"), rounds * len(bench.train))
             known |= {"propose": rounds * n_subsets}
+            if chosen.review:
+                known["review"] = n_subsets * (passes if method.merges_modules else rounds)
             if n_subsets and not method.merges_modules and GATES[chosen.gate].needs_gate:
                 known["gate"] = 2 * known["propose"] * len(bench.gate)
             if n_subsets > 1 and method.merges_modules:
@@ -125,10 +127,10 @@ class Progress:
 
     def _merging(self, passes: int) -> dict[str, int]:
         chosen, merge = self.settings, MERGES[self.settings.merge]
-        nodes = passes * merge.merges(self._n_subsets, chosen.fan_in)
+        nodes = passes * chosen.rounds * merge.merges(self._n_subsets // chosen.rounds, chosen.fan_in)
         known = {"merge": nodes if merge.asks_llm else 0, "audit": nodes * chosen.audit}
         if GATES[chosen.gate].needs_gate:  # every node's candidate, and every module that is merged
-            known["gate"] = (nodes + nodes + passes * (self._n_subsets - 1)) * len(self.bench.gate)
+            known["gate"] = (nodes + nodes + passes * (self._n_subsets - chosen.rounds)) * len(self.bench.gate)
         return known
 
     def left(self) -> float:

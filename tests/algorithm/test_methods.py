@@ -8,12 +8,15 @@ import pytest
 from helpers import ScriptedLLM, TinyBench, context, job_of, module, small_bench, tasks
 
 from fgo_kit.algorithm import methods
+from fgo_kit.algorithm.context import Judged
 from fgo_kit.algorithm.prompts import quote
 from fgo_kit.algorithm.registry import METHODS, method
-from fgo_kit.calls.log import CallLog
-from fgo_kit.records import Rule
+from fgo_kit.algorithm.rollout import count_uses
+from fgo_kit.calls.log import CallLog, Place
+from fgo_kit.records import Rule, Trajectory
 from fgo_kit.report import plot_merge_tree
 from fgo_kit.runs.run import run
+from fgo_kit.runs.timing import critical_path
 from fgo_kit.runs.variants import VARIANTS
 from fgo_kit.widgets.merging_by_hand import Decision
 from fgo_kit.widgets.replay_decisions import desk_for, run_by_hand
@@ -151,10 +154,10 @@ def test_a_second_pass_starts_from_the_merged_module(bench):
 
 @pytest.mark.parametrize("choices", [
     {"passes": 2, "epochs": 2, "counts": True, "audit": 3}, {"passes": 3, "epochs": 1, "gate": "soft", "merge": "sequential"},
-    {"method": "combee", "epochs": 2, "counts": True},
+    {"method": "combee", "epochs": 2, "counts": True}, {"method": "fgo+", "rounds": 2}, {"method": "fgo+", "rounds": 3, "n_subsets": 2, "fan_in": 3},
 ], ids=str)  # fmt: skip
-def test_names_are_unique_over_passes(bench, choices):
-    found = run(bench, "simulated:large", n_subsets=4, workers=1, **choices)
+def test_names_are_unique_over_rounds_and_passes(bench, choices):
+    found = run(bench, "simulated:large", **{"method": "fgo", "n_subsets": 4, **choices}, workers=1)
     assert found.calls()["place"].is_unique
     nodes = [node.id for tree in found.trees for node in tree.walk()]
     assert len(nodes) == len(set(nodes))
@@ -172,6 +175,73 @@ def test_names_are_unique_over_passes(bench, choices):
     assert not any(name.startswith("m") for name in written)  # lineage goes back through the passes
     assert 0 < found.critical_path() <= found.calls()["seconds"].sum()
     repr(found.merge_tree), found.merge_tree._repr_html_()
+
+
+# -- width and depth
+
+
+def on_plane(method, n=8, **choices):
+    """What a method made of n tasks where every proposal adds a rule, and the LLM that was asked."""
+    scripted = one_rule_a_proposal()
+    llm = ScriptedLLM(lambda messages: '{"edits": []}' if job_of(messages) == "merge" else scripted.reply(messages))
+    ctx = context(llm, TinyBench(train=tasks(n)), **{"divide": "random", "epochs": 1, **choices})
+    return METHODS[method](ctx), ctx
+
+
+def test_the_tasks_are_dealt_into_rounds_and_each_starts_from_the_module_before():
+    found, ctx = on_plane("fgo", n_subsets=2, rounds=2, passes=2)
+    trees = [*found.earlier, found.merge_tree]
+    assert [tree.id for tree in trees] == ["m1", "m1r2", "m1p2", "m1r2p2"]
+    assert [[leaf.id for leaf in tree.leaves] for tree in trees] == [[f"s{n}{tree.id[2:]}" for n in (1, 2)] for tree in trees]
+    dealt = [[leaf.tasks for leaf in tree.leaves] for tree in trees]
+    assert dealt[:2] == dealt[2:] and sorted(t for part in dealt[:2] for ids in part for t in ids) == [f"t{n}" for n in range(8)]
+    assert [ids for part in dealt[:2] for ids in part] == list(found.division.subsets)
+    for before, tree in zip(trees, trees[1:], strict=False):
+        inherited = {rule.id for rule in before.module.rules}
+        assert inherited and all(inherited < {rule.id for rule in leaf.module.rules} for leaf in tree.leaves)
+    shown = [messages[1]["content"].count("\n[") for messages in ctx.meter.llm.asked if job_of(messages) == "propose"]
+    assert shown == [0, 0, 2, 2, 4, 4, 4, 4]  # the same was seen in pass 1: rules of the same words are united
+
+
+@pytest.mark.parametrize("switches", [{}, {"review": True, "counts": True}, {"audit": 2, "review": True}], ids=str)
+def test_the_baselines_are_points_of_the_plane(switches):
+    """As many calls of every phase, and as many rules: width 1 and depth 4 is bootstrapping, width 1 and depth 1 all-at-once."""
+    for baseline, n_subsets, point in (("bootstrapping", 4, {"rounds": 4}), ("all_at_once", 4, {"rounds": 1})):
+        base, ctx = on_plane(baseline, n_subsets=n_subsets, epochs=2, **switches)
+        fgo, other = on_plane("fgo", n_subsets=1, passes=2, **point, **switches)
+        counted = [of.meter.log.calls().groupby(["phase", "subset", "epoch"]).size().to_dict() for of in (ctx, other)]
+        assert counted[0] == counted[1] and {phase for phase, *_ in counted[0]} >= {"rollout", "propose"} | ({"review"} & set(switches))
+        assert [rule.id for rule in base.module.rules] == [rule.id for rule in fgo.module.rules]
+        assert len(base.division) == len(fgo.division) == point["rounds"]
+
+
+def test_rounds_lengthen_the_critical_path_and_width_does_not():
+    lengths = {}
+    for width, depth in ((1, 1), (4, 1), (2, 2), (1, 4)):
+        found, ctx = on_plane("fgo", n_subsets=width, rounds=depth, merge="oneshot", review=True)
+        lengths[width, depth] = critical_path(ctx.meter.log.calls(), [*found.earlier, found.merge_tree], "calls")
+    # once a round: rollout, evaluation, proposal, a merge where there are several, and the review
+    assert lengths == {(1, 1): 4, (4, 1): 5, (2, 2): 10, (1, 4): 16}
+
+
+@pytest.mark.parametrize(("before", "uses"), [
+    ([], (2, 1, 2.0)),  # as it went
+    ([("t0", 0.0, ()), ("t1", 1.0, ()), ("t2", 1.0, ())], (2, 1, 2.0)),
+    ([("t0", 0.0, ()), ("t1", 0.0, ()), ("t2", 0.0, ())], (2, 1, 0.0)),  # two of three are the rule's
+    ([("t0", 0.0, ()), ("t0", 1.0, ())], (2, 1, 2.0)),  # the last one counts
+    ([("t0", 0.0, ()), ("t0", 1.0, ("r",))], (2, 1, 1.0)),  # but not one that used the rule
+    ([("t0", 0.0, ()), ("t0", 1.0, ("r0",))], (2, 1, 1.0)),  # nor one that used what it comes from
+    ([("t2", 0.5, ("z",))], (2, 1, 2.5)),  # any other rule may have been used
+])  # fmt: skip
+def test_credit_is_relative_to_the_same_tasks_without_the_rule(before, uses):
+    rule = Rule("r", "be careful", parents=("r0",))
+    ctx = context(ScriptedLLM(str), TinyBench(train=tasks(3)), counts=True)
+    ctx.know(module(rule))
+    for task, score, cited in before:
+        ctx.note(Judged(Place("rollout", task=task), Trajectory(task, (), "", score, cited)))
+    now = [Trajectory(f"t{n}", (), "", score, ("r",)) for n, score in enumerate((1.0, 1.0, 0.0))]
+    counted = count_uses(ctx, module(rule), [*now, Trajectory("t0", (), "", 0.0, ()), Trajectory("t0", (), "", cited=("r",), status="failed")])
+    assert [(r.right, r.wrong, r.without) for r in counted.rules] == [uses]
 
 
 @pytest.mark.parametrize("choices", [{"passes": 2, "epochs": 1, "audit": 3}, {"method": "combee"}], ids=str)

@@ -22,7 +22,7 @@ def parse_rule(text):
     return text if text.startswith("Repeat") else None
 
 
-COMPETENCE = Competence("saying", ["parrots"], act, None, None, None, lambda known, draw: [], parse_rule)
+COMPETENCE = Competence("saying", ["parrots"], act, None, None, None, None, lambda known, draw: [], parse_rule)
 '''
 
 

@@ -241,7 +241,7 @@ def test_without_the_system_role_it_reads_the_same_instructions(asked):
             headless = without_system(messages)
             assert [m["role"] for m in headless] == ["user"]
             usual, answer = (load("null").complete(chat).text for chat in (messages, headless))
-            if job in ("propose", "merge"):
+            if job in ("propose", "merge", "review"):
                 assert json.loads(answer).keys() == json.loads(usual).keys()
             elif job == "act":  # the rules that it went by, and the form
                 assert prompts.parse_action(answer)[1] == prompts.parse_action(usual)[1]
@@ -262,7 +262,7 @@ def asked():
     """The prompts of a run, by job."""
     llm = Wrapped(load("small"))
     run(small_bench(n_train=64), llm, workers=1)
-    found = {"act": [], "evaluate": [], "propose": [], "merge": []}
+    found = {"act": [], "evaluate": [], "propose": [], "merge": [], "review": []}
     for messages in llm.asked:
         found[job_of(messages)].append(messages)
     return found

@@ -35,17 +35,18 @@ def test_a_started_run_ends_like_one_that_was_waited_for(bench):
 @pytest.mark.parametrize("choices", [
     {"method": "base"}, {"method": "all_at_once"}, {"method": "bootstrapping", "n_subsets": 3},
     {"n_subsets": 5, "fan_in": 3}, {"merge": "oneshot", "n_subsets": 4, "gate": "hard"},
-    {"n_subsets": 3, "gate": "soft"}, {"method": "all_at_once", "gate": "hard"},
+    {"n_subsets": 3, "gate": "soft"}, {"method": "all_at_once", "gate": "hard"}, {"method": "fgo", "n_subsets": 3},
+    {"method": "fgo", "rounds": 2, "n_subsets": 4, "passes": 2, "review": True}, {"method": "bootstrapping", "rounds": 2, "n_subsets": 2, "review": True},
 ])  # fmt: skip
 def test_what_is_expected_comes_to_pass(bench, choices):
     monitor = fgo.start(bench, "simulated", epochs=1, **choices)
     monitor.result(60)
     for part in monitor.snapshot().phases:
-        slack = part.expected if part.name in ("repair", "gate") else 0  # an unchanged module is not gated
+        slack = part.expected if part.name in ("repair", "gate", "review") else 0  # an unchanged module is not judged
         assert abs(part.done - part.expected) <= slack, part
 
 
-@pytest.mark.parametrize("choices", [{}, {"method": "bootstrapping"}, {"passes": 2, "epochs": 1}], ids=str)
+@pytest.mark.parametrize("choices", [{}, {"method": "fgo"}, {"method": "bootstrapping"}, {"passes": 2, "epochs": 1}], ids=str)
 def test_totals_are_known_before_the_first_answer(bench, choices):
     hold = threading.Event()
     monitor = fgo.start(bench, Wrapped(load("small"), lambda _: hold.wait(60)), **choices)

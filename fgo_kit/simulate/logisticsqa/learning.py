@@ -266,11 +266,15 @@ def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
     if not weighs(draw):
         groups = _without_conflicts(_absorbed(_generalised(groups, draw)))
     ranked = sorted(groups.items(), key=lambda item: (-_specificity(item[0]), -_support(item[1])))
-    return [merged(render(rule) if isinstance(rule, Convention) else rule, group) for rule, group in ranked]
+    return [merged(_words_of(rule, group), group) for rule, group in ranked]
 
 
 Groups = dict[Convention | str, list[Known]]
 """The shown rules that say the same: by the convention they state, or else by their text."""
+
+
+def _words_of(rule: Convention | str, group: Sequence[Known]) -> str:
+    return render(rule) if isinstance(rule, Convention) and len(group) > 1 else group[0].text
 
 
 def _specificity(rule: Convention | str) -> int:
