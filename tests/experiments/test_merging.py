@@ -1,5 +1,7 @@
 """What a merge tree says: shared rules, rules kept by support, gates that were right or wrong."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,8 +56,9 @@ def answers_by_rules(gate_right, test_right):
 
     def reply(messages):
         user = messages[1]["content"]
-        if "<modules>" in user:
-            return '{"rules": [{"text": "MERGED rule", "from": ["s1e1.1"]}]}'
+        if "<union>" in user:
+            [shown] = re.findall(r"\[(\S+)\] rule of a subset", user)
+            return f'{{"edits": [{{"op": "revise", "id": "{shown}", "text": "MERGED rule"}}]}}'
         if "<trajectories>" in user:
             return '{"edits": [{"op": "add", "text": "rule of a subset", "support": []}]}'
         if "<expected>" in user:
@@ -73,7 +76,7 @@ def test_a_refusal_is_judged_on_the_test_split(merged_right_on_test, expected):
         lambda rules, number: "MERGED" not in rules,  # the gate sees the merge do harm
         lambda rules, number: ("MERGED" in rules) == merged_right_on_test,
     )
-    done = run(GATED, llm, n_subsets=2, divide="random", epochs=1, gate="hard", workers=1)
+    done = run(GATED, llm, method="fgo", n_subsets=2, divide="random", epochs=1, gate="hard", workers=1)
     calls = len(done.calls())
     (decision,) = details.gate_decisions(done, GATED, llm)
     assert decision == {"node": "m1", "accepted": False, "gate": -1.0, "test": expected}
@@ -85,11 +88,11 @@ def test_a_refusal_is_judged_on_the_test_split(merged_right_on_test, expected):
 
 def test_an_accepted_candidate_is_judged_too_and_nothing_without_a_gate():
     llm = answers_by_rules(lambda rules, number: "MERGED" in rules, lambda rules, number: number < 2)
-    done = run(GATED, llm, n_subsets=2, divide="random", epochs=1, gate="hard", workers=1)
+    done = run(GATED, llm, method="fgo", n_subsets=2, divide="random", epochs=1, gate="hard", workers=1)
     assert details.gate_decisions(done, GATED, llm) == [{"node": "m1", "accepted": True, "gate": 1.0, "test": 0.0}]
     llm.simulated = False  # a real model's test rollouts would be paid for
     assert np.isnan(details.gate_decisions(done, GATED, llm)[0]["test"])
-    free = run(GATED, llm, n_subsets=2, divide="random", epochs=1, workers=1, log=None)
+    free = run(GATED, llm, method="fgo", n_subsets=2, divide="random", epochs=1, workers=1, log=None)
     assert details.gate_decisions(free, GATED, llm) == []
 
 
