@@ -106,8 +106,9 @@ def _fate(rule: Rule, parent: MergeNode | None) -> tuple[str, list[str]]:
 
 
 def why(node: MergeNode, rule_id: str) -> str:
-    """What a merge did with a child's rule, who decided it, and the reasons given; "" where nobody named it."""
-    rulings = node.rulings_on(rule_id)
+    """What a merge did with a child's rule, who decided it, and the reasons given; "" where nobody named it, or where
+    the gate refused it all."""
+    rulings = () if node.decision.startswith("kept ") else node.rulings_on(rule_id)
     return "; ".join(f"{DONE[r.action]} by {r.by}" + (f": {r.reason}" if r.reason else "") for r in rulings)
 
 

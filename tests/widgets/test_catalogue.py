@@ -8,7 +8,7 @@ from helpers import small_bench
 
 from fgo_kit.algorithm.context import Judged
 from fgo_kit.calls.log import CallLog, Place
-from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Step, Task, Trajectory
+from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Ruling, Step, Task, Trajectory, Vote
 from fgo_kit.runs.result import Run, State
 from fgo_kit.runs.run import run
 from fgo_kit.widgets.trajectory_entries import Filters
@@ -199,6 +199,30 @@ def test_a_run_says_what_each_merge_did_with_each_rule():
     }  # fmt: skip
     assert found.rules().query("node == 'm1' and rule == 'm1.1'")["subsets"].tolist() == [["s2"]]
     assert found.merges()["dropped"].tolist() == [["s1.2"]]
+
+
+@pytest.mark.parametrize("decision", ["merged", "failed", "kept s1"])
+def test_a_rule_says_what_was_decided_on_it_and_by_whom(decision):
+    """A merge whose merger gave no answer of use is still edited by copies and review; one the gate refused is not."""
+    module = lambda *rules: Module((Component("instructions", "", rules),))  # noqa: E731
+    a, b, c = Rule("a", "x"), Rule("b", "X"), Rule("c", "y", ("t1",))
+    united = Rule("m1.w1", "x", parents=("a", "b"), origin="m1")
+    rulings = (Ruling("a", "unite", "words", into="m1.w1"), Ruling("b", "unite", "words", into="m1.w1"),
+               Ruling("c", "drop", "review", "found in 1 subsets; votes: 2 drop"))  # fmt: skip
+    votes = tuple(Vote(f"s{n}", "c", "drop", (f"t{n}",)) for n in (2, 3))
+    leaves = (MergeNode("s1", module(a)), MergeNode("s2", module(b, c)))
+    held = module(a) if decision == "kept s1" else module(united)
+    found = made([], held.rules, tree=MergeNode("m1", held, leaves, decision, module(united), rulings=rulings, votes=votes))
+    fates = found.rules().query("node != 'm1'").set_index("rule")[["fate", "why"]].T.to_dict("list")
+    (merge,) = found.merges().to_dict("records")
+    assert merge["rulings"][2] == {"rule": "c", "action": "drop", "by": "review", "reason": "found in 1 subsets; votes: 2 drop", "into": ""}
+    assert merge["votes"][0] == {"subset": "s2", "rule": "c", "choice": "drop", "tasks": ["t2"], "text": ""} and len(merge["votes"]) == 2
+    if decision == "kept s1":
+        assert fates == {"a": ["kept", ""], "b": ["refused", ""], "c": ["refused", ""]} and merge["dropped"] == []
+    else:
+        dropped = "dropped by review: found in 1 subsets; votes: 2 drop"
+        assert fates == {"a": ["merged", "united by words"], "b": ["merged", "united by words"], "c": ["dropped", dropped]}
+        assert merge["dropped"] == ["c"]
 
 
 def test_a_refused_merge_loses_the_rules_of_the_other_children():

@@ -10,12 +10,12 @@ from by_hand import HOSTILE, made
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fgo_kit.records import MergeNode, Rule
-from fgo_kit.widgets.merging_by_hand import unmerged
-from fgo_kit.widgets.node_view import fate, word_diff
+from fgo_kit.records import MergeNode, Rule, Ruling, Vote
+from fgo_kit.widgets.merging_by_hand import Merging, unmerged
+from fgo_kit.widgets.node_view import fate, node_view, word_diff
 from fgo_kit.widgets.replay_decisions import desk_for
 from fgo_kit.widgets.session import Session
-from fgo_kit.widgets.static_stepper import static_page, svg
+from fgo_kit.widgets.static_stepper import static_node, static_page, svg
 from fgo_kit.widgets.views import shown, stepper_view
 
 
@@ -29,6 +29,35 @@ def test_fates_of_rules():
     assert [fate(rule, node)[0] for rule in (a, b, c, d, e)] == [
         "kept", "generalised", "audited", "dropped", "conflicting",
     ]  # fmt: skip
+
+
+def ruled(reason="Used once, wrong."):
+    """A state whose node united a and b, of which its subsets had one revised, and dropped c for a reason."""
+    a, b, c = (Rule(name, f"words of {name}") for name in "abc")
+    own = Rule("m1.r1", "words of both", parents=("a", "b"))
+    rulings = (Ruling("a", "unite", "words", into="m1.w1"), Ruling("b", "unite", "words", into="m1.w1"), Ruling("c", "drop", "merger", reason),
+               Ruling("m1.w1", "revise", "review", "found in 2 subsets; votes: 1 revise", "m1.r1"))  # fmt: skip
+    votes = (Vote("s1", "m1.w1", "revise", ("t1", "t2"), "words of both"), Vote("s2", "c", "keep", ("t3",)))
+    leaves = (MergeNode("s1", helpers.module(a, c)), MergeNode("s2", helpers.module(b)))
+    node = MergeNode("m1", helpers.module(own), leaves, "merged", rulings=rulings, votes=votes)
+    return Merging((node,), current="m1"), node
+
+
+def test_a_rule_says_why_it_went_and_who_voted_on_it():
+    view = node_view(*ruled(), {})
+    united = "united by words; revised by review: found in 2 subsets; votes: 1 revise"
+    assert [rule["said"] for child in view["children"] for rule in child["rules"]] == [united, "dropped by merger: Used once, wrong.", united]
+    assert [rule["said"] for rule in view["components"][0]["rules"]] == ["votes: s1 revise (t1, t2)"]
+    page = static_node(shown(view))
+    assert "dropped by merger: Used once, wrong." in page and "votes: s1 revise (t1, t2)" in page
+
+
+def test_reasons_are_text():
+    for text in HOSTILE:
+        page = static_node(shown(node_view(*ruled(text * (100_000 // len(text))), {})))
+        assert len(page) < 20_000
+        for mark in ("<script", "<img src=x", "<svg", "<style", "<!--", "\x00", "\x1b", "\ud800"):
+            assert mark not in page
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
