@@ -34,15 +34,15 @@ def rows(short: bool) -> Rows:
 def _one_task(kind: str, patience: float = 30.0) -> Row:
     """A test and a training task in turn; after the repair the same command asks for what waiting can bring."""
     kept = twice = 0
-    tasks = (bench().test[2], bench().train[1])
+    tasks, choices = (bench().test[2], bench().train[1]), {"patience": patience, "max_failures": 0.3}  # it is audited twice
     for task in tasks:
         with tempfile.TemporaryDirectory() as folder:
             log, bad = Path(folder) / "log.sqlite", [task.text]
             with server(fault=lambda text, n: kind if bad and bad[0] in text and "<trajectories>" not in text else "") as provider:  # noqa: B023
-                made(provider.url, log, timeout=0.4 if kind == "hang" else 30.0, patience=patience)
+                made(provider.url, log, timeout=0.4 if kind == "hang" else 30.0, **choices)
                 failures = _failures(log)
                 bad.clear()
-                again = survived(lambda: made(provider.url, log))  # noqa: B023
+                again = survived(lambda: made(provider.url, log, **choices))  # noqa: B023
                 lasting = bool(failures["lasting"].all())
                 kept += set(failures["task"]) == {task.id} and (again or lasting)
                 twice += 0 if kind in ("cut", "drip", "page") else provider.twice
