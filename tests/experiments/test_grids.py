@@ -9,10 +9,10 @@ from fgo_kit.report import show_differences, show_grid
 
 def test_combinations_are_labelled_and_can_be_taken_apart_again():
     variants = grids.crossed(divide=["random", "similar"], n_subsets=[2, None], edits=[False])
-    assert list(variants)[1] == "random, N by budget, rewrite" and len(variants) == 4
+    assert list(variants)[1] == "random, N chosen, rewrite" and len(variants) == 4
     assert variants["similar, N = 2, rewrite"] == {"divide": "similar", "n_subsets": 2, "edits": False}
     table = grids.with_factors(pd.DataFrame({"method": ["base", *variants]}), variants)
-    assert table["n_subsets"].tolist() == ["", "N = 2", "N by budget", "N = 2", "N by budget"]
+    assert table["n_subsets"].tolist() == ["", "N = 2", "N chosen", "N = 2", "N chosen"]
     default = {"gate": "none", "fan_in": 2}
     single = grids.one_at_a_time(default, gate=["hard"], fan_in=[2, 4])
     assert [grids.change(default, chosen) for chosen in single.values()] == ["default", "hard gate", "fan-in 4"]

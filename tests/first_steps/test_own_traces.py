@@ -1,6 +1,7 @@
 """From a log of one's own to a better prompt: README's block, with a model of one's own."""
 
 import json
+import re
 
 from blocks import block
 from helpers import job_of
@@ -9,13 +10,13 @@ import fgo_kit as fgo
 
 
 def model(messages):
-    """A model that reviews and proposes; nothing else may be asked of it."""
+    """A model that comments, proposes and merges; nothing else may be asked of it."""
     job = job_of(messages)
     assert job in ("evaluate", "propose", "merge"), job
     if job == "propose":
-        text = {"edits": [{"op": "add", "component": "instructions", "text": "Carry the one.", "support": ["q0"]}]}
-        return json.dumps(text)
-    return "It forgot to carry the one."
+        shown = re.findall(r'<trajectory task="(.*?)"', messages[1]["content"])
+        return json.dumps({"edits": [{"op": "add", "component": "instructions", "text": "Carry the one.", "support": shown}]})
+    return '{"edits": []}' if job == "merge" else "It forgot to carry the one."
 
 
 def test_own_traces(tmp_path, monkeypatch, capsys):
@@ -31,4 +32,4 @@ def test_own_traces(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.strip() == "Add up.\n- Carry the one."
     assert "- Carry the one." in (tmp_path / "my-skill" / "SKILL.md").read_text()
     loaded = fgo.load_run(tmp_path / "results" / "mine")
-    assert loaded.module == names["run"].module and "q0" in loaded.module.rules[0].support
+    assert loaded.module == names["run"].module and len(loaded.module.rules[0].support) == 12

@@ -17,7 +17,7 @@ from fgo_kit.records import Step, Trajectory
 def logged(tmp_path):
     """A run of one epoch, and its trajectories read back from its log."""
     bench = small_bench(n_train=8, n_test=4, n_gate=0)
-    run = fgo.run(bench, "simulated", n_subsets=2, epochs=1, log=tmp_path / "one.sqlite")
+    run = fgo.run(bench, "simulated", method="fgo", n_subsets=2, epochs=1, log=tmp_path / "one.sqlite")
     return bench, run, fgo.read_traces(tmp_path / "one.sqlite")
 
 
@@ -34,7 +34,7 @@ def test_a_run_with_its_own_rollouts_as_traces_learns_the_same_without_making_th
 
 def test_only_the_first_epoch_comes_from_the_log(logged):
     bench, _, traces = logged
-    run = fgo.run(bench, "simulated", n_subsets=2, epochs=2, traces=traces)
+    run = fgo.run(bench, "simulated", method="fgo", n_subsets=2, epochs=2, traces=traces)
     calls = run.calls()
     assert set(calls.loc[calls["phase"] == "rollout", "epoch"]) == {2}
 
@@ -132,7 +132,7 @@ def test_traces_of_other_tasks_are_told_and_none_of_ours_is_an_error(logged):
     bench, _, traces = logged
     strange = Trajectory("unknown", (Step("a", "b"),), "b", 1.0)
     with pytest.warns(UserWarning, match=r"2 of 10 traces are not used(.|\n)*'unknown'"):
-        fgo.run(bench, "simulated", n_subsets=1, epochs=1, traces=[*traces, strange, traces[0]])
+        fgo.run(bench, "simulated", method="fgo", n_subsets=1, epochs=1, traces=[*traces, strange, traces[0]])
     with pytest.raises(ValueError, match=r"none of the 1 traces is of a training task(.|\n)*'unknown'"):
         fgo.run(bench, "simulated", traces=[strange])
 
@@ -142,7 +142,7 @@ def test_the_benchmark_scores_traces_that_the_log_does_not(logged):
 
     bench, _, traces = logged
     bare = [replace(trajectory, score=math.nan) for trajectory in traces]
-    run = fgo.run(bench, "simulated", n_subsets=1, epochs=1, traces=bare)
+    run = fgo.run(bench, "simulated", method="fgo", n_subsets=1, epochs=1, traces=bare)
     assert [t.score for t in traces] == [run.trajectory(t.task_id, "rollout").score for t in traces]
 
 
