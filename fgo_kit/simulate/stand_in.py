@@ -31,10 +31,17 @@ def stand_in(bench: Benchmark) -> LLM:
 def answer(messages: list[Message]) -> str:
     """A usable answer to any prompt of ours."""
     text = messages[1]["content"] if len(messages) > 1 else ""
+    shown = re.search(r'<trajectories>\s*<trajectory task="([^"]*)"', text)
     if "<modules>" in text:
         rules = [{"text": rule.text, "from": [rule.id]} for rule in shown_rules(text)]
         return json.dumps({"rules": rules})
-    if shown := re.search(r'<trajectories>\s*<trajectory task="([^"]*)"', text):
-        edits = [{"op": "add", "text": f"{_RULE} ({number})", "support": [shown[1]]} for number in range(RULES)]
+    if "<union>" in text and shown:
+        votes = [{"id": rule.id, "vote": "keep", "tasks": [shown[1]]} for rule in shown_rules(text)]
+        return json.dumps({"votes": votes})
+    if "<union>" in text:  # a merger leaves some rules as they are
+        edits = [{"op": "revise", "id": rule.id, "text": rule.text} for rule in shown_rules(text)[::2]]
         return json.dumps({"edits": edits})
+    if shown:
+        texts = [f"{_RULE} ({number}, {shown[1]})" for number in range(RULES)]  # no two prompts bring the same rule
+        return json.dumps({"edits": [{"op": "add", "text": words, "support": [shown[1]]} for words in texts]})
     return _REVIEW if "<expected>" in text else _ANSWER

@@ -133,7 +133,7 @@ def answering(messages):
 def test_a_table_runs_and_the_scorers_words_reach_evaluator_and_optimiser():
     llm = ScriptedLLM(answering)
     bench = fgo.from_table(ROWS, score=measured, instructions="Reckon.")
-    run = fgo.run(bench, llm, n_subsets=2, epochs=1, max_failures=1)
+    run = fgo.run(bench, llm, method="fgo", n_subsets=2, epochs=1, max_failures=1)
     assert 0 <= run.score <= 1 and "Reckon." in str(run.module)
     of = {job: [m[1]["content"] for m in llm.asked if job_of(m) == job] for job in ("evaluate", "propose", "act")}
     assert len(of["evaluate"]) == 10 and all("<scorer>\nSCORER says" in text for text in of["evaluate"])
@@ -175,7 +175,7 @@ def judging():
 def test_a_judge_is_asked_within_the_run_and_what_it_says_reaches_the_optimiser(judging):
     llm, bench = ScriptedLLM(answering), fgo.from_table(ROWS, score="judge:judging:well")
     assert pickle.loads(pickle.dumps(bench)).fingerprint == bench.fingerprint
-    run = fgo.run(bench, llm, n_subsets=2, epochs=1)
+    run = fgo.run(bench, llm, method="fgo", n_subsets=2, epochs=1)
     assert run.score == 0.5 and "judge" in bench.scorer.identity
     calls = run.calls()
     judged = calls[calls["llm"] == "judging:well"]
@@ -201,7 +201,7 @@ def test_what_a_run_on_a_table_takes_is_estimated_without_asking_agent_or_judge(
         for options in ({}, {"score": "judge:judging:well"}, {"agent": lambda module_text, task: asked.append(task)})
     ]
     bills = [fgo.estimate(bench, "openai:gpt-4o-mini", n_subsets=2) for bench in benches]
-    assert bills[0] == bills[1] == bills[2] and bills[0]["calls"] == 20 + 20 + 4 + 1 + 7 and bills[0]["usd"] > 0
+    assert bills[0] == bills[1] == bills[2] and bills[0]["calls"] == 20 + 20 + 4 + 2 + 4 + 7 and bills[0]["usd"] > 0
     assert not asked
 
 
