@@ -138,7 +138,7 @@ def third_party_imports():
 # Engines that a user may add by hand; the code that imports them says what to install.
 OPTIONAL = {
     "textworld", "alfworld", "fast_downward", "jericho", "mementos", "pyarrow", "mlflow", "wandb", "zipfile_zstd", "datasets", "pydantic_ai",
-    "aiohttp", "dspy",
+    "aiohttp", "dspy", "gguf",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from ..runs.variants import VARIANTS
 from .presets import preset
 from .sets import Grid
 
-WATCHED = {"method": "fgo", "audit": 16}
+WATCHED = {"method": "fgo", "counts": True, "review": True}
 BY_HAND = {"method": "fgo", "n_subsets": 8}
 BASE = {"base": {"method": "base"}}
 
