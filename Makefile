@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup checked engine test bench test-browser test-faults test-servers lab reproduce notebooks lint lock clean FORCE
+.PHONY: help setup checked engine test bench test-browser test-faults test-servers lab api reproduce notebooks lint lock clean FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -125,6 +125,9 @@ notebooks: $(STAMP)  ## run the notebooks in place, so that they are committed w
 lint: $(STAMP)  ## check the style of code and notebooks, and the types of the core
 	$(PY) -m ruff check .
 	$(PY) -m basedpyright
+
+api: $(STAMP)  ## write API.md from the docstrings
+	@$(RUN) tests/api_page.py > API.md
 
 $(VENV)/bin/uv:
 	@$(MAKE) --no-print-directory setup

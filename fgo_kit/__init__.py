@@ -37,7 +37,7 @@ from .runs.variants import VARIANTS
 from .traces import optimiser_tokens, read_traces, read_trajectories
 from .traces.learn import learn
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "VARIANTS", "CallLog", "Component", "Controls", "Module", "Reply", "Rule", "Run", "Task", "Trajectory", "Usage",
     "compare", "division", "estimate", "gate", "learn", "load_benchmark", "load_llm", "load_run", "merge_tree",

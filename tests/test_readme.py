@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import api_page
 import pandas as pd
 
 from fgo_kit.experiments.main_results import pilot, waiting_title
@@ -68,3 +69,7 @@ def test_the_rooms_are_those_there_are():
     assert rooms == [room for room in rooms if (ROOT / "fgo_kit" / room).is_dir()]
     folders = {path.name for path in (ROOT / "fgo_kit").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert set(rooms) == folders
+
+
+def test_the_page_of_public_names_is_that_of_the_docstrings():
+    assert (ROOT / "API.md").read_text(encoding="utf-8") == api_page.page(), "run make api"
