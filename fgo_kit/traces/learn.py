@@ -63,7 +63,8 @@ def learn(
 
     traces: from `read_traces`, or a log's path. instructions: the fixed text above the rules to be learnt, by default
     the agent's own where all traces have the same. score: `f(task, trajectory) -> score from 0 to 1, or (score,
-    feedback)`; without it the log's scores hold. choices: further ones of `run`.
+    feedback)`; without it the log's scores hold. choices: further ones of `run`; unless they say otherwise, the subsets
+    vote on the merged rules by these traces.
 
     There is no test split, so the run's score is NaN; to have one, give the traces to `run(bench, llm, traces=)`.
     Raises ValueError for traces without a score, and for choices that need rollouts.
@@ -84,7 +85,7 @@ def learn(
         )
     bench = _logged(traces, instructions or traces.instructions or INSTRUCTIONS, score)
     given = traces if score is None else [bench.scored(traces.tasks[t.task_id], t) if t.ok else t for t in traces]
-    return run(bench, llm, method=method, traces=given, **{**choices, "epochs": 1})
+    return run(bench, llm, method=method, traces=given, **{"review": True, **choices, "epochs": 1})
 
 
 def _logged(traces: Traces, instructions: str, score: Scorer | None) -> Logged:

@@ -10,13 +10,13 @@ import fgo_kit as fgo
 
 
 def model(messages):
-    """A model that comments, proposes and merges; nothing else may be asked of it."""
+    """A model that comments, proposes, merges and votes; nothing else may be asked of it."""
     job = job_of(messages)
-    assert job in ("evaluate", "propose", "merge"), job
+    assert job in ("evaluate", "propose", "merge", "review"), job
     if job == "propose":
         shown = re.findall(r'<trajectory task="(.*?)"', messages[1]["content"])
         return json.dumps({"edits": [{"op": "add", "component": "instructions", "text": "Carry the one.", "support": shown}]})
-    return '{"edits": []}' if job == "merge" else "It forgot to carry the one."
+    return '{"edits": [], "votes": []}' if job in ("merge", "review") else "It forgot to carry the one."
 
 
 def test_own_traces(tmp_path, monkeypatch, capsys):

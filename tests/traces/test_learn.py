@@ -48,7 +48,7 @@ def test_divisions_that_survey_the_base_agent_use_the_log(logged):
 def test_learn_makes_no_rollout_and_says_that_there_is_no_score(logged):
     bench, run, traces = logged
     learnt = fgo.learn(traces, "simulated", n_subsets=1)
-    assert set(learnt.tokens()["phase"]) <= {"evaluate", "propose", "merge", "repair"} and learnt.module.rules and run.module.rules
+    assert set(learnt.tokens()["phase"]) <= {"evaluate", "propose", "merge", "review", "repair"} and learnt.module.rules and run.module.rules
     assert math.isnan(learnt.score) and learnt.scores == {} and "no test split, so no score" in repr(learnt)
     assert learnt.config["epochs"] == 1 and {t.task_id for t in traces} == {i for ids in learnt.division.subsets for i in ids}
     assert learnt.row()["score"] != learnt.row()["score"]
