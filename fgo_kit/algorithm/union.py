@@ -93,12 +93,15 @@ def found_in(lineage: Iterable[str], held: Mapping[str, set[str]]) -> set[str]:
 
 
 Copy = tuple[dict[str, Rule], set[str]]
-"""The rules of a subset by id, and the ids of those of the child that it is below."""
+"""The rules of a subset by id, and the ids of those that a merger or a vote changed in a merge above it.
+
+What copies changed is asked anew at every merge, of all copies below it: a tie of two says nothing of the others.
+"""
 
 
 def _copies(children: Sequence[MergeNode]) -> list[Copy]:
-    kept = [({rule.id for rule in child.module.rules}, child.leaves) for child in children]
-    return [({rule.id: rule for rule in leaf.module.rules}, ids) for ids, leaves in kept for leaf in leaves]
+    ruled = [({r.rule for node in child.walk() for r in node.rulings if r.by != "copies"}, child) for child in children]
+    return [({rule.id: rule for rule in leaf.module.rules}, ids) for ids, child in ruled for leaf in child.leaves]
 
 
 def without_rules(module: Module, gone: set[str]) -> Module:
@@ -108,7 +111,7 @@ def without_rules(module: Module, gone: set[str]) -> Module:
 
 def _opinions(ctx: Context, rule_id: str, copies: Sequence[Copy]) -> tuple[int, int]:
     """How many copies changed an inherited rule and how many kept it; where uses are counted, those that used it."""
-    held = [rules[rule_id] for rules, still_there in copies if rule_id in rules and rule_id in still_there]
+    held = [rules[rule_id] for rules, changed in copies if rule_id in rules and rule_id not in changed]
     kept = sum(rule.right + rule.wrong > 0 for rule in held) if ctx.settings.cites else len(held)
     return len(copies) - len(held), kept
 

@@ -93,9 +93,16 @@ def test_where_uses_are_counted_a_copy_that_never_used_a_rule_does_not_speak_for
 
 
 def test_a_rule_that_a_merge_below_dropped_counts_as_changed_by_its_copies():
-    below = MergeNode("m9", module(A), (leaf(1, OLD, A), leaf(2, OLD)))
+    ruled = (Ruling("o", "drop", "merger", "It contradicts rule a."),)
+    below = MergeNode("m9", module(A), (leaf(1, OLD, A), leaf(2, OLD)), rulings=ruled)
     assert [rule.id for rule in union(below, leaf(3, OLD), before=(OLD,)).module.rules] == ["a"]
     assert [rule.id for rule in union(below, *(leaf(n, OLD) for n in (3, 4, 5)), before=(OLD,)).module.rules] == ["a", "o"]
+
+
+def test_a_tie_of_two_copies_does_not_speak_for_those_of_other_merges():
+    below = MergeNode("m9", module(A), (leaf(1, A), leaf(2, OLD)), rulings=(Ruling("o", "drop", "copies", "1 of 2"),))
+    assert [rule.id for rule in union(below, leaf(3, OLD), before=(OLD,)).module.rules] == ["a", "o"]
+    assert [rule.id for rule in union(below, leaf(3), before=(OLD,)).module.rules] == ["a"]
 
 
 # -- edits
