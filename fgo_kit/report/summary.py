@@ -117,19 +117,20 @@ def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
 def by_world(cells: pd.DataFrame) -> list[np.ndarray]:
     """A score matrix, or a difference of two, as an array (seeds x tasks) for each of its worlds.
 
-    Where worlds are random, as the mean over seeds: a seed draws anew in every world, so it is a world's mean that varies.
+    Where worlds are random, as the mean over seeds: a seed draws anew in every world, so a world's mean is what varies.
     """
     worlds = cells.columns.get_level_values("world")
-    arrays = [cells.loc[:, worlds == world].to_numpy(float) for world in dict.fromkeys(worlds)]
-    return [np.nanmean(world, axis=0, keepdims=True) for world in arrays] if len(arrays) >= FEWEST_WORLDS else arrays
+    names = list(dict.fromkeys(worlds))
+    cells = cells.mean().to_frame().T if len(names) >= FEWEST_WORLDS else cells
+    return [cells.loc[:, worlds == world].to_numpy(float) for world in names]
 
 
 def paired(
     mine: pd.DataFrame, others: pd.DataFrame, level: float = 0.95, comparisons: int = 1, most: float = 1
 ) -> Interval:
     """Mean of mine - others on the seeds and tasks that both score matrices have (see `stats.paired_difference`)."""
-    both = map(by_world, mine.align(others, join="inner"))
-    return paired_difference(*both, level, comparisons).within(-most, most)
+    mine, others = mine.align(others, join="inner")
+    return paired_difference(by_world(mine - others), None, level, comparisons).within(-most, most)
 
 
 def differences(
