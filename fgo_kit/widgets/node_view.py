@@ -143,8 +143,9 @@ def gate_view(state: Merging, node: MergeNode) -> dict | None:
     if evaluation is None:
         return None
     scores = [score for _, score in evaluation.scores if score == score]
-    interval = vars(wilson(sum(scores), len(scores))) if scores else {}
-    return {"n": len(scores), **{name: round(100 * part, 1) for name, part in interval.items()}}
+    interval = wilson(sum(scores), len(scores))
+    bounds = {name: round(100 * getattr(interval, name), 1) for name in ("value", "lo", "hi")} if scores else {}
+    return {"n": len(scores), **bounds}
 
 
 def spent_at(node: MergeNode, tokens: dict[str, int]) -> int:
