@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import helpers
 import pytest
 from by_hand import made, merge_all, scripted
@@ -10,6 +12,7 @@ import fgo_kit as fgo
 from fgo_kit.records import MergeNode, Rule
 from fgo_kit.widgets.gate_steps import flips
 from fgo_kit.widgets.merging_by_hand import Decision, Merging, suggestion, unmerged
+from fgo_kit.widgets.node_view import node_view
 from fgo_kit.widgets.replay_decisions import desk_for, replay_merges
 from fgo_kit.widgets.rule_steps import restored
 from fgo_kit.widgets.session import Session
@@ -223,6 +226,7 @@ def test_evaluate_scores_node_and_children_and_shows_flips(session):
     node = session.state.pending
     session.do(Decision("evaluate", node=node.id, k=8))
     assert len(session.state.evaluations) == 3
+    json.dumps(node_view(session.state, session.state.pending, {}), allow_nan=False)  # as the browser takes it
     rule = first_rule(session)
     for one in session.state.pending.module.rules:
         session.do(Decision("drop", node=node.id, rule=one.id))
