@@ -28,7 +28,7 @@ def test_the_panel_of_call_tokens_names_its_llm_and_calls():
             "tokens_call_max": 1000.0}  # fmt: skip
     drawn = figures.plot_methods(pd.DataFrame([line | {"llm": "simulated:small"}, line | {"llm": "simulated:large"}]))
     title = drawn.axes[-1].get_title()
-    assert title.startswith("simulated:small: ") and "optimiser or merger call" in title
+    assert title.startswith("simulated:small\n") and "of an optimiser or merger call" in " ".join(title.split())
 
 
 def test_a_saved_figure_is_laid_out_for_good(tmp_path, monkeypatch):
