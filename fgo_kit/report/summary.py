@@ -115,9 +115,13 @@ def score_matrix(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_world(cells: pd.DataFrame) -> list[np.ndarray]:
-    """A score matrix, or a difference of two, as an array (seeds x tasks) for each of its worlds."""
+    """A score matrix, or a difference of two, as an array (seeds x tasks) for each of its worlds.
+
+    Where worlds are random, as the mean over seeds: a seed draws anew in every world, so it is a world's mean that varies.
+    """
     worlds = cells.columns.get_level_values("world")
-    return [cells.loc[:, worlds == world].to_numpy(float) for world in dict.fromkeys(worlds)]
+    arrays = [cells.loc[:, worlds == world].to_numpy(float) for world in dict.fromkeys(worlds)]
+    return [np.nanmean(world, axis=0, keepdims=True) for world in arrays] if len(arrays) >= FEWEST_WORLDS else arrays
 
 
 def paired(
