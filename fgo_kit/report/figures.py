@@ -73,7 +73,7 @@ def plot_methods(table: pd.DataFrame) -> Figure:
     places = [methods.index(method) for method in calls.index]
     axes[-1].barh(places, calls["tokens_call_mean"], color=[colour_of(method) for method in calls.index])
     axes[-1].plot(calls["tokens_call_max"], places, "|", color="black", markersize=9)
-    axes[-1].set_title(f"{llms[0]}: prompt tokens of an\noptimiser or merger call (| largest)", fontsize=8)
+    axes[-1].set_title(f"{llms[0]}\nprompt tokens of an optimiser\nor merger call (| largest)", fontsize=8)
     axes[-1].set_xlabel("thousand tokens", fontsize=8)
     tidy(axes[-1])
     return note_simulated(figure, table["constants"])
