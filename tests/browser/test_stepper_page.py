@@ -13,7 +13,7 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "06_step_through_
 SETUP = """\
 import fgo_kit as fgo
 bench = fgo.load_benchmark("logisticsqa", n_train=64)
-run = fgo.run(bench, "simulated", n_subsets=8, log="calls.sqlite")
+run = fgo.run(bench, "simulated", method="fgo", n_subsets=8, log="calls.sqlite")
 """
 STEPPER = """\
 stepper = fgo.MergeStepper(run, bench, "simulated", save="{save}")
@@ -185,7 +185,7 @@ class Slow:
 
 bench = fgo.load_benchmark("logisticsqa", n_train=32)
 bench, llm = replace(bench, test=bench.test[:40]), Slow(fgo.load_llm("simulated"))
-run = fgo.run(bench, llm, n_subsets=3, epochs=1)
+run = fgo.run(bench, llm, method="fgo", n_subsets=3, epochs=1)
 llm.pause = 0.2
 stepper = fgo.MergeStepper(run, bench, llm, save=False, workers=2)
 stepper
