@@ -219,7 +219,7 @@ def clustered(
         rows, n = whole.pop()
         n = min(max(n, needed(rows)), len(rows))
         if n == 1:
-            subsets.append([tasks[i] for i in rows])
+            subsets.append([tasks[i] for i in rows.tolist()])
             continue
         left = halved(vectors[rows], -(-len(rows) * (n // 2) // n), rng)
         whole += [(rows[~left], n - n // 2), (rows[left], n // 2)]

@@ -67,7 +67,7 @@ def evaluate(
     ctx: Context, tasks: Sequence[Task], trajectories: Sequence[Trajectory], place: Place
 ) -> list[Feedback | None]:
     """The textual gradient: what was right, what was wrong and why; None for a rollout that failed."""
-    return ctx.meter.map(lambda pair: _judge(ctx, *pair, place), list(zip(tasks, trajectories, strict=True)))
+    return ctx.meter.map(lambda pair: _judge(ctx, pair[0], pair[1], place), list(zip(tasks, trajectories, strict=True)))
 
 
 def _judge(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> Feedback | None:

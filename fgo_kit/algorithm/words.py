@@ -55,11 +55,11 @@ def halved(vectors: Any, size: int, rng: np.random.Generator) -> np.ndarray:
     """Which `size` of the rows belong together: the best of some k-means with two means of given sizes."""
     vectors = vectors[:, np.unique(vectors.indices)]
     n, columns = vectors.shape[0], vectors.T.tocsr()
-    weights, half = rng.standard_normal((n, STARTS)), None
+    weights, half = rng.standard_normal((n, STARTS)), np.empty(0, int)
     for _ in range(ROUNDS):
         order = np.argsort(-(vectors @ (columns @ weights)), axis=0, kind="stable")
         before, half = half, np.sort(order[:size], axis=0)
-        if before is not None and np.array_equal(before, half):
+        if np.array_equal(before, half):
             break
         weights = np.full((n, STARTS), -1 / (n - size))  # from one mean to the other
         np.put_along_axis(weights, half, 1 / size, axis=0)

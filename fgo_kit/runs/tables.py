@@ -56,7 +56,8 @@ def rule_table(trees: Sequence[MergeNode], module: Module, cuts: Sequence[Cut] =
             rows.append((
                 name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents),
                 rule.origin, _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate,
-                parent.id if parent else "", into, why(parent, rule.id) if fate in ("merged", "dropped") else "",
+                parent.id if parent else "", into,
+                why(parent, rule.id) if parent and fate in ("merged", "dropped") else "",
             ))  # fmt: skip
     for cut in cuts:
         rule, node = cut.rule, cut.place.node or cut.place.subset or "final"
