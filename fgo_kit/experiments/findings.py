@@ -130,7 +130,7 @@ def missed(table: pd.DataFrame) -> list[str]:
             found = row[f"{level}_sign"]
             if found == "not simulated" or found == row["sign"] or (row["sign"] == "0 or +" and found != "-"):
                 continue
-            words = "the opposite" if found != "unclear" else "not told from no change"
+            words = "the opposite" if found != "unclear" else "not significantly different from no change"
             published = f"{row['finding']}; {row['source']}: published {row['sign']}{_size(row['size'])}"
             simulated = f"simulated with a {level} merger {_of_level(row, level)} {row['measure']}"
             lines.append(f"{published}, {simulated}: {words}")
