@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .records.later import Later
+
+_SPECIAL = Later("scipy.special")
 FEWEST_WORLDS = 3
 """From so many on, worlds are a sample of worlds; results of fewer speak of these alone."""
 
@@ -127,8 +130,6 @@ def paired_difference(
 
 
 def _estimated(worlds: Sequence[np.ndarray], level: float, comparisons: int = 1) -> Interval:
-    from scipy.special import stdtr
-
     if len(known := [world for world in worlds if np.isfinite(world).any()]) >= FEWEST_WORLDS:
         worlds = [_means_of_seeds(known)]
     worlds = [world for world in map(_known_part, worlds) if world.size]
@@ -139,7 +140,7 @@ def _estimated(worlds: Sequence[np.ndarray], level: float, comparisons: int = 1)
     if not error > 0 or not _varies(worlds):
         return Interval(value, math.nan, math.nan)
     half = error * _t(level, freedom)
-    p = float(2 * stdtr(min(freedom, 1e9), -abs(value) / error))  # stdtr knows no infinite freedom
+    p = float(2 * _SPECIAL.stdtr(min(freedom, 1e9), -abs(value) / error))  # stdtr knows no infinite freedom
     return Interval(value, value - half, value + half, min(1.0, comparisons * p))
 
 
@@ -247,12 +248,8 @@ def times_needed(found: Interval, margin: float, power: float = 0.8, level: floa
 
 
 def _z(level: float) -> float:
-    from scipy.special import ndtri
-
-    return float(ndtri(0.5 + level / 2))
+    return float(_SPECIAL.ndtri(0.5 + level / 2))
 
 
 def _t(level: float, freedom: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.5 + level / 2)) if np.isfinite(freedom) else _z(level)
+    return float(_SPECIAL.stdtrit(freedom, 0.5 + level / 2)) if np.isfinite(freedom) else _z(level)

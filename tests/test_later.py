@@ -1,7 +1,10 @@
 """What takes long to import is imported when it is used, and in the background of a run."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -29,4 +32,34 @@ def test_what_a_run_needs_is_there_soon():
         "import_soon(); print('started'); [t.join() for t in threading.enumerate() if t.name == 'fgo imports']\n"
         "print(all(name in sys.modules for name in SOON))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["started", "True"]
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == [
+        "started",
+        "True",
+    ]
+
+
+def test_one_module_is_imported_after_the_other_whoever_asks(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "importing", [], raising=False)
+    for name in ("late_one", "late_two"):
+        (tmp_path / f"{name}.py").write_text(
+            f"import sys, time\nsys.importing.append('{name}')\ntime.sleep(0.1)\nsys.importing.append('{name}')\n"
+        )
+    threads = [Thread(target=getattr, args=(Later(name), "time")) for name in ("late_one", "late_two")]
+    for step in (Thread.start, Thread.join):
+        for thread in threads:
+            step(thread)
+    first, again, second, last = sys.importing
+    assert first == again and second == last
+
+
+def test_libraries_that_import_themselves_in_circles_are_imported_later():
+    package = Path(__file__).parents[1] / "fgo_kit"
+    for path in package.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        only_types = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+        exempt = {id(node) for outer in only_types for node in ast.walk(outer)}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)) and id(node) not in exempt:
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                assert not {name.split(".")[0] for name in names} & {"scipy", "sklearn"}, f"{path}:{node.lineno}: {names}"

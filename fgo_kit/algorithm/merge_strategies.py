@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..records import MergeNode, Module, Rule
+from ..records.later import Later
 from .context import Context
 from .gates import gate_scores, mean_score
 from .lineage import MergedRule, pooled, unite
 from .merge import Plan, tasks_of, total_support
 from .registry import merging, tree_of_merges
 from .words import halved, tf_idf
+
+_HIERARCHY = Later("scipy.cluster.hierarchy")
 
 CLUSTERED_AT_ONCE = 512
 """More modules than this are halved first, likes together."""
@@ -47,12 +50,10 @@ def related_first(modules: Sequence[Module], fan_in: int) -> Plan:
 
 def _related_first(vectors: Any, numbers: np.ndarray, fan_in: int) -> Plan:
     """The plan for these rows; where they are many, clustering them would take the square of their number."""
-    from scipy.cluster.hierarchy import linkage, to_tree  # here, because importing them takes a quarter of a second
-
     if len(numbers) > CLUSTERED_AT_ONCE:
         left = halved(vectors[numbers], len(numbers) // 2, np.random.default_rng(0))
         return tuple(_related_first(vectors, half, fan_in) for half in (numbers[left], numbers[~left]))
-    root = to_tree(linkage(vectors[numbers].toarray(), "complete"))
+    root = _HIERARCHY.to_tree(_HIERARCHY.linkage(vectors[numbers].toarray(), "complete"))
 
     def plan(cluster) -> Plan:
         if cluster.is_leaf():

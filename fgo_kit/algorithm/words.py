@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ..records.later import Later
+
+_SPARSE = Later("scipy.sparse")
 WORDS = re.compile(r"\b\w\w+\b")
 KINDS = re.compile(r"\b[^\W\d]{2,}\b")
 """Words without digits, which name the case and not the kind."""
@@ -31,8 +34,6 @@ def tf_idf(
     >>> tf_idf(["to be", "or not to be", ""]).toarray().shape
     (3, 4)
     """
-    from scipy.sparse import csr_array  # here, because importing it takes a tenth of a second
-
     columns: dict[str, int] = {}
     places, counts, ends = array("l"), array("d"), array("l", [0])
     for text in texts:
@@ -40,7 +41,7 @@ def tf_idf(
         places.extend(columns.setdefault(word, len(columns)) for word in counted)
         counts.extend(counted.values())
         ends.append(len(places))
-    rows = csr_array((np.array(counts), np.array(places), np.array(ends)), shape=(len(texts), len(columns)))
+    rows = _SPARSE.csr_array((np.array(counts), np.array(places), np.array(ends)), shape=(len(texts), len(columns)))
     frequent = np.argsort(-np.asarray(rows.sum(axis=0)), kind="stable")[:most]
     rows = rows[:, np.sort(frequent)]
     held = np.bincount(rows.indices, minlength=rows.shape[1])

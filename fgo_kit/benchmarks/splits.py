@@ -15,9 +15,12 @@ import numpy as np
 
 from ..algorithm.words import tf_idf
 from ..records import Task
+from ..records.later import Later
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+_SPARSE, _GRAPHS = Later("scipy.sparse"), Later("scipy.sparse.csgraph")
 
 
 def checked_seed(seed: int, name: str = "split_seed") -> None:
@@ -55,9 +58,6 @@ def near_duplicates(texts: list[str], threshold: float = 0.9, masked: bool = Tru
 
     masked: identifiers and numbers do not count, as in documents of one form; otherwise all words and pairs of them do.
     """
-    from scipy.sparse import vstack
-    from scipy.sparse.csgraph import connected_components
-
     if masked:
         texts = [re.sub(r"\S*\d\S*", " ", text) for text in texts]
     vectors = tf_idf(texts, re.compile(r"[^\W\d_]+").findall if masked else _words_and_pairs, most=None, damped=False)
@@ -65,8 +65,8 @@ def near_duplicates(texts: list[str], threshold: float = 0.9, masked: bool = Tru
     vectors.sort_indices()  # rare words first
     telling = _telling(vectors, threshold)
     parts = (slice(at, at + 100) for at in range(0, len(texts), 100))
-    close = vstack([_close(vectors[part], vectors, telling[part] @ telling.T, threshold) for part in parts])
-    return connected_components(close, directed=False)[1].tolist()
+    close = _SPARSE.vstack([_close(vectors[part], vectors, telling[part] @ telling.T, threshold) for part in parts])
+    return _GRAPHS.connected_components(close, directed=False)[1].tolist()
 
 
 def _words_and_pairs(text: str) -> list[str]:

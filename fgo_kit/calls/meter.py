@@ -64,6 +64,7 @@ class Meter:
 
     def _asks(self, llm: LLM) -> None:
         self.llm, self._tariff, self._served = llm, Tariff(llm, self.limits), Served(llm.name)
+        self._no_credit: CallFailed | None = None
         keyed = llm.params | getattr(llm, "knowledge", {})
         self._params = json.dumps(keyed, sort_keys=True, default=str)
         self.log.know(llm, self._params)
@@ -244,6 +245,8 @@ class Meter:
         """When the call began, the answer, and the error of one that was billed and overflowed all the same."""
         self._limiter.wait(self.pool.check)
         self.pool.check()
+        if self._no_credit:  # nor is there any for this call
+            raise self._no_credit
         began = now()
 
         def call() -> Reply:
@@ -258,6 +261,10 @@ class Meter:
             if error.usage is None:
                 raise
             return began, Reply(str(error), error.usage, "overflow"), error
+        except CallFailed as error:
+            if error.no_credit:
+                self._no_credit = error
+            raise
         self._limiter.answered()
         return began, reply, None
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from .log import CallLog
-from .protocol import AuthError, BadRequest, ContextOverflow, RateLimited, TooManyFailures, Unreachable
+from .protocol import AuthError, BadRequest, CallFailed, ContextOverflow, RateLimited, TooManyFailures, Unreachable
 from .requests import Place
 
 ENOUGH = 10
@@ -49,7 +49,7 @@ class Outcomes:
         """See `Meter.outcome`."""
         if status not in STATUSES:
             raise ValueError(f"status={status!r} is unknown; use one of {list(STATUSES)}")
-        if isinstance(reason, AuthError) and reason.no_credit:
+        if isinstance(reason, CallFailed) and reason.no_credit:
             raise reason  # so is every other call
         if status != "answered" or str(place) in self._before:
             self._log.settle(self._run_id, place, status, str(reason), not _waiting_helps(reason))

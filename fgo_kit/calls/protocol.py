@@ -108,12 +108,14 @@ class CallFailed(FGOError):
 
     usage: set when the call was billed all the same. maybe_billed: nobody here can know whether it was. waiting_helps:
     whether it is worth trying again later; retry_after: the seconds that the provider asked to wait before, if it did.
-    status: of the response that refused it, 0 without one.
+    no_credit: whether no other call would be paid for either, which ends a run at once. status: of the response that
+    refused it, 0 without one.
     """
 
     usage: Usage | None = None
     maybe_billed = False
     waiting_helps = False
+    no_credit = False
     status = 0
 
     def __init__(self, message: str, retry_after: float | None = None):
@@ -130,9 +132,7 @@ class BadRequest(CallFailed):
 
 
 class AuthError(CallFailed):
-    """The API key is missing, wrong, or has no access or credit. no_credit: the last, which ends a run at once."""
-
-    no_credit = False
+    """The API key is missing, wrong, or has no access or credit."""
 
 
 class RateLimited(CallFailed):

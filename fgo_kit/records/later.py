@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
-from threading import Thread
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 SOON = ("pandas", "scipy.cluster.hierarchy")
 """What a run will need: tables, and the order of merges."""
 
+_IMPORTING = RLock()
+"""Held while one of them is imported. Modules of scipy import one another in circles: two threads that enter a circle
+at two places find each other's modules half made."""
+
 
 class Later:
-    """A module that is imported when something of it is first used.
+    """A module that is imported when something of it is first used, by one thread at a time.
 
     >>> Later("json").dumps([1])
     '[1]'
@@ -21,7 +25,12 @@ class Later:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(import_module(self._name), attribute)
+        return getattr(_imported(self._name), attribute)
+
+
+def _imported(name: str) -> Any:
+    with _IMPORTING:
+        return import_module(name)
 
 
 if TYPE_CHECKING:
@@ -32,4 +41,4 @@ else:
 
 def import_soon() -> None:
     """Import in the background what a run will need, while its first calls are under way."""
-    Thread(target=lambda: [import_module(name) for name in SOON], name="fgo imports").start()
+    Thread(target=lambda: [_imported(name) for name in SOON], name="fgo imports").start()

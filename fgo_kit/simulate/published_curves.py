@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
+from ..records.later import Later
 from ..runs.places import DATA
+
+_OPTIMIZE = Later("scipy.optimize")
 
 CURVES = DATA / "published_curves.csv"
 SIZES = ("small", "large", "frontier")
@@ -74,9 +77,7 @@ def _shares(curve: str, model: str) -> list[tuple[float, float]]:
     shares = [(x, y / 100) for x, y in points(curve, model)]
     if curve != NOTICE_CURVES["helmet"]:
         return shares
-    from scipy.optimize import isotonic_regression
-
-    level = isotonic_regression([y for _, y in shares], increasing=False).x[0]
+    level = _OPTIMIZE.isotonic_regression([y for _, y in shares], increasing=False).x[0]
     return [(x, y / level) for x, y in shares]
 
 
@@ -89,13 +90,11 @@ def _rounded(value: float) -> float:
 def fit(curve: str, model: str) -> Hill:
     """Least-squares Hill of a published curve. Raises ValueError where the file has no such rows."""
     import numpy as np
-    from scipy.optimize import curve_fit
-
     x, y = np.array(_shares(curve, model)).T
     if y.mean() > 0.999:  # the non-increasing fit is flat
         return Hill(math.inf, 1.0)
     slope, offset = np.polyfit(np.log(x), np.log(1 / np.clip(y, 0.01, 0.99) - 1), 1)  # a start: the logits
-    (log_x50, k), _ = curve_fit(lambda x, log_x50, k: 1 / (1 + np.exp(k * (np.log(x) - log_x50))), x, y,
+    (log_x50, k), _ = _OPTIMIZE.curve_fit(lambda x, log_x50, k: 1 / (1 + np.exp(k * (np.log(x) - log_x50))), x, y,
                                 p0=(-offset / slope, slope))
     return Hill(_rounded(math.exp(log_x50)), _rounded(k))
 
@@ -113,8 +112,6 @@ def position_effect() -> tuple[float, float, float]:
     a and b are the medians over the series, since GPT-3.5 and LongChat have four times the others' effect.
     """
     import numpy as np
-    from scipy.optimize import minimize_scalar
-
     series = {}
     for row in _rows():
         if row["curve"].startswith("litm_position_"):
@@ -129,7 +126,7 @@ def position_effect() -> tuple[float, float, float]:
             c, a, b = np.linalg.lstsq(basis, y, rcond=None)[0]
             yield a / c, b / c, float(np.sum((basis @ (c, a, b) - y) ** 2))
 
-    t = minimize_scalar(lambda t: sum(e[2] for e in effects(t)), bounds=(0.02, 0.5), method="bounded").x
+    t = _OPTIMIZE.minimize_scalar(lambda t: sum(e[2] for e in effects(t)), bounds=(0.02, 0.5), method="bounded").x
     return tuple(float(f"{v:.2g}") for v in (*(median(e[i] for e in effects(t)) for i in (0, 1)), t))
 
 
@@ -150,13 +147,11 @@ def rewrite_retention() -> float:
 
 def rewrite_rates() -> dict[str, float]:
     """Share r kept by one rewriting, for each of 19 models: least squares of y = r^n (DELEGATE-52)."""
-    from scipy.optimize import minimize_scalar
-
     curve = "delegate52_reconstruction"
 
     def rate(model):
         pairs = points(curve, model)
-        return minimize_scalar(lambda r: sum((r**n - y / 100) ** 2 for n, y in pairs),
+        return _OPTIMIZE.minimize_scalar(lambda r: sum((r**n - y / 100) ** 2 for n, y in pairs),
                                bounds=(0.1, 1), method="bounded").x
 
     models = sorted({r["model"] for r in _rows() if r["curve"] == curve})

@@ -15,15 +15,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import unescape
 
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
 from ...calls.tokens import estimate
+from ...records.later import Later
 from ..competence import Call, Draw, Known, Shown, find_section
 from ..learning import checked, comes_to_mind, harmful, merged, voted, weighs
 from ..limits import assumed
 from .language import Convention, parse_rule, render
 from .reading import normal, read, words_of
 from .skills import explained
+
+_TEXT = Later("sklearn.feature_extraction.text")
 
 CONTRASTED = 24
 """How many picks that are right here and wrong there are examined for a condition that separates the two."""
@@ -227,8 +228,9 @@ def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
     ]  # fmt: skip
     mixed = sorted((h for h in useful if h.wrong), key=lambda h: -(h.right & failed).bit_count())
     separated = [_contrast(evidence, hypothesis, draw) for hypothesis in mixed[:CONTRASTED]]
+    stop_words = _TEXT.ENGLISH_STOP_WORDS
     answering_none = [
-        *((Convention((word,)), mask) for word, mask in evidence.mentions.items() if word not in ENGLISH_STOP_WORDS),
+        *((Convention((word,)), mask) for word, mask in evidence.mentions.items() if word not in stop_words),
         *((Convention((), None, shape), mask) for shape, mask in evidence.several.items()),
     ]
     nones = [_Hypothesis(rule, none & mask, mask & ~none) for rule, mask in answering_none if none & failed & mask]
@@ -237,9 +239,9 @@ def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
 
 def _contrast(evidence: _Evidence, hypothesis: _Hypothesis, draw: Draw) -> _Hypothesis | None:
     """The rule with the one condition that best keeps its right and loses its wrong examples."""
-    best, best_gain = None, -math.inf
+    best, best_gain, stop_words = None, -math.inf, _TEXT.ENGLISH_STOP_WORDS
     for word, mask in evidence.mentions.items():
-        if not mask & hypothesis.right or word in ENGLISH_STOP_WORDS or word in hypothesis.rule.when:
+        if not mask & hypothesis.right or word in stop_words or word in hypothesis.rule.when:
             continue
         kept = (mask & hypothesis.right).bit_count()
         lost = (hypothesis.wrong & ~mask).bit_count()
