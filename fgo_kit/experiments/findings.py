@@ -58,13 +58,13 @@ def methods(n_train: int) -> dict[str, dict]:
 
 
 def merged(run: Run, bench: Benchmark, llm: LLM) -> dict:
-    """For `compare(after=merged)`: chain, the calls that wait; of what the subsets wrote, rules_left and tokens_left in
-    the final module, as shares. NaN for a method without merges."""
+    """For `compare(after=merged)`: what is left in the final module of what the subsets wrote, as the shares rules_left
+    and tokens_left. NaN for a method without merges."""
     counts = np.array(list(kept_by_support(run.merge_tree).values())).sum(axis=0)
     written = sum(_tokens(leaf.module) for leaf in run.merge_tree.leaves) if run.merge_tree else 0
     shares = ((counts[1], counts[0]), (_tokens(run.module), written))
     left = [float(part / whole) if whole else float("nan") for part, whole in shares]
-    return {"chain": run.critical_path("calls"), "rules_left": left[0], "tokens_left": left[1]}
+    return {"rules_left": left[0], "tokens_left": left[1]}
 
 
 def _tokens(module: Module) -> int:

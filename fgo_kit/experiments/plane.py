@@ -52,16 +52,11 @@ def mergers(model: str, name: str) -> Sequence[LLM | str]:
 
 
 def plane(rows: pd.DataFrame, methods: dict[str, dict]) -> pd.DataFrame:
-    """`report.summary` of rows with `tokens.spent`, and width, depth and chain (calls that wait, a mean over runs).
-
-    Gains are over all at once with the same switches.
-    """
+    """`report.summary` of rows, with width and depth; gains are over all at once with the same switches."""
     table = summary(rows, ALL_AT_ONCE)
-    chains = rows.groupby(["llm", "method"])["chain"].mean()
     chosen = [methods[method] for method in table["method"]]
     return table.assign(
         width=[choices["n_subsets"] for choices in chosen], depth=[choices["rounds"] for choices in chosen],
-        chain=[chains[row.llm, row.method] for row in table.itertuples()],
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ PAPER = 0.563
 PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash")
 """Small current models of three providers, whose list prices (genai-prices) turn tokens into USD."""
 PHASES = ("rollout", "evaluate", "propose", "merge", "review", "repair", "audit", "gate")
-MEANS = ("prompt_all_in", "completion_all_in", "tokens_test", "chain", "tokens_paid", "n_subsets", "rollouts",
+MEANS = ("prompt_all_in", "completion_all_in", "tokens_test", "tokens_paid", "n_subsets", "rollouts",
          "prompt_tokens")  # fmt: skip
 METHODS = {name: VARIANTS[name] for name in ("base", REFERENCE, "bootstrapping", "fgo")}
 
@@ -54,16 +54,15 @@ def grids(name: str) -> dict[str, Grid]:
 
 
 def spent(run: Run, bench: Benchmark, llm: LLM) -> dict:
-    """Further columns of a run: prompt_all_in, completion_all_in, chain (calls), phases (prompt tokens by phase),
+    """Further columns of a run: prompt_all_in, completion_all_in, phases (prompt tokens by phase),
     rollouts (of training and gate tasks) and prompt_tokens (of the final module).
 
-    Without the final test, as in `Run.token_figures`; the chain has its one round.
+    Without the final test, as in `Run.token_figures`.
     """
     calls = run.calls()
     calls = calls[calls["phase"] != "test"]
     return {
         "prompt_all_in": int(calls["prompt"].sum()), "completion_all_in": int(calls["completion"].sum()),
-        "chain": run.critical_path("calls"),
         "phases": {phase: int(tokens) for phase, tokens in calls.groupby("phase")["prompt"].sum().items()},
         "rollouts": sum(judged.place.phase != "test" for judged in run.state.record),
         "prompt_tokens": llm.count([{"role": "system", "content": str(run.module)}]),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ..runs.timing import LATENCY, WORKERS, seconds_with
 from ..stats import (
     FEWEST_WORLDS,
     UNDEFINED,
@@ -25,10 +26,10 @@ from .verdicts import MARGIN, intervals, verdict
 
 TOKENS = {
     "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
-    "tokens_all_in": "all in",
+    "tokens_all_in": "in total",
 }  # fmt: skip
 """The token figures of a run and their titles in tables, in thousands."""
-MEANS = (*TOKENS, "calls", "rules", "dropped", "usd")
+MEANS = (*TOKENS, "calls", "chain", "rules", "dropped", "usd")
 REFERENCE = "all_at_once"
 OTHER = "bootstrapping"
 """The second approach that fgo is compared with: a gain over the reference alone may be one over the weaker."""
@@ -40,13 +41,13 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     score, lo, hi: mean test score with its 95 % interval over tasks, seeds and, where there are three or more, worlds
     (see `stats.mean_interval`); tasks of several folds are pooled. gain, gain_lo, gain_hi, gain_p: paired difference to
     the reference on the same tasks and seeds, its interval and its p, each row by itself; gain_other and so on: the
-    same for the difference to bootstrapping. tasks counts those of all worlds. Token figures (see
-    `Run.token_figures`), calls and rules are means a run; dropped counts trajectories left out of optimiser
-    prompts. failed counts runs without a score; they are in no mean. Where test tasks have no answer, which leaves
-    them out of all scores: unanswered, the share of them, and score_min and score_max, the score if all of them were
-    wrong, or right; where other answers were of no use, failed_answers and unusable_answers, means a run (see
-    `Run.failures`). Where an agent of the user's own asks models by itself:
-    agent_runs, how often it was run, a mean a run; what that takes is in none of the token figures.
+    same for the difference to bootstrapping. tasks counts those of all worlds. Token figures (see `Run.token_figures`),
+    calls, chain (calls that wait for each other) and rules are means a run; dropped counts trajectories left out of
+    optimiser prompts. failed counts runs without a score; they are in no mean. Where test tasks have no answer, which
+    leaves them out of all scores: unanswered, the share of them, and score_min and score_max, the score if all of them
+    were wrong, or right; where other answers were of no use, failed_answers and unusable_answers, means a run (see
+    `Run.failures`). Where an agent of the user's own asks models by itself: agent_runs, how often it was run, a mean a
+    run; what that takes is in none of the token figures.
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
@@ -188,7 +189,8 @@ def gains(table: pd.DataFrame, methods: Sequence[str] = ("fgo", "fgo+")) -> pd.D
 
 
 def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
-    """A summary for reading: percentages with intervals, tokens in thousands.
+    """A summary for reading: percentages with intervals, tokens in thousands, the critical path in calls and, at
+    `LATENCY` seconds a call, in seconds: with `WORKERS` at most, and with unlimited workers.
 
     Empty is what is not known or not defined; columns that say nothing, or of no failure in any row, are left out.
     reference: the method that the summary's gains are over. p belongs to the gain's interval; see `p_together` for the
@@ -200,6 +202,10 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     shown["p"], shown["p, all rows"] = p_values(table["gain_p"]), p_values(p_together(table))
     for name, title in TOKENS.items():
         shown[title] = numbers(table[name] / 1000)
+    chain = table["chain"] if "chain" in table else pd.Series(np.nan, table.index)  # in tables of before it was not
+    shown["calls that wait"] = numbers(chain)
+    for title, workers in ((f"{WORKERS} workers", WORKERS), ("unlimited", np.inf)):
+        shown[f"s at {LATENCY:g} s a call, {title}"] = numbers(seconds_with(table["calls"], chain, workers), 0)
     shown["rules"], shown["dropped"] = numbers(table["rules"]), numbers(table["dropped"])
     shown["failed runs"] = [str(value) for value in table["failed"]]
     if "unanswered" in table:

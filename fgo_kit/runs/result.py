@@ -18,7 +18,7 @@ from ..stats import Interval, mean_interval, wilson
 from .export import export, prompt
 from .saving import save
 from .tables import merge_table, rule_table, trajectory_table
-from .timing import concurrency, critical_path
+from .timing import LATENCY, WORKERS, concurrency, critical_path, seconds_with
 
 OPTIMISER_PHASES = ("propose", "merge", "review", "repair")
 
@@ -67,8 +67,8 @@ class Run:
     def bounds(self) -> tuple[float, float]:
         """What the score would be if all test tasks without an answer were wrong, and if all were right."""
         scores = np.array(list(self.scores.values()))
-        return (float(np.nan_to_num(scores).mean()), float(np.nan_to_num(scores, nan=1.0).mean())) if len(scores) else (
-            float("nan"), float("nan"))  # fmt: skip
+        least, most = (np.nan_to_num(scores, nan=score).mean() if len(scores) else np.nan for score in (0.0, 1.0))
+        return float(least), float(most)
 
     @property
     def ci(self) -> tuple[float, float]:
@@ -216,42 +216,44 @@ class Run:
         return save(self, folder)
 
     def row(self) -> dict:
-        """The run as one row of `compare`."""
-        tokens, (lo, hi), (least, most) = self.tokens(), self.ci, self.bounds
-        statuses = self.failures()["status"]
+        """The run as one row of `compare`. chain: how many calls wait for each other (see `critical_path`)."""
+        tokens, statuses, (lo, hi), (least, most) = self.tokens(), self.failures()["status"], self.ci, self.bounds
         return {
             "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
             "score": self.score, "lo": lo, "hi": hi, "score_min": least, "score_max": most, **self.token_figures(),
             "failed": int((statuses != "unusable").sum()), "unusable": int((statuses == "unusable").sum()),
             "unused": len(self.state.unused),
             "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
-            "calls": int(tokens["calls"].sum()), "dropped": len(self.state.dropped),
-            "rules": len(self.module.rules), "usd": float(tokens["paid_usd"].sum(min_count=1)),
+            "calls": int(tokens["calls"].sum()), "chain": self.critical_path("calls"), "rules": len(self.module.rules),
+            "dropped": len(self.state.dropped), "usd": float(tokens["paid_usd"].sum(min_count=1)),
             "seconds": self.seconds, "status": "ok", "scores": self.scores,
             **({"agent_runs": self.agent_runs} if self.agent_runs else {}),
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        lo, hi = self.ci
+        score, lo, hi = (100 * share for share in (self.score, *self.ci))
         kind = "simulated" if self.config["simulated"] else "real model"
-        tested = f"test score {100 * self.score:.1f} % [{100 * lo:.1f}, {100 * hi:.1f}]"
-        tested = tested if self.scores else "no test split, so no score"
+        tested = f"test score {score:.1f} % [{lo:.1f}, {hi:.1f}]" if self.scores else "no test split, so no score"
         return showable(
             f"Run {self.id}: {self.config['method']} on {self.config['benchmark']} with {self.config['llm']} ({kind}), "
-            f"seed {self.config['seed']}: {tested}, "
-            f"{len(self.module.rules)} rules{self._without_answer()}{self._not_counted()}"
+            f"seed {self.config['seed']}: {tested}, {len(self.module.rules)} rules, {self._taken()}{self._not_known()}"
         )
 
-    def _without_answer(self) -> str:
+    def _taken(self) -> str:
+        """Tokens in total, and the critical path, as it would be at one latency."""
+        n, chain, tokens = len(self.calls()), self.critical_path("calls"), self.token_figures()["tokens_all_in"]
+        least, most = (f"{seconds_with(n, chain, workers):,.0f} s" for workers in (float("inf"), WORKERS))
+        path = f"{chain:.0f} of {n:,} calls ({least} at {LATENCY:g} s each; {most} with {WORKERS} workers)"
+        return f"{tokens:,} tokens without the test, critical path {path}"
+
+    def _not_known(self) -> str:
         counts = self.failures()["status"].value_counts()
         named = ", ".join(f"{count} {status}" for status, count in counts.items())
         least, most = (100 * bound for bound in self.bounds)
         unknown = f"; the score is between {least:.1f} and {most:.1f} % if they count" if most > least else ""
         unused = f"; parts of answers that were of no use: {len(self.state.unused)}" if self.state.unused else ""
-        return (f"; without a usable answer: {named} (see failures()){unknown}" if named else "") + unused
-
-    def _not_counted(self) -> str:
-        return "; tokens of the agent's own calls are not known" if "agent" in self.config and self.agent_runs else ""
+        agents = "; tokens of the agent's own calls are not known" if "agent" in self.config and self.agent_runs else ""
+        return (f"; without a usable answer: {named} (see failures()){unknown}" if named else "") + unused + agents
 
     def _repr_html_(self) -> str:
         shown = self.tokens()[["phase", "calls", "paid_calls", "prompt", "completion", "usd"]]

@@ -31,8 +31,7 @@ def trajectory_table(record: Iterable[Judged], tasks: Iterable[Task] = ()) -> pd
         rows.append({
             "phase": j.place.phase, "subset": j.place.subset, "epoch": j.place.epoch, "node": j.place.node,
             "task": task.id, "answer": concealed(j.trajectory).answer, "expected": NOT_SHOWN if hidden else task.answer,
-            "score": j.trajectory.score,
-            "status": j.trajectory.status, "cited": list(j.trajectory.cited),
+            "score": j.trajectory.score, "status": j.trajectory.status, "cited": list(j.trajectory.cited),
             "feedback": NOT_SHOWN if hidden and feedback else feedback, "steps": len(j.trajectory.steps),
             **{f"meta_{key}": value for key, value in task.meta.items()},
         })  # fmt: skip

@@ -8,6 +8,7 @@ from ..records import MergeNode
 from ..records.later import pandas as pd
 
 UNITS = ("seconds", "calls")
+LATENCY, WORKERS = 2.0, 16  # seconds a call and calls at a time, at which runs are said to take so long
 
 
 def concurrency(calls: pd.DataFrame) -> float:
@@ -36,10 +37,20 @@ def critical_path(calls: pd.DataFrame, trees: Sequence[MergeNode], unit: str = "
     length = 0.0
     for tree in trees:  # pass after pass: its subsets side by side, then its merges
         nodes = [node.id for node in tree.walk()]
-        length += chain[chain.index.isin(nodes)].max() if chain.index.isin(nodes).any() else 0.0
-        length += _merging(tree, at_node)
+        length += max(chain[chain.index.isin(nodes)], default=0.0) + _merging(tree, at_node)
         chain, at_node = chain[~chain.index.isin(nodes)], at_node[~at_node.index.isin(nodes)]
     return float(length + chain.sum() + at_node.sum())  # the rest is one thing after another
+
+
+def seconds_with(calls, chain, workers: float = WORKERS):
+    """How long a run's calls take at most, were each `LATENCY` long: those of the chain wait, the others are spread.
+
+    calls, chain: numbers, or columns of a table. workers: calls at a time; infinitely many leave the chain alone.
+
+    >>> seconds_with(805, 5), seconds_with(805, 5, float("inf"))
+    (110.0, 10.0)
+    """
+    return LATENCY * (chain + (calls - chain) / workers)
 
 
 def _merging(node: MergeNode, at_node: pd.Series) -> float:

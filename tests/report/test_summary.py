@@ -111,6 +111,15 @@ def test_worlds_are_kept_apart_though_their_tasks_have_the_same_ids_and_from_thr
     assert (two["gain_p"] < 0.05, four["gain_p"] < 0.05) == (True, False)
 
 
+def test_the_critical_path_in_calls_and_at_a_stated_latency():
+    table = summary(rows(calls=805, chain=5))
+    shown = show(table)
+    assert table["chain"].tolist() == [5.0, 5.0] and shown["calls that wait"].tolist() == ["5.0", "5.0"]
+    assert set(shown["s at 2 s a call, 16 workers"]) == {"110"}  # 2 * (5 + 800 / 16)
+    assert set(shown["s at 2 s a call, unlimited"]) == {"10"}
+    assert not any("wait" in name or " s a call" in name for name in show(summary(rows()))), "not known, so not shown"
+
+
 def test_what_was_not_measured_is_not_known_and_no_tie():
     rows = [*of_method("all_at_once", lambda s, n: 0, "Overloaded"), *of_method("fgo", lambda s, n: n % 2)]
     [line] = gains(summary(pd.DataFrame(rows))).to_dict("records")  # bootstrapping was not asked for: no line

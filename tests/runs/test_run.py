@@ -1,5 +1,6 @@
 """Runs: the same result whatever the workers, the interruptions and the budgets; ledgers that add up."""
 
+import html
 import json
 import math
 import os
@@ -542,6 +543,19 @@ def test_passes_and_what_a_division_asks_come_one_after_another():
     assert found.critical_path() == pytest.approx(expected)
 
 
+def test_a_run_shows_its_three_axes_on_one_line():
+    spans = {
+        **subset_spans("b1", 3, 4), Place("test", task="a"): (0, 2), **{Place("test", task=f"t{n}"): (0, 1) for n in range(27)},
+    }  # fmt: skip
+    found = logged(spans)  # 32 calls: a rollout, its evaluation, the proposal and the test wait, the others need not
+    named = {"benchmark": "b", "llm": "simulated:x", "seed": 0}
+    found = replace(found, config=found.config | named)
+    shown, figures = repr(found), found.token_figures()
+    assert "test score" in shown and f"{figures['tokens_all_in']:,} tokens without the test" in shown and "\n" not in shown
+    assert "critical path 4 of 32 calls (8 s at 2 s each; 12 s with 16 workers)" in shown  # 2 * (4 + 28 / 16) = 11.5
+    assert shown in html.unescape(found._repr_html_())
+
+
 def test_turns_of_one_rollout_wait_for_each_other():
     spans = {Place("test", task="a", turn=turn): (turn, turn + 1) for turn in range(3)} | {
         Place("test", task="b"): (0, 2)
@@ -552,6 +566,7 @@ def test_turns_of_one_rollout_wait_for_each_other():
 def test_the_chain_of_a_real_run_is_shorter_than_all_its_calls(bench):
     found = run(bench, "simulated", n_subsets=4, workers=1)
     assert 0 < found.critical_path() < found.calls()["seconds"].sum()
+    assert found.row()["chain"] == found.critical_path("calls")
 
 
 # -- tables
