@@ -22,6 +22,11 @@ class Judged:
     trajectory: Trajectory
     feedback: Feedback | None = None
 
+    @property
+    def score(self) -> float:
+        """As it counts in what is learnt: the verdict of an evaluator who was not shown the scorer's."""
+        return self.trajectory.score if self.feedback is None else self.feedback.score
+
 
 @dataclass(frozen=True)
 class Cut:

@@ -45,9 +45,9 @@ def optimize(ctx: Context, module: Module, tasks: Sequence[Task], subset: str) -
 def epoch_pass(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> Module:
     """One explore-evaluate-propose pass."""
     lines = explore(ctx, module, tasks, place)
-    if ctx.settings.counts:
-        module = count_uses(ctx, module, [trajectory for _, trajectory, _ in lines])
     judged = [(task, trajectory, comment) for task, trajectory, comment in lines if comment is not None]
+    if ctx.settings.counts:
+        module = count_uses(ctx, module, [replace(played, score=comment.score) for _, played, comment in judged])
     return propose(ctx, module, judged, replace(place, phase="propose"))
 
 
@@ -74,7 +74,10 @@ def _judge(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> Fe
     feedback = None
     if trajectory.ok:
         text = _reviewed(ctx, task, trajectory, replace(place, phase="evaluate", task=task.id))
-        feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{text}".strip())
+        if ctx.settings.gold:
+            feedback = Feedback(task.id, trajectory.score, f"{trajectory.comment}\n{text}".strip())
+        elif (verdict := prompts.parse_verdict(text)) is not None:
+            feedback = Feedback(task.id, verdict, text, blind=True)
     ctx.note(Judged(replace(place, task=task.id), trajectory, feedback))
     return feedback
 
@@ -82,14 +85,18 @@ def _judge(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> Fe
 def _reviewed(ctx: Context, task: Task, trajectory: Trajectory, place: Place) -> str:
     """The evaluator's words; where there are none the trajectory still teaches, without comment."""
     evaluator = ctx.asking("evaluator")
-    messages = _clipped_to_fit(evaluator.llm, lambda limit: prompts.evaluate(task, trajectory, limit))
+    gold = ctx.settings.gold
+    messages = _clipped_to_fit(evaluator.llm, lambda limit: prompts.evaluate(task, trajectory, limit, gold))
     try:
         reply = evaluator.ask(messages, place)
     except CallFailed as error:
         ctx.meter.outcome(place, "failed", error)
         return f"(no feedback: {type(error).__name__})"
     status = ending(reply)
-    ctx.meter.outcome(place, status, "" if status == "answered" else why(reply, status))
+    reason = "" if status == "answered" else why(reply, status)
+    if status == "answered" and not gold and prompts.parse_verdict(reply.text) is None:
+        status, reason = "unusable", "it has no line VERDICT: right or VERDICT: wrong"
+    ctx.meter.outcome(place, status, reason)
     return reply.text.strip() if status == "answered" else f"(no feedback: {status})"
 
 

@@ -131,8 +131,9 @@ def count_uses(ctx: Context, module: Module, trajectories: Sequence[Trajectory])
 
 def _score_without(ctx: Context, trajectory: Trajectory, lineage: set[str]) -> float:
     """What the task of a trajectory scored when last explored without any of these rules; else the same."""
-    played = (judged.trajectory for judged in reversed(ctx.explored.get(trajectory.task_id, ())))
-    return next((t.score for t in played if t.ok and lineage.isdisjoint(t.cited)), trajectory.score)
+    played = reversed(ctx.explored.get(trajectory.task_id, ()))
+    without = (j.score for j in played if j.trajectory.ok and lineage.isdisjoint(j.trajectory.cited))
+    return next(without, trajectory.score)
 
 
 def uncounted(rule: Rule) -> Rule:

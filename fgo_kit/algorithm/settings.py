@@ -12,7 +12,7 @@ from .controls import Controls
 from .registry import DIVISIONS, GATES, MERGES, METHODS
 
 _LEAST = {"rounds": 1, "epochs": 1, "passes": 1, "fan_in": 2, "audit": 0, "seed": 0}
-_ALLOWED = {"edits": (True, "list", False), "counts": (True, False), "review": (True, False)}
+_ALLOWED = {"edits": (True, "list", False), "gold": (True, False), "counts": (True, False), "review": (True, False)}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class Settings:
     rounds: the depth; the tasks are dealt into so many rounds, each of which starts from the module merged before.
     epochs: how often a subset is gone through, within its round. passes: how often all is repeated, from the module
     merged before. fan_in: modules a merge. edits: optimiser and merger edit rules, the merger those of the children's
-    union; with "list" the merger writes the list of rules that stay, with False both rewrite the text. counts: the
+    union; with "list" the merger writes the list of rules that stay, with False both rewrite the text. gold: the
+    evaluator is shown score and right answer; with False it judges without them, and its verdicts take the place of
+    the scores in all that is learnt (gate and test tasks are scored as ever). counts: the
     agent cites rules, and optimiser and merger see how often each was right, and the same tasks without it. review:
     before the last merge of a round is final, every subset votes on the united rules, shown its own trajectories.
     audit: training tasks on which every merged module is rolled out to drop rules that do harm. controls: bounds on
@@ -47,6 +49,7 @@ class Settings:
     fan_in: int = 2
     gate: str = "none"
     edits: bool | str = True
+    gold: bool = True
     counts: bool = False
     review: bool = False
     audit: int = 0
@@ -66,11 +69,13 @@ class Settings:
             given = getattr(self, name)
             if not any(type(given) is type(value) and given == value for value in allowed):
                 raise ValueError(f"{name}={given!r} is not allowed; use {' or '.join(map(repr, allowed))}")
+        if self.audit and not self.gold:
+            raise ValueError(f"audit={self.audit} scores training tasks, which gold=False rules out; use review=True")
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
         """The choices in a run's config."""
-        return cls(**{name: config[name] for name in CHOICES})
+        return cls(**{name: config[name] for name in CHOICES if name in config})  # older ones had fewer
 
     @property
     def cites(self) -> bool:

@@ -106,11 +106,15 @@ def concealed(trajectory: Trajectory) -> Trajectory:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What the evaluator wrote about one trajectory: the paper's textual gradient."""
+    """What the evaluator wrote about one trajectory: the paper's textual gradient.
+
+    blind: it was shown neither the score nor the right answer, and `score` is its own verdict, 1.0 or 0.0.
+    """
 
     task_id: str
     score: float
     text: str = field(repr=False)  # of a private task it tells of the answer
+    blind: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from .run import run
 LONGER = 3
 """A real model's answers are usually longer than the simulated one's: completion tokens are counted so often."""
 COUNTED = ["calls", "prompt", "completion"]
-# choices that a dry run does without: LLMs that may cost something, budgets and workers
-NOT_DRY = {field.name for kind in (Roles, Limits) for field in fields(kind)}
+# choices that a dry run does without: LLMs that may cost something, budgets and workers, and a judge who has to think
+NOT_DRY = {field.name for kind in (Roles, Limits) for field in fields(kind)} | {"gold"}
 
 
 def estimate(bench: Benchmark, model: LLM | str, stand_in: LLM | str, **choices) -> dict:

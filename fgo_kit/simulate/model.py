@@ -151,7 +151,11 @@ class Prompt:
             if "<union>" in self.user:
                 return self._review(competence, section("union", self.user), trajectories)
             return self._propose(competence, section("module", self.user), trajectories)
-        return competence.judge(self) if "<expected>" in self.user else self._act(competence)
+        if "<expected>" in self.user:
+            return competence.judge(self)
+        if "<trajectory " in self.user:
+            raise BadRequest("the simulated LLM cannot judge without the expected answer; gold=False needs a model")
+        return self._act(competence)
 
     def _act(self, competence: Competence) -> str:
         rules = [(rule.id, rule.text) for rule in shown_rules(self.system)] + self._from_examples(competence)
