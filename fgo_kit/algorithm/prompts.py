@@ -236,7 +236,7 @@ def review(
 
 def _as_judged(messages: list[dict[str, str]], judged: list[tuple[Task, Trajectory, Feedback]]) -> list[dict[str, str]]:
     """Messages that do not speak of expected answers where none is shown."""
-    if any(feedback.blind for _, _, feedback in judged):
+    if any(feedback and feedback.blind for _, _, feedback in judged):
         messages[0]["content"] = messages[0]["content"].replace(_GOLD, _BLIND)
     return messages
 
