@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..algorithm.settings import Settings
 from ..report.summary import REFERENCE, cells, score_matrix, summary
+from ..report.verdicts import bounded
 from ..runs.variants import VARIANTS
 from ..stats import Interval, over_seeds, paired_difference
 from .presets import preset
@@ -56,8 +57,8 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
             over_sizes = np.nanmean(cube, axis=0)
             mean = paired_difference([over_sizes])
             line = {"llm": llm, "method": method, "sizes": len(cube), "constants": part["constants"].iloc[0]}
-            line |= _bounded("mean", means.mean(), (mean.lo, mean.hi))
-            line |= _bounded("worst", means.min(), _worst(cube)) | _bounded("spread", np.ptp(means), _spread(cube))
+            line |= _columns("mean", means.mean(), (mean.lo, mean.hi)) | _columns("worst", means.min(), _worst(cube))
+            line |= _columns("spread", np.ptp(means), _spread(cube), (0, 2))
             if beside in gains and method != beside:
                 line |= _beside(cube, gains[beside])
             table.append(line)
@@ -111,13 +112,16 @@ def _beside(cube: np.ndarray, other: np.ndarray) -> dict[str, float]:
     (a_lo, a_hi), (b_lo, b_hi) = _spread(cube, half), _spread(other, half)
     own, others = np.nanmean(cube, axis=(1, 2)), np.nanmean(other, axis=(1, 2))
     return {
-        **_bounded("worst_more", own.min() - others.min(), worst),
-        **_bounded("spread_more", np.ptp(own) - np.ptp(others), (a_lo - b_hi, a_hi - b_lo)),
+        **_columns("worst_more", own.min() - others.min(), worst, (-2, 2)),
+        **_columns("spread_more", np.ptp(own) - np.ptp(others), (a_lo - b_hi, a_hi - b_lo), (-2, 2)),
     }
 
 
-def _bounded(name: str, value: float, bounds: tuple[float, float]) -> dict[str, float]:
-    return {name: float(value), f"{name}_lo": float(bounds[0]), f"{name}_hi": float(bounds[1])}
+def _columns(
+    name: str, value: float, bounds: tuple[float, float], possible: tuple[float, float] = (-1, 1)
+) -> dict[str, float]:
+    found = bounded(Interval(float(value), *map(float, bounds)), *possible)
+    return {name: found.value, f"{name}_lo": found.lo, f"{name}_hi": found.hi}
 
 
 def show_consistency(table: pd.DataFrame, beside: str = "fgo") -> pd.DataFrame:

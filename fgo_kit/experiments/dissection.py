@@ -16,7 +16,7 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import LLM
 from ..records import Module, Task, Trajectory
 from ..report.drawing import SPARE, add_legend, draw_bars, new_figure, note_simulated, tidy
-from ..report.verdicts import highest
+from ..report.verdicts import bounded, highest
 from ..runs.result import Run
 from ..runs.variants import VARIANTS
 from ..simulate.logisticsqa.language import parse_rule
@@ -90,7 +90,7 @@ def dissected(rows: pd.DataFrame) -> pd.DataFrame:
     for (llm, method), runs in rows[rows["status"] == "ok"].groupby(["llm", "method"], sort=False):
         line = {"llm": llm, "method": method, "runs": len(runs), "constants": runs["constants"].iloc[0]}
         for name in CAUSES:
-            share = over_seeds(runs[name], runs["seed"])
+            share = bounded(over_seeds(runs[name], runs["seed"]), 0)
             lines.append(line | {"cause": name, "share": share.value, "lo": share.lo, "hi": share.hi})
     return pd.DataFrame(lines)
 

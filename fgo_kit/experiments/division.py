@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..report.summary import REFERENCE, cells, differences, score_matrix
-from ..report.verdicts import Verdict
+from ..report.verdicts import Verdict, bounded
 from ..runs.variants import VARIANTS
 from ..stats import Interval, over_seeds
 from .grids import crossed, one_at_a_time
@@ -87,4 +87,4 @@ def rank_correlation(
         for (seed, _), group in rows.groupby(["seed", of_group]) if len(group) > 2
     ]  # fmt: skip
     seeds, values = zip(*correlations, strict=True) if correlations else ((), ())
-    return over_seeds(values, seeds).within(-1, 1)
+    return bounded(over_seeds(values, seeds))

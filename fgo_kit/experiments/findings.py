@@ -14,6 +14,7 @@ from ..calls.protocol import LLM
 from ..calls.tokens import estimate
 from ..records import Module
 from ..report.summary import paired, score_matrix
+from ..report.verdicts import spelled
 from ..runs.places import DATA
 from ..runs.result import Run
 from ..runs.variants import VARIANTS
@@ -153,4 +154,4 @@ def _size(size: float) -> str:
 def _of_level(row: dict, level: str) -> str:
     if row[f"{level}_sign"] == "not simulated":
         return "not simulated"
-    return f"{row[level]:.1f} [{row[f'{level}_lo']:.1f}, {row[f'{level}_hi']:.1f}]"
+    return spelled(Interval(row[level], row[f"{level}_lo"], row[f"{level}_hi"]))

@@ -8,7 +8,7 @@ from itertools import product
 import pandas as pd
 
 from ..report.summary import REFERENCE, by_world, score_matrix, summary
-from ..report.verdicts import headline, verdict
+from ..report.verdicts import bounded, headline, verdict
 from ..stats import FEWEST_WORLDS, over_seeds, paired_difference
 
 TOKEN_FIGURES = {
@@ -84,7 +84,7 @@ def ablation(rows: pd.DataFrame, variants: Mapping[str, dict], reference: str = 
     table = with_factors(summary(rows, reference), variants)
     runs = dict(tuple(rows.groupby(["llm", "method"], sort=False)))
     of_row = [runs[row.llm, row.method] for row in table.itertuples()]
-    shares = pd.DataFrame([over_seeds(part["overlap"], part["seed"]) for part in of_row], table.index)
+    shares = pd.DataFrame([bounded(over_seeds(part["overlap"], part["seed"]), 0) for part in of_row], table.index)
     return table.assign(overlap=shares["value"], overlap_lo=shares["lo"], overlap_hi=shares["hi"])
 
 
@@ -105,7 +105,7 @@ def effects(rows: pd.DataFrame, variants: Mapping[str, dict], level: float = 0.9
                 lines.append({"factor": factor, "level": in_words(factor, value),
                               "reference": in_words(factor, first), "pairs": len(pairs)})  # fmt: skip
     for line, mean in zip(lines, means, strict=True):
-        gap = paired_difference(by_world(mean), None, level, len(lines)).within(-1, 1)
+        gap = bounded(paired_difference(by_world(mean), None, level, len(lines)))
         line |= {"difference": gap.value, "lo": gap.lo, "hi": gap.hi, "p": gap.p, "verdict": verdict(gap)}
     columns = ["factor", "level", "reference", "pairs", "difference", "lo", "hi", "p", "verdict"]
     return pd.DataFrame(lines, columns=columns)

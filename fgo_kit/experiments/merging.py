@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from ..report.drawing import add_legend, draw_points, new_figure, note_simulated, tidy
 from ..report.summary import cells
+from ..report.verdicts import bounded
 from ..stats import over_seeds
 from . import plane
 from .details import SUPPORT
@@ -62,7 +63,7 @@ def kept_table(rows: pd.DataFrame) -> pd.DataFrame:
     for (llm, method), runs in rows.dropna(subset=["kept_by_support"]).groupby(["llm", "method"], sort=False):
         for name in SUPPORT:
             written, kept = np.array([counts[name] for counts in runs["kept_by_support"]], float).T
-            share = over_seeds(kept / np.where(written, written, np.nan), runs["seed"], written)
+            share = bounded(over_seeds(kept / np.where(written, written, np.nan), runs["seed"], written), 0)
             if written.any():
                 line = {"llm": llm, "method": method, "support": name, "rules": int(written.sum())}
                 line |= {"share": share.value, "lo": share.lo, "hi": share.hi}
@@ -92,8 +93,8 @@ def gate_table(decisions: pd.DataFrame) -> pd.DataFrame:
         right = np.where(part["test"] == 0, 1.0 if accepted else 0.5, (part["test"] > 0) == accepted).astype(float)
         right[part["test"].isna()] = np.nan
         line = {"llm": llm, "gate": kind, "candidates": "accepted" if accepted else "refused", "merges": len(part)}
-        for name, values in (("right", right), ("on_gate", part["gate"]), ("on_test", part["test"])):
-            mean = over_seeds(values, part["seed"])
+        for name, values, least in (("right", right, 0), ("on_gate", part["gate"], -1), ("on_test", part["test"], -1)):
+            mean = bounded(over_seeds(values, part["seed"]), least)
             line |= {name: mean.value, f"{name}_lo": mean.lo, f"{name}_hi": mean.hi}
         table.append(line)
     return pd.DataFrame(table)
@@ -118,7 +119,7 @@ def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
         for accepted, colour, mark in ((True, "#0072B2", "o"), (False, "#D55E00", "X")):
             part = decisions[(decisions["kind"] == kind) & (decisions["accepted"] == accepted)]
             ax.plot(100 * part["gate"], 100 * part["test"], ".", color=colour, alpha=0.35, markersize=4)
-            across, up = (over_seeds(100 * part[name], part["seed"]) for name in ("gate", "test"))
+            across, up = (bounded(over_seeds(100 * part[name], part["seed"]), -100, 100) for name in ("gate", "test"))
             look = {"color": colour, "marker": mark, "markeredgecolor": "white", "markersize": 7, "zorder": 3}
             draw_points(ax, pd.DataFrame([across]), "value", [up.value], **look)
             label = "accepted" if accepted else "refused"

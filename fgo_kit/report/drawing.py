@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from .verdicts import intervals
+from .verdicts import Verdict, intervals, judged
 
 WIDTH = 85 / 25.4
 """Inches: a column of a printed page."""
@@ -36,7 +36,7 @@ COLOURS = {
     "rollout": "#56B4E9", "evaluate": "#F0E442", "propose": "#0072B2", "merge": "#009E73", "repair": "#D55E00",
     "audit": "#CC79A7", "gate": "#E69F00",
     "better": "#009E73", "worse": "#D55E00", "equivalent": "#0072B2", "unclear": "#DDDDDD", "alike": "#DDDDDD",
-    "not known": "#888888",
+    "too few seeds for an interval": "#888888", "not known": "#888888",
 }  # fmt: skip
 SPARE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = "osD^vP*X"
@@ -89,7 +89,7 @@ def draw_points(
 ) -> None:
     """Points with their intervals, at given places of the other axis: the one way in which all figures show them.
 
-    upright: values go up, and `at` along. A point without bounds has no interval.
+    upright: values go up, and `at` along. A ring is round a point that has no bounds, since seeds are too few.
     """
     shown = np.array([(i.value, i.lo, i.hi) for i in intervals(table, value)]).reshape(-1, 3).T
     middle, lo, hi = shown * (100 if value in SHARES else 1)
@@ -97,6 +97,10 @@ def draw_points(
     x, y, direction = (at, middle, "yerr") if upright else (middle, at, "xerr")
     style = {"linestyle": "", "marker": "o", "markersize": 4, "capsize": 1.5, "elinewidth": 0.9, "linewidth": 1.1}
     ax.errorbar(x, y, **{direction: gaps}, **(style | look))
+    bare = [found == Verdict.TOO_FEW for found in judged(table, value)]
+    if any(bare):
+        ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none", "color": "#888888", "linestyle": ""}
+        ax.plot(np.asarray(x)[bare], np.asarray(y)[bare], **ring, label=Verdict.TOO_FEW)
 
 
 def draw_rows(
@@ -135,11 +139,16 @@ def tidy(ax: Axes, grid: str = "x", size: float = 7.5) -> None:
 
 
 def add_legend(figure: Figure, colours: Mapping[str, str] | None = None) -> None:
-    """A legend under the panels: patches of these colours, or what the first panel labels."""
+    """A legend under the panels: patches of these colours, or what panels label; none where nothing is labelled."""
     if colours:
         handles, labels = [Patch(color=colour) for colour in colours.values()], list(colours)
     else:
-        handles, labels = figure.axes[0].get_legend_handles_labels()
+        pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in figure.axes]
+        named = {label: handle for panel in pairs for handle, label in panel}
+        named |= {label: named.pop(label) for label in [Verdict.TOO_FEW] if label in named}  # the last of all
+        handles, labels = list(named.values()), list(named)
+    if not labels:
+        return
     columns = min(len(labels), max(1, int(figure.get_figwidth() / (0.4 + 0.062 * max(map(len, labels))))))
     figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(labels) // columns))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=7, frameon=False,

@@ -51,8 +51,7 @@ def plot_points(
         ax.set_title(str(name) if title else f"{name}\n{best_title(part, value, y)}", fontsize=8)
         for label, x in (lines or {}).items():
             ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle="--", label=label)
-    if within or lines:
-        add_legend(figure)
+    add_legend(figure)
     return note_simulated(figure, table["constants"])
 
 
@@ -76,6 +75,7 @@ def plot_methods(table: pd.DataFrame) -> Figure:
     axes[-1].set_title(f"{llms[0]}\nprompt tokens of an optimiser\nor merger call (| largest)", fontsize=8)
     axes[-1].set_xlabel("thousand tokens", fontsize=8)
     tidy(axes[-1])
+    add_legend(figure)
     return note_simulated(figure, table["constants"])
 
 

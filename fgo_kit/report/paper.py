@@ -60,7 +60,7 @@ def _measured(claim: Mapping[str, str], fgo: pd.Series, others: pd.DataFrame) ->
 
 
 def _gained(paper: str, other: str, gain: Interval, fgo: pd.Series, missing: float) -> dict:
-    interval = "" if np.isnan(gain.lo) else f"[{100 * gain.lo:+.1f}, {100 * gain.hi:+.1f}]"
+    interval = str(verdict(gain)) if np.isnan(gain.lo) else f"[{100 * gain.lo:+.1f}, {100 * gain.hi:+.1f}]"
     measured = noted(f"{100 * gain.value:+.1f} points over {other}", missing)
     return {"measured": measured, "interval": interval, "verdict": _standing(paper, gain, fgo)}
 

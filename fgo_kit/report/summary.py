@@ -22,7 +22,7 @@ from ..stats import (
     times_needed,
 )
 from .unanswered import most_unanswered, noted, score_bounds, share_unanswered, unanswered
-from .verdicts import MARGIN, intervals, verdict
+from .verdicts import MARGIN, bounded, intervals, spelled, verdict
 
 TOKENS = {
     "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
@@ -77,7 +77,7 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     method = runs["method"].iloc[0]
     own = scores[method]
     worlds = by_world(own)
-    score = mean_interval(worlds)
+    score = bounded(mean_interval(worlds), 0)
     line = {
         "simulated": bool(runs["simulated"].all()), "constants": runs["constants"].iloc[0],
         "n_train": int(runs["n_train"].max()), "runs": len(runs),
@@ -131,7 +131,7 @@ def paired(
 ) -> Interval:
     """Mean of mine - others on the seeds and tasks that both score matrices have (see `stats.paired_difference`)."""
     mine, others = mine.align(others, join="inner")
-    return paired_difference(by_world(mine - others), None, level, comparisons).within(-most, most)
+    return bounded(paired_difference(by_world(mine - others), None, level, comparisons), -most, most)
 
 
 def differences(
@@ -163,7 +163,7 @@ def differences(
 def gains_of(row: pd.Series) -> dict[str, Interval]:
     """Gains of a summary's row by what they are over; NaN where the table has no such column."""
     return {
-        other: Interval(*(float(row.get(column, np.nan)) for column in (name, f"{name}_lo", f"{name}_hi")))
+        other: Interval(*(float(row.get(column, np.nan)) for column in (name, f"{name}_lo", f"{name}_hi", f"{name}_p")))
         for other, name in ((REFERENCE, "gain"), (OTHER, "gain_other"))
     }
 
@@ -259,16 +259,12 @@ def show_differences(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def percent(share: Interval, sign: str = "") -> str:
-    """A share with its interval in per cent; says so where there is none, e.g. of values of one seed.
+    """A share with its interval in per cent; says so where there are too few seeds for one (see `verdicts.bounded`).
 
     >>> percent(Interval(0.5, 0.25, 0.75)), percent(Interval(0.5, float("nan"), float("nan")), "+")
-    ('50.0 [25.0, 75.0]', '+50.0 [no interval]')
+    ('50.0 [25.0, 75.0]', '+50.0 [too few seeds for an interval]')
     """
-    if np.isnan(share.value):
-        return ""
-    if np.isnan(share.lo):
-        return f"{100 * share.value:{sign}.1f} [no interval]"
-    return f"{100 * share.value:{sign}.1f} [{100 * share.lo:{sign}.1f}, {100 * share.hi:{sign}.1f}]"
+    return spelled(Interval(100 * share.value, 100 * share.lo, 100 * share.hi, share.p), f"{sign}.1f")
 
 
 def cells(table: pd.DataFrame, value: str = "score", sign: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""What an interval says: the one rule for better, worse, equivalent, unclear, alike and not known, and its words.
+"""What an interval says: the one rule for better, worse, equivalent, unclear, alike and too few seeds, and its words.
 
 Every table, figure and notebook takes its verdicts from here. That an interval holds zero is no evidence of no
 difference: it is "unclear". Equivalence is a claim of its own: the whole interval lies within the margin that was
@@ -7,7 +7,9 @@ stated beforehand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
@@ -20,14 +22,41 @@ MARGIN = 0.03
 
 
 class Verdict(StrEnum):
-    """What is known of a difference. ALIKE: the two were the same in every single case."""
+    """What is known of a difference. ALIKE: the two were the same in every single case. TOO_FEW: there is a difference
+    and no interval of use (see `bounded`). UNKNOWN: there is no difference, as of a run that failed."""
 
     BETTER = "better"
     WORSE = "worse"
     EQUIVALENT = "equivalent"
     UNCLEAR = "unclear"
     ALIKE = "alike"
+    TOO_FEW = "too few seeds for an interval"
     UNKNOWN = "not known"
+
+
+def bounded(found: Interval, least: float = -1, most: float = 1) -> Interval:
+    """An interval cut to what the figure can be. Bounds are NaN where there are too few seeds for an interval of use.
+
+    That is so of fewer than two values of what varies, which have none, and where it is no narrower than all that the
+    figure can be: Student's t of few seeds reaches far beyond. No such interval leaves out zero; its p stays.
+
+    >>> bounded(Interval(0.3, -0.2, 0.8)).lo, bounded(Interval(0.3, -0.8, 1.4)).lo
+    (-0.2, nan)
+    """
+    half = np.max([found.value - found.lo, found.hi - found.value])  # before it was cut, if it was
+    return found.within(least, most) if 2 * half < most - least else replace(found, lo=math.nan, hi=math.nan)
+
+
+def spelled(found: Interval, form: str = ".1f") -> str:
+    """An estimate with its bounds, or with the reason why there are none; form: of each number, with "+" a difference.
+
+    >>> spelled(Interval(0.5, 0.25, 0.75), ".2f"), spelled(Interval(0.5, math.nan, math.nan), "+.2f")
+    ('0.50 [0.25, 0.75]', '+0.50 [too few seeds for an interval]')
+    """
+    if np.isnan(found.value):
+        return ""
+    none = verdict(found) if form.startswith("+") else Verdict.TOO_FEW
+    return f"{found.value:{form}} [{none if np.isnan(found.lo) else f'{found.lo:{form}}, {found.hi:{form}}'}]"
 
 
 def verdict(difference: Interval, margin: float = MARGIN) -> Verdict:
@@ -37,16 +66,19 @@ def verdict(difference: Interval, margin: float = MARGIN) -> Verdict:
     ['better', 'unclear', 'equivalent']
     """
     if np.isnan(difference.lo) or np.isnan(difference.hi):
-        return Verdict.ALIKE if difference.value == 0 else Verdict.UNKNOWN
+        alike = difference.value == 0 and np.isnan(difference.p)  # a p is had of cells that vary alone
+        return Verdict.ALIKE if alike else Verdict.UNKNOWN if np.isnan(difference.value) else Verdict.TOO_FEW
     if -margin < difference.lo and difference.hi < margin:
         return Verdict.EQUIVALENT
     return Verdict.BETTER if difference.lo > 0 else Verdict.WORSE if difference.hi < 0 else Verdict.UNCLEAR
 
 
 def intervals(table: pd.DataFrame, value: str) -> list[Interval]:
-    """A column with its bounds, row by row: VALUE_lo and VALUE_hi where the table has them, else lo and hi."""
-    bounds = [f"{value}_lo", f"{value}_hi"] if f"{value}_lo" in table else ["lo", "hi"]
-    return [Interval(*row) for row in table[[value, *bounds]].to_numpy(float).tolist()]
+    """A column with its bounds, row by row: VALUE_lo and VALUE_hi where the table has them, else lo and hi; so for p,
+    where there is one."""
+    prefix = f"{value}_" if f"{value}_lo" in table else ""
+    names = [value, f"{prefix}lo", f"{prefix}hi", *([f"{prefix}p"] if f"{prefix}p" in table else [])]
+    return [Interval(*row) for row in table[names].to_numpy(float).tolist()]
 
 
 def judged(table: pd.DataFrame, value: str) -> list[Verdict]:
@@ -71,15 +103,16 @@ def headline(labels: Iterable[str], verdicts: Iterable[str], reference: str) -> 
     >>> headline(["a", "b", "c"], ["better", "unclear", "not known"], "base")
     'better than base: a; not known: c'
     >>> headline(["b"], ["unclear"], "base")
-    'none clearly differs from base'
+    'none is significantly different from base'
     """
     pairs = list(zip(labels, verdicts, strict=True))
     of = {name: ", ".join(label for label, found in pairs if found == name) for name in Verdict}
     words = {Verdict.BETTER: "than", Verdict.WORSE: "than", Verdict.EQUIVALENT: "to"}
     parts = [f"{name} {word} {reference}: {of[name]}" for name, word in words.items() if of[name]]
-    if not parts and any(found != Verdict.UNKNOWN for _, found in pairs):
-        parts = [f"none clearly differs from {reference}"]
-    return "; ".join(parts + [f"not known: {of[Verdict.UNKNOWN]}"] * bool(of[Verdict.UNKNOWN]))
+    none = (Verdict.TOO_FEW, Verdict.UNKNOWN)
+    if not parts and any(found not in none for _, found in pairs):
+        parts = [f"none is significantly different from {reference}"]
+    return "; ".join(parts + [f"{name}: {of[name]}" for name in none if of[name]])
 
 
 def highest(table: pd.DataFrame, value: str = "score", by: str = "method", least: bool = False) -> str:

@@ -31,7 +31,7 @@ def test_main_effects_pair_settings_that_differ_in_one_factor():
     table = grids.effects(rows, variants).set_index("factor")
     assert table["verdict"].to_dict() == {"divide": "better", "gate": "unclear"} and set(table["pairs"]) == {2}
     assert grids.effect_title(table.reset_index(), "divide") == "better than random: similar"
-    assert grids.effect_title(table.reset_index(), "gate") == "none clearly differs from no gate"
+    assert grids.effect_title(table.reset_index(), "gate") == "none is significantly different from no gate"
     assert show_differences(table.reset_index())["difference, points"][0].startswith("+")
     flipped = grids.effects(rows, dict(reversed(variants.items())))  # the same, seen from the other level
     assert grids.effect_title(flipped, "divide") == "worse than similar: random"
@@ -54,7 +54,7 @@ def test_what_was_not_run_is_not_known_rather_than_no_different():
     alone = rows_of({"a": noisy(0.5)}).iloc[:1]
     alone = pd.concat([alone, alone.assign(method="b")]).assign(scores=[{"t": 1.0}, {"t": 0.0}])
     single = grids.effects(alone, {"a": {"x": "a"}, "b": {"x": "b"}})
-    assert single["difference"].tolist() == [-1.0] and single["verdict"].tolist() == ["not known"]
+    assert single["difference"].tolist() == [-1.0] and single["verdict"].tolist() == ["too few seeds for an interval"]
 
 
 def test_runs_alike_to_the_last_task_are_the_same_and_not_unknown():

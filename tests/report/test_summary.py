@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from fgo_kit import report
 from fgo_kit.report import gains, highest, p_together, power, show, summary
+from fgo_kit.report.summary import MEANS
 
 
 def rows(**more):
@@ -28,7 +30,7 @@ def test_groups_by_hand():
     assert table.loc[("left", "base"), "gain"] == -0.5
     assert table.loc[("all", "base"), "tokens_optimiser"] == 20
     assert np.isnan(table.loc[("left", "base"), "tokens_optimiser"])
-    assert ((table["lo"] <= table["score"]) & (table["score"] <= table["hi"])).all()
+    assert table[["lo", "hi"]].isna().all(axis=None)  # of three tasks and two seeds an interval is as wide as all there is
 
 
 def test_groups_are_shown_in_order_with_their_sizes():
@@ -134,3 +136,28 @@ def test_a_summary_shows_zeros_and_leaves_out_what_is_not_known():
     rows = [*of_method("base", lambda s, n: 0, dropped=1), *of_method("fgo", lambda s, n: 0, "Overloaded")]
     shown = show(summary(pd.DataFrame(rows)))
     assert shown["failed runs"].tolist() == ["0", "6"] and shown["dropped"].tolist() == ["1.0", "0.0"]
+
+
+@pytest.mark.parametrize("few", ["110", "0111"])
+def test_tables_print_no_interval_that_too_few_seeds_give(few):
+    """Two seeds that disagree about few tasks: every place that shows the figures says so, and none prints bounds."""
+    other = "".join(str(1 - int(digit)) for digit in few)
+    runs = [{"benchmark": "b", "llm": "m", "method": method, "seed": seed, "scores": dict(enumerate(map(float, cells))), "status": "ok",
+             "simulated": True, "constants": "c", "n_train": 8, **dict.fromkeys(MEANS, 1.0)}
+            for method, of_seed in (("all_at_once", (other, few)), ("fgo", (few, other))) for seed, cells in enumerate(of_seed)]  # fmt: skip
+    table = report.summary(pd.DataFrame(runs))
+    assert table[["lo", "hi", "gain_lo", "gain_hi"]].isna().all(axis=None)
+    shown = [report.show(table).to_string(), report.gains(table).to_string(), report.paper_table(table).to_string(),
+             report.show_differences(report.differences(pd.DataFrame(runs), [("fgo", "all_at_once")])).to_string()]  # fmt: skip
+    for text in shown:
+        assert "too few seeds for an interval" in text and "nan" not in text and "100.0, " not in text, text
+
+
+def test_figures_say_which_points_have_no_interval():
+    line = {"benchmark": "b", "llm": "m", "constants": "c", "tokens_call_mean": 900.0, "tokens_call_max": 1000.0}
+    table = pd.DataFrame([line | {"method": "fgo", "score": 0.5, "lo": 0.4, "hi": 0.6}, line | {"method": "base", "score": 0.4}])
+    for drawn in (report.plot_points(table), report.plot_methods(table)):
+        assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["too few seeds for an interval"]
+        report.drawing.plt.close(drawn)
+    assert not report.plot_points(table[:1]).legends
+    report.drawing.plt.close("all")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from fgo_kit.report import Verdict, counted, differences, headline, highest, judged, verdict
+from fgo_kit.report.verdicts import bounded, spelled
 from fgo_kit.stats import Interval
 
 NAN = float("nan")
@@ -13,13 +14,45 @@ NAN = float("nan")
 @pytest.mark.parametrize("bounds, margin, expected", [
     ((0.2, 0.1, 0.3), 0.03, "better"), ((-0.2, -0.3, -0.1), 0.03, "worse"), ((0.0, -0.1, 0.1), 0.03, "unclear"),
     ((0.1, 0.0, 0.2), 0.03, "unclear"),  # a bound at zero leaves nothing out
-    ((0.0, NAN, NAN), 0.03, "alike"), ((0.2, NAN, NAN), 0.03, "not known"), ((NAN, NAN, NAN), 0.03, "not known"),
+    ((0.0, NAN, NAN), 0.03, "alike"), ((0.2, NAN, NAN), 0.03, Verdict.TOO_FEW), ((NAN, NAN, NAN), 0.03, "not known"),
     ((0.0, -0.01, 0.02), 0.05, "equivalent"), ((0.0, -0.01, 0.05), 0.05, "unclear"), ((0.2, 0.1, 0.3), 0.05, "better"),
     ((0.02, 0.01, 0.03), 0.05, "equivalent"),  # a difference that does not matter, however sure
     ((0.02, 0.01, 0.03), 0.03, "better"), ((0.0, NAN, NAN), 0.05, "alike"),  # a bound at the margin is not within it
 ])  # fmt: skip
 def test_the_rule_by_hand(bounds, margin, expected):
     assert verdict(Interval(*bounds), margin) == expected
+
+
+@pytest.mark.parametrize("value, half, least, few", [
+    (0.3, 0.5, -1, False), (0.3, 0.99, -1, False), (0.3, 1.0, -1, True), (0.0, 7.0, -1, True), (0.9, NAN, -1, True),
+    (0.7, 0.45, 0, False), (0.7, 0.5, 0, True),
+])  # fmt: skip
+def test_an_interval_as_wide_as_all_that_a_figure_can_be_is_none(value, half, least, few):
+    whole = Interval(value, value - half, value + half, 0.9)
+    for found in (bounded(whole, least), bounded(whole.within(least, 1), least)):  # cut before, or not
+        assert (np.isnan(found.lo), np.isnan(found.hi)) == (few, few)
+        assert found.value == value and found.p == 0.9
+        assert few or (least <= found.lo <= value <= found.hi <= 1)
+        assert (verdict(found) == Verdict.TOO_FEW) == few, "and never alike, where cells differ"
+
+
+def test_no_interval_that_leaves_out_zero_is_lost():
+    rng = np.random.default_rng(2)
+    for value, half in zip(rng.uniform(-1, 1, 200), rng.uniform(0, 2, 200), strict=True):
+        known = Interval(value, value - half, value + half)
+        if verdict(known) in (Verdict.BETTER, Verdict.WORSE):
+            assert verdict(bounded(known)) == verdict(known)
+
+
+def test_too_few_seeds_are_said_and_counted_apart_from_what_is_not_known():
+    assert spelled(Interval(0.1, NAN, NAN), "+.1f") == "+0.1 [too few seeds for an interval]"
+    assert spelled(Interval(0.0, NAN, NAN), "+.1f") == "+0.0 [alike]" and spelled(Interval(0.0, NAN, NAN)).endswith("for an interval]")
+    assert spelled(Interval(NAN, NAN, NAN)) == ""
+    table = pd.DataFrame({"gain": [0.2, 0.0, 0.0, NAN], "gain_lo": NAN, "gain_hi": NAN, "gain_p": [NAN, 1.0, NAN, NAN]})
+    assert counted(judged(table, "gain")) == "alike 1, too few seeds for an interval 2, not known 1 of 4"
+    assert headline("abcd", judged(table, "gain"), "x") == (
+        "none is significantly different from x; too few seeds for an interval: a, b; not known: d"
+    )
 
 
 def test_three_points_are_the_margin_unless_another_is_given():
@@ -62,9 +95,9 @@ def rows(**scores) -> pd.DataFrame:
 def test_differences_are_paired_and_runs_that_are_the_same_are_alike():
     found = rows(a=["1110", "1011"], twin=["1110", "1011"], b=["0000", "0010"], none=[[], []])
     table = differences(found, [("a", "b"), ("a", "twin"), ("none", "b")])
-    assert table["verdict"].tolist() == ["unclear", "alike", "not known"]  # two seeds: one paired difference
+    assert table["verdict"].tolist() == [Verdict.TOO_FEW, "alike", "not known"]
     assert table["difference"].tolist()[:2] == [0.625, 0.0] and np.isnan(table["difference"][2])
-    assert table["lo"].min() >= -1 and table["hi"].max() <= 1
+    assert table[["lo", "hi"]].isna().all(axis=None)
 
 
 def test_intervals_of_several_differences_hold_together_unless_each_is_asked_for_itself():

@@ -134,7 +134,7 @@ def test_a_gain_without_runs_is_not_known():
     assert np.isnan(line["gain"]) and line["verdict"] == "not known"
     single = rows(0.7, 0.5).query("seed == 0").assign(scores=[{0: 1.0}, {0: 0.0}])  # one cell: no interval
     line = assumptions.gains(single, ["all_at_once"]).iloc[0]
-    assert line["gain"] == 1.0 and line["verdict"] == "not known"
+    assert line["gain"] == 1.0 and line["verdict"] == "too few seeds for an interval"
     table = pd.DataFrame({"x50": [1.0, 2000.0], "n50": 3.0, "method": "fgo+", "reference": "all_at_once",
                           "gain": [np.nan, 0.1], "verdict": ["not known", "better"]})  # fmt: skip
     figure = assumptions.plot_maps([(table, "n50", "rules")], ["c"])
