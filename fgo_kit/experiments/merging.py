@@ -10,12 +10,12 @@ from ..report.drawing import add_legend, draw_points, new_figure, note_simulated
 from ..report.summary import cells
 from ..report.verdicts import bounded
 from ..stats import over_seeds
-from . import plane
+from . import everywhere, plane
 from .details import SUPPORT
 from .division import REFERENCES
 from .grids import crossed, one_at_a_time
 from .presets import preset
-from .sets import Grid, elsewhere, in_paper_s_setting
+from .sets import MAIN_LOG, Grid, elsewhere, in_paper_s_setting
 
 DEFAULT = {"merge": "progressive", "fan_in": 2, "gate": "none", "edits": True}
 PLANNED = ("progressive", "pairwise", "sequential")
@@ -35,7 +35,8 @@ LOG = "data/runs/merge_ablations.sqlite"
 
 
 def grids(name: str) -> dict[str, Grid]:
-    """The notebook's grids at a preset: all factors crossed, one factor at a time, the plane, the two other sets."""
+    """The notebook's grids at a preset: all factors crossed, one factor at a time, the plane, the two other sets,
+    and one setting everywhere."""
     chosen, full = preset(name), name == "full"
     fan_ins = [2, 4, 8] if full else [2]
     rest = {"gate": ["none", "hard"] + ["soft"] * full, "edits": [True, "list"] + [False] * full}
@@ -48,7 +49,7 @@ def grids(name: str) -> dict[str, Grid]:
     asked = {"strategies": strategies, "references": REFERENCES, "single": single, "controls": CONTROLS}
     found = {part: Grid("logisticsqa", data, in_paper_s_setting(methods), chosen.seeds, LOG, times=2.7)
              for part, methods in asked.items()}  # fmt: skip
-    found["plane"] = plane.grid(name, LOG)
+    found |= {"plane": plane.grid(name, LOG)} | everywhere.grids(name, MAIN_LOG)
     strategies = in_paper_s_setting(crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]))
     return found | (elsewhere(chosen, strategies, LOG) if full else {})
 
