@@ -90,7 +90,7 @@ def agreed(model: str, preset: str, yes: bool) -> bool:
     print(f"{model}, preset {preset}: about {e['calls']:,} calls, {e['prompt_tokens']:,} prompt and "
           f"{e['completion_tokens']:,} completion tokens, {usd}. {e.get('note') or ''}".rstrip())
     if (total := fgo.preset(preset).total_usd) is not None:
-        print(f"It stops before it has cost {total:g} USD in all; what is paid for is never paid for again.")
+        print(f"It stops before it has cost {total:g} USD in total; what is paid for is never paid for again.")
     if yes:
         return True
     if sys.stdin is None or not sys.stdin.isatty():
@@ -119,7 +119,7 @@ def headline(path: Path) -> list[str]:
 
 
 def write_page(figures: Path) -> None:
-    """Write the page of all results beside the tables it is made of."""
+    """Write the page of all results into the folder of its tables."""
     from .report.results_page import results_page
 
     if any(figures.glob("*.csv")):

@@ -82,7 +82,7 @@ def test_a_preset_names_its_notebooks_and_what_it_may_cost(place, capsys, monkey
     assert "[1/1] 01_second ... ok" in out and "00_first" not in out
     paid(monkeypatch)
     assert call(place, "--preset", "pilot", "--model", "openai:gpt-6-luna") == 2
-    assert "stops before it has cost 5 USD in all" in capsys.readouterr().out
+    assert "stops before it has cost 5 USD in total" in capsys.readouterr().out
     assert call(place, "--preset", "pilot", "--model", "openai:no-such-model") == 2
     assert "budget_usd=5.0 needs a price" in capsys.readouterr().err
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +30,7 @@ METHODS = {name: VARIANTS[name] for name in (REFERENCE, "bootstrapping", "fgo")}
 
 @dataclass(frozen=True)
 class Factor:
-    """A constant, the values tried beside its own, and where it comes from. `times`: values are multiples."""
+    """A constant, the values tried besides its own, and where it comes from. `times`: values are multiples."""
 
     constant: str
     values: tuple[float, ...]
@@ -50,7 +52,7 @@ FACTORS = (
     Factor("code_odds", (1, 4), "log-odds for a rule from a code it gets right"),
     Factor("none_odds", (0.32, 1.28), "log-odds for a rule from a None it gets right"),
     Factor("wrong_odds", (1.32, 5.28), "log-odds against a rule from a trajectory it gets wrong: harm of a wrong rule"),
-    Factor("agreement", (0, 1), "weight of a trajectory that was right already, beside one that is mended"),
+    Factor("agreement", (0, 1), "weight of a trajectory that was right already, compared with one that is mended"),
     Factor("word_cost", (1.5, 6), "log-odds against a condition"),
     Factor("length_cost", (0, 0.7), "log-odds against every property of a pick"),
     Factor("trust", (0, 3), "log-odds for a label that feedback named"),
@@ -66,6 +68,11 @@ NOT_VARIED = (
     ("judge without gold (tpr, fpr)", "not in force: on these sets the evaluator is shown the expected answer"),
     ("rewrite", "in force with edits=False alone, varied there"),
 )
+
+
+def workers() -> ProcessPoolExecutor:
+    """Two processes; they are started when a run is needed that is not in the log."""
+    return ProcessPoolExecutor(2, get_context("spawn"))
 
 
 def grids(name: str) -> dict[str, Grid]:

@@ -1,4 +1,4 @@
-"""08: what others measured about merging, beside what the simulated LLM does in the same form of merging.
+"""08: what others measured about merging, and what the simulated LLM does in the same form of merging.
 
 The merger's level was chosen by the findings marked "used to choose" (`data/external_findings.csv`) alone; the others
 were kept to check it. Tasks and models are others than ours, so the signs are compared, and sizes only shown.
@@ -91,7 +91,7 @@ def findings_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _simulated(runs: pd.DataFrame, name: str, measure: str) -> Interval:
-    """What stands for a finding, of one level: a difference of scores, a ratio, or a share less 1."""
+    """What is simulated for a finding, at one level: a difference of scores, a ratio, or a share less 1."""
     if name == "coverage":
         left = float(summhay_check().set_index("measure").loc["summhay_coverage", "large-nolima"])
         return Interval(left - 1, left - 1, left - 1)

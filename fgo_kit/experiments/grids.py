@@ -12,7 +12,7 @@ from ..report.verdicts import bounded, headline, verdict
 from ..stats import FEWEST_WORLDS, over_seeds, paired_difference
 
 TOKEN_FIGURES = {
-    "tokens_call_mean": "mean of a call", "tokens_optimiser": "all calls together", "tokens_all_in": "all in",
+    "tokens_call_mean": "mean of a call", "tokens_optimiser": "all calls together", "tokens_all_in": "in total",
 }  # fmt: skip
 
 

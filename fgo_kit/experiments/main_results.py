@@ -89,13 +89,13 @@ def pilot() -> pd.DataFrame:
 LEARNERS = (REFERENCE, "bootstrapping", *PEERS)
 """What the target is matched with."""
 RANKED = ("base", "always_none", "fgo", *LEARNERS)
-"""The methods of the picture at matched tokens, beside variants with more epochs and few-shot prompting."""
+"""The methods of the picture at matched tokens, besides variants with more epochs and few-shot prompting."""
 
 
 def matched(table: pd.DataFrame, target: str = "fgo", epochs: int = 2) -> dict[str, dict]:
-    """Variants with more epochs that bring the target's and another method's all-in tokens as near as epochs can.
+    """Variants with more epochs that bring the target's and another method's total tokens as near as epochs can.
 
-    A method cheaper than the target gets the nearest number of epochs to the target's total; beside a dearer
+    A method cheaper than the target gets the nearest number of epochs to the target's total; compared with a dearer
     one the target gets more. table: a summary of one benchmark and LLM, measured with `epochs`; what a run takes
     grows in proportion. Whole epochs leave totals up to half an epoch apart: `show_matched` says how far.
     And few-shot prompting, with examples up to the length of the target's final prompts (column prompt_tokens).
@@ -135,8 +135,8 @@ def ranked(table: pd.DataFrame, target: str = "fgo", within: float = 0.25) -> pd
 
 
 def show_matched(table: pd.DataFrame, target: str = "fgo") -> pd.DataFrame:
-    """A summary with gains over the target for reading, with all-in tokens as multiples of the target's."""
-    return show(table, target).assign(**{f"all in, {target} = 1": numbers(relative_tokens(table, target), 2)})
+    """A summary with gains over the target for reading, with total tokens as multiples of the target's."""
+    return show(table, target).assign(**{f"tokens in total, {target} = 1": numbers(relative_tokens(table, target), 2)})
 
 
 def matched_differences(rows: pd.DataFrame, target: str = "fgo") -> pd.DataFrame:
@@ -217,12 +217,12 @@ def show_steps(table: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
     for kind, (_, meaning) in ERRORS.items():
         shown[f"{meaning}, %"] = numbers(100 * table[kind])
-    shown["rules"], shown["k tokens all in"] = numbers(table["rules"]), numbers(table["tokens_all_in"] / 1000)
+    shown["rules"], shown["thousand tokens in total"] = numbers(table["rules"]), numbers(table["tokens_all_in"] / 1000)
     return shown.set_index(["benchmark", "method"])
 
 
 def plot_steps(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Scores with intervals, and beside them the errors as stacked bars: a row of panels a set."""
+    """Scores with intervals, and next to them the errors as stacked bars: a row of panels a set."""
     rows = max(len(table) for table in tables.values())
     figure, axes = plt.subplots(len(tables), 2, figsize=(7.2, len(tables) * (0.2 * rows + 0.8)), sharey="row",
                                 layout="constrained", squeeze=False)  # fmt: skip

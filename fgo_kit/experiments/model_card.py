@@ -37,7 +37,7 @@ def published(curve: str) -> dict[tuple[str, str], float]:
 def summhay_check(size: str = "large", short: int = 15_000, long: int = 100_000) -> pd.DataFrame:
     """SummHay: what is left of a score when the whole haystack is given instead of the relevant documents.
 
-    Beside it the share of noticing that is left from `short` to `long` tokens, by noticing source: one hop
+    Next to it the share of noticing that is left from `short` to `long` tokens, by noticing source: one hop
     for coverage, two for citation (which ties a finding to its document). Nothing was fitted to these.
     """
     rows = []
@@ -74,7 +74,7 @@ def trace2skill_methods(n_train: int) -> dict[str, dict]:
 
 
 def trace2skill_check(table: pd.DataFrame) -> pd.DataFrame:
-    """A `report.summary` of those rows beside the published scores (another model and task: compare signs)."""
+    """A `report.summary` of those rows and the published scores (another model and task: compare signs)."""
     scores = {model.partition(" | ")[2]: y for (model, _), y in published("trace2skill_vrf").items()}
     shown = pd.DataFrame({"published, Qwen3.5-122B": {row: scores[name] for row, name in TRACE2SKILL.items()}})
     shown["published, points over sequence"] = shown.iloc[:, 0] - scores["Seq-B=4"]

@@ -64,7 +64,8 @@ def show_plane(table: pd.DataFrame) -> pd.DataFrame:
     """A `plane` for reading: scores in per cent, tokens in thousands."""
     shown = table[["llm", "width", "depth"]].assign(**{"score, %": cells(table)})
     shown["gain over 1×1, points"] = cells(table, "gain", "+")
-    shown["k tokens all in"], shown["calls that wait"] = numbers(table["tokens_all_in"] / 1000), numbers(table["chain"])
+    shown["thousand tokens in total"] = numbers(table["tokens_all_in"] / 1000)
+    shown["calls that wait"] = numbers(table["chain"])
     return shown
 
 

@@ -1,4 +1,4 @@
-"""00, 06 and 07: one run looked at closely, beside the agent it started from, and a first comparison."""
+"""00, 06 and 07: one run looked at closely, the agent it started from, and a first comparison."""
 
 from __future__ import annotations
 

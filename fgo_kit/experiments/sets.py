@@ -31,8 +31,8 @@ class Grid:
 
     benchmark: a name of `load_benchmark`; data: its options, one for each data set; test (first, step): which of the
     test tasks. methods, seeds, log, choices (of all methods): as `compare` takes them. times: what one of these runs
-    takes beside one of the main comparison, where the forecast has to know; gates at every merge take a multiple.
-    total_usd: what all runs in the log may pay.
+    takes compared with one of the main comparison, where the forecast has to know; gates at every merge take a
+    multiple. total_usd: what all runs in the log may pay.
 
     >>> grid = Grid("logisticsqa", ({"n_train": 8}, {"n_train": 16}), {"base": {"method": "base"}}, (0, 1))
     >>> [len(bench.train) for bench in grid.load()[0]]
@@ -51,7 +51,7 @@ class Grid:
 
     @property
     def asked(self) -> dict:
-        """What `compare` is asked beside data sets and LLMs: `compare(benches, llm, **grid.asked)`."""
+        """What `compare` is asked besides data sets and LLMs: `compare(benches, llm, **grid.asked)`."""
         kept = {"log": self.log, "total_usd": self.total_usd}
         return {"methods": self.methods, "seeds": self.seeds, **kept, **self.choices}
 

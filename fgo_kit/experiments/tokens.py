@@ -109,14 +109,14 @@ def show_costs(table: pd.DataFrame) -> pd.DataFrame:
     return by_method(shown)
 
 
-# -- the 56.3 %: three definitions beside the arithmetic
+# -- the 56.3 %: three definitions and the arithmetic
 
 
 def reductions(table: pd.DataFrame, bench: Benchmark, reference: str = REFERENCE) -> pd.DataFrame:
-    """Change of the three token figures of every method against the reference, beside what arithmetic expects.
+    """Change of the three token figures of every method against the reference, and what arithmetic expects.
 
     table: `with_costs`, of one benchmark. Columns: benchmark, llm, method, N, "mean call", "expected call",
-    "largest call", "all such calls", "expected without merges", "all in", dropped_reference; changes are shares: -0.5
+    "largest call", "all such calls", "expected without merges", "in total", dropped_reference; changes are shares: -0.5
     is half. Expected with N equal subsets, the same trajectories and epochs, a prompt of I tokens of instructions and
     module: a call falls by (1 - 1/N) of what is not I; the total rises by N - 1 further times I, merges not counted.
     A reference that drops trajectories, because they do not fit, is cheaper than that: dropped_reference counts them.
@@ -132,7 +132,7 @@ def reductions(table: pd.DataFrame, bench: Benchmark, reference: str = REFERENCE
                 "benchmark": row["benchmark"], "llm": llm, "method": row["method"], "N": n,
                 "mean call": change["tokens_call_mean"], "expected call": -(1 - 1 / n) * (1 - share),
                 "largest call": change["tokens_call_max"], "all such calls": change["tokens_optimiser"],
-                "expected without merges": (n - 1) * share, "all in": change["tokens_all_in"],
+                "expected without merges": (n - 1) * share, "in total": change["tokens_all_in"],
                 "dropped_reference": whole["dropped"],
             })  # fmt: skip
     return pd.DataFrame(lines)
@@ -141,7 +141,7 @@ def reductions(table: pd.DataFrame, bench: Benchmark, reference: str = REFERENCE
 def show_reductions(table: pd.DataFrame) -> pd.DataFrame:
     """`reductions` for reading, in per cent."""
     shown = table.assign(N=table["N"].round(1)).rename(columns={"dropped_reference": f"dropped by {REFERENCE}"})
-    for name in ("mean call", "expected call", "largest call", "all such calls", "expected without merges", "all in"):
+    for name in ("mean call", "expected call", "largest call", "all such calls", "expected without merges", "in total"):
         shown[name] = [f"{100 * value:+.1f} %" for value in table[name]]
     return shown
 
@@ -154,7 +154,7 @@ def plot_reductions(table: pd.DataFrame, changes: pd.DataFrame, constants: Seque
     own = table[table["method"] == "fgo"].reset_index(drop=True)
     figure, axes = new_figure(3, 0.35 * len(own) + 1.2, sharey=True)
     expected = ("expected call", "expected without merges", None)
-    for ax, name, arithmetic, measured in zip(axes, ("mean call", "all such calls", "all in"), expected,
+    for ax, name, arithmetic, measured in zip(axes, ("mean call", "all such calls", "in total"), expected,
                                               TOKEN_FIGURES.values(), strict=True):  # fmt: skip
         ax.barh(own.index, 100 * own[name], color=colour_of("fgo"), height=0.6)
         draw_points(ax, changes[changes["figure"] == measured], "change", own.index - 0.2, color="black", marker="")
@@ -219,7 +219,7 @@ def frontier(table: pd.DataFrame, cost: str = "tokens_all_in") -> pd.DataFrame:
 
 
 def plot_frontier(table: pd.DataFrame, constants: Sequence[str], cost: str = "tokens_all_in") -> Figure:
-    """Score against all-in tokens with intervals; the line joins the frontier, ringed black. table: `frontier`.
+    """Score against total tokens with intervals; the line joins the frontier, ringed black. table: `frontier`.
 
     Points have the numbers of the legend, and the colour of their method, whatever follows a comma in their label.
     """
@@ -235,7 +235,7 @@ def plot_frontier(table: pd.DataFrame, constants: Sequence[str], cost: str = "to
         ax.annotate(str(labels.index(row["method"]) + 1), (x, 100 * row["score"]), xytext=side,
                     textcoords="offset points", fontsize=6, ha="center", va="center")  # fmt: skip
     ax.set_title(f"{len(best)} of {len(table)} on the frontier", fontsize=8)
-    ax.set_xlabel("thousand tokens a run, all in", fontsize=8)
+    ax.set_xlabel("thousand tokens a run, in total", fontsize=8)
     ax.set_ylabel("test score, %", fontsize=8)
     tidy(ax, "both", 7)
     named = [Line2D([], [], marker="o", linestyle="", markersize=4, color=colour_of(label), label=f"{number}  {label}")

@@ -46,7 +46,7 @@ def flips(scores: np.ndarray) -> float:
 
 
 def with_optimising(effect: float, seeds: int, spread: float) -> float:
-    """A smallest effect when runs differ from seed to seed by so much more (a standard deviation), beside no learning.
+    """A smallest effect when runs differ from seed to seed by so much more (a standard deviation) for learning.
 
     >>> round(with_optimising(0.1, 5, 0.05), 3)
     0.118

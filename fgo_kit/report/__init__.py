@@ -15,6 +15,7 @@ from .summary import (
     p_together,
     percent,
     power,
+    say,
     score_matrix,
     show,
     show_differences,
@@ -22,11 +23,11 @@ from .summary import (
     show_groups,
     summary,
 )
-from .verdicts import Verdict, counted, headline, highest, judged, verdict
+from .verdicts import Verdict, counted, headline, highest, judged, spelled, verdict
 
 __all__ = [
     "COLOURS", "Verdict", "by_group", "counted", "differences", "gains", "headline", "highest", "judged",
     "note_simulated", "p_together", "paper_table", "percent", "plot_curves", "plot_merge_tree", "plot_methods",
-    "plot_points", "plot_waiting", "power", "save", "score_matrix", "show", "show_differences", "show_grid",
-    "show_groups", "summary", "verdict",
+    "plot_points", "plot_waiting", "power", "save", "say", "score_matrix", "show", "show_differences",
+    "show_grid", "show_groups", "spelled", "summary", "verdict",
 ]  # fmt: skip

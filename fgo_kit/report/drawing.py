@@ -158,7 +158,7 @@ def add_legend(figure: Figure, colours: Mapping[str, str] | None = None) -> None
 def note_simulated(figure: Figure, constants: str | Iterable[str]) -> Figure:
     """Write under a figure that it is simulated, with the hash of the constants (several, where some were varied).
 
-    "" stands for a real model: nothing is written.
+    "" is for a real model: nothing is written.
     """
     engine = figure.get_layout_engine()
     if engine is not None:  # a strip for the note

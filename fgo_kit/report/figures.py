@@ -61,7 +61,7 @@ def best_title(table: pd.DataFrame, value: str = "score", by: str = "method", wh
 
 
 def plot_methods(table: pd.DataFrame) -> Figure:
-    """Scores with intervals, a panel for every LLM, beside the prompt tokens of a call, of the first LLM."""
+    """Scores with intervals, a panel for every LLM, and in a last one the prompt tokens of a call, of the first LLM."""
     llms, methods = (list(dict.fromkeys(table[key])) for key in ("llm", "method"))
     figure, axes = new_figure(len(llms) + 1, 1.1 + 0.22 * len(methods), width=3.5 + 2.2 * len(llms), sharey=True)
     for ax, llm in zip(axes, llms, strict=False):

@@ -1,4 +1,4 @@
-"""The paper's reported figures beside what was measured: `paper_table`."""
+"""The paper's reported figures and what was measured: `paper_table`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PAPER_VALUES = DATA / "paper_values.csv"
 
 
 def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """The paper's reported figures beside what was measured for `fgo`: a row a claim, set and LLM.
+    """The paper's reported figures and what was measured for `fgo`: a row a claim, set and LLM.
 
     Columns: claim, paper, set, measured, interval, tasks x seeds, model, verdict. Gains have a row over every other
     approach that was measured. table: a summary. not_run: reasons, by set.
     verdict: "simulated, not evidence"; "not comparable" for sets of our own, or other than the paper's; for a
-    real model on ALFWorld or GAIA itself "cannot be told" (the interval holds 0, or there is none), "agrees"
+    real model on ALFWorld or GAIA itself "not distinguishable" (the interval holds 0, or there is none), "agrees"
     (it holds the paper's figure), "same direction" or "differs" (it lies above or below 0 and does not hold
     that figure); "not run" with the reason; where to look for consistency over sizes. Which average the
     paper's token figure is we do not know, so that can at most be "same direction".
@@ -74,7 +74,7 @@ def _standing(paper: str, gain: Interval, fgo: pd.Series) -> str:
         return "not comparable"
     found = verdict(gain, margin=0)  # its direction is asked, however small it is
     if found not in (Verdict.BETTER, Verdict.WORSE):
-        return "cannot be told"
+        return "not distinguishable"
     if gain.lo <= float(paper) / 100 <= gain.hi:
         return "agrees"
     return "same direction" if found == Verdict.BETTER else "differs"

@@ -1,4 +1,4 @@
-"""The page of all results: `paper_figures/README.md`, written from the CSVs beside it."""
+"""The page of all results: `paper_figures/README.md`, written from the CSVs in that folder."""
 
 from __future__ import annotations
 

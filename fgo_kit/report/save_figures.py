@@ -24,7 +24,7 @@ def save(
 
     rows: the runs behind the table, None for one that rests on no runs. folder: where to, made if new; without one,
     preset "full" writes to paper_figures/, any other to a folder in it with its name. Same rows, same bytes in CSV and
-    figures: times and machine stand in the JSON alone. A figure says so where more than 2 % of the test tasks of a
+    figures: times and machine are in the JSON alone. A figure says so where more than 2 % of the test tasks of a
     method in it have no answer.
     """
     folder = _folder(preset) if folder is None else Path(folder).expanduser()

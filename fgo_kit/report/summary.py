@@ -6,6 +6,7 @@ Whatever rests on the simulated LLM says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,8 @@ from .unanswered import most_unanswered, noted, score_bounds, share_unanswered, 
 from .verdicts import MARGIN, bounded, intervals, spelled, verdict
 
 TOKENS = {
-    "tokens_call_mean": "k tokens a call", "tokens_call_max": "largest call", "tokens_optimiser": "all such calls",
-    "tokens_all_in": "in total",
+    "tokens_call_mean": "thousand tokens a call", "tokens_call_max": "largest call",
+    "tokens_optimiser": "all such calls", "tokens_all_in": "in total",
 }  # fmt: skip
 """The token figures of a run and their titles in tables, in thousands."""
 MEANS = (*TOKENS, "calls", "chain", "rules", "dropped", "usd")
@@ -60,7 +61,7 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
 def by_group(rows: pd.DataFrame, groups: Mapping[str, str], reference: str = REFERENCE) -> pd.DataFrame:
     """`summary` over all tasks (group "all") and over every group of tasks, e.g. task types by task id.
 
-    Token figures, calls, rules and dropped trajectories belong to whole runs: they stand in group "all" only.
+    Token figures, calls, rules and dropped trajectories belong to whole runs: they are in group "all" only.
     """
     tables = []
     for group in ["all", *sorted(set(groups.values()))]:
@@ -279,6 +280,17 @@ def numbers(values: Iterable[float], decimals: int = 1) -> list[str]:
     ['1,234.6', '']
     """
     return ["" if np.isnan(value) else f"{value:,.{decimals}f}" for value in values]
+
+
+def say(*lines: str, width: int = 100) -> None:
+    """Print lines for reading, wrapped at words; what goes on in a new line is indented.
+
+    >>> say("on the frontier: base, fgo", width=20)
+    on the frontier:
+      base, fgo
+    """
+    whole = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    print(*(fill(line, width, **whole) for line in lines), sep="\n")
 
 
 # -- many comparisons, few tasks

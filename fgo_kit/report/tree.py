@@ -1,4 +1,4 @@
-"""Where the nodes of merge trees stand in a picture: one layout for figures and widgets."""
+"""Where the nodes of merge trees are in a picture: one layout for figures and widgets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Node(Protocol):
 def positions(roots: Iterable[Node]) -> dict[str, tuple[float, int]]:
     """(column, level) of every node by its id, children before their parent, trees from left to right.
 
-    Leaves stand on level 0 in columns 0, 1, 2 …; a parent stands one level above its highest child, in the middle
+    Leaves are on level 0 in columns 0, 1, 2 …; a parent is one level above its highest child, in the middle
     of its children's columns.
 
     >>> from collections import namedtuple

@@ -89,7 +89,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Merging:
-    """Where a merge by hand stands.
+    """The state of a merge by hand.
 
     open: the modules still to be merged, each with the tree below it. pending: the candidate that awaits
     a verdict; its children stay open until then. current: the node touched last. used: ids of all merges
@@ -109,7 +109,7 @@ class Merging:
 
     @property
     def module(self) -> Module:
-        """The module as it stands: the candidate's, else that of the open node touched last."""
+        """The present module: the candidate's, else that of the open node touched last."""
         if self.pending:
             return self.pending.module
         return next((node for node in self.open if node.id == self.current), self.open[-1]).module

@@ -44,7 +44,7 @@ def word_diff(old: str, new: str) -> list[list[str]]:
 def fate(rule: Rule, node: MergeNode) -> tuple[str, tuple[Rule, ...]]:
     """What became of a child's rule, and the rules of the node it went into or lost against.
 
-    kept: its text stands. generalised: it went into another text. dropped: nothing comes from it.
+    kept: its text is unchanged. generalised: it went into another text. dropped: nothing comes from it.
     conflicting: dropped while a rule of like words, which did not come from it, stayed. audited: the audit
     dropped it.
     """

@@ -49,7 +49,7 @@ def replay_merges(
 
     decisions: `MergeStepper.decisions`, or the same as dictionaries, as the exported JSON has them.
     Answers that are in the run's log are not paid again. Raises ValueError for a decision that is not
-    possible where it stands in the list, saying which.
+    possible at its place in the list, saying which.
     """
     return _replay(desk_for(run, bench, llm), decisions).module
 

@@ -83,7 +83,7 @@ class MergeStepper(Page):
 
     @property
     def module(self) -> Module:
-        """The module as it stands."""
+        """The present module."""
         return self.session.module
 
     def do(self, decision: Decision | dict | str, **choices) -> None:

@@ -74,6 +74,6 @@ def test_a_grid_is_shown_by_two_factors():
 def test_token_figures_are_means_over_seeds():
     rows = rows_of({"all_at_once": noisy(0.5), "similar": noisy(0.5)}, tokens_all_in=lambda method, seed: 1000 * (1 + seed % 2))
     table = grids.token_table(rows, {"similar": {"divide": "similar"}})
-    assert table["figure"].unique().tolist() == ["mean of a call", "all calls together", "all in"]
-    all_in = table[table["figure"] == "all in"].set_index("method")
+    assert table["figure"].unique().tolist() == ["mean of a call", "all calls together", "in total"]
+    all_in = table[table["figure"] == "in total"].set_index("method")
     assert all_in["value"].tolist() == [1.5, 1.5] and (all_in["lo"] < 1.5).all() and all_in["divide"].tolist() == ["", "similar"]

@@ -81,7 +81,7 @@ def test_pairs_nearest_in_tokens_are_compared():
     assert (line["method"], line["other"], line["tokens"]) == ("fgo, 3 epochs", "all_at_once", 0.94)
     assert (line["benchmark"], line["verdict"]) == ("b", "worse") and -0.3 < line["difference"] < -0.1
     shown = main_results.show_matched(summary(pd.concat([rows, longer]), "fgo"))
-    assert shown["all in, fgo = 1"].tolist() == ["0.00", "1.60", "1.00", "1.50"] and "gain over fgo" in shown
+    assert shown["tokens in total, fgo = 1"].tolist() == ["0.00", "1.60", "1.00", "1.50"] and "gain over fgo" in shown
 
 
 def test_a_set_that_was_not_run_has_nothing_to_match():

@@ -91,7 +91,7 @@ def test_the_three_definitions_by_hand(bench):
     assert (line["mean call"], line["largest call"]) == pytest.approx((-0.6, -0.5))
     assert line["mean call"] == pytest.approx(line["expected call"])  # (1 - 1/3) of the nine tenths that is no module
     assert line["all such calls"] == pytest.approx(line["expected without merges"]) == pytest.approx(0.2)
-    assert line["all in"] == pytest.approx(0.02)
+    assert line["in total"] == pytest.approx(0.02)
     assert tokens.show_reductions(pd.DataFrame([line]))["mean call"].tolist() == ["-60.0 %"]
 
 
@@ -143,7 +143,7 @@ def test_changes_of_tokens_have_intervals_over_seeds():
     rows = pd.DataFrame([one | {"method": method, "seed": seed, **dict.fromkeys(grids.TOKEN_FIGURES, value)}
                          for (method, seed), value in used.items()])  # fmt: skip
     changes = grids.token_changes(rows)
-    assert changes["figure"].tolist() == ["mean of a call", "all calls together", "all in"]
+    assert changes["figure"].tolist() == ["mean of a call", "all calls together", "in total"]
     assert changes["change"].tolist() == pytest.approx([100 * 40 / 160 - 100] * 3)  # of the means, not of ratios
     assert ((changes["lo"] < changes["change"]) & (changes["change"] < changes["hi"])).all()
     worlds = pd.DataFrame([one | {"method": method, "seed": seed, "world": world, **dict.fromkeys(grids.TOKEN_FIGURES, value)}

@@ -40,7 +40,7 @@ def test_a_small_gain_has_a_direction_too():
 @pytest.mark.parametrize("gain", [(0.04, -0.3, 0.38), (-0.001, -0.09, 0.09), (0.03, np.nan, np.nan), (0.02, 0.0, 0.04)])
 def test_an_interval_with_zero_in_it_tells_nothing(gain):
     table = paper_table(measured(gain=gain)).set_index("paper")
-    assert table.loc["1.6 %", "verdict"] == table.loc["8.6 %", "verdict"] == "cannot be told"
+    assert table.loc["1.6 %", "verdict"] == table.loc["8.6 %", "verdict"] == "not distinguishable"
 
 
 def test_every_other_approach_has_its_own_row_and_verdict():

@@ -132,7 +132,7 @@ def test_a_summary_shows_zeros_and_leaves_out_what_is_not_known():
     rows = [*of_method("base", lambda s, n: n % 2, tokens_call_mean=np.nan), *of_method("fgo", lambda s, n: n % 2, rules=3)]
     shown = show(summary(pd.DataFrame(rows)))
     assert shown["rules"].to_dict() == {"base": "0.0", "fgo": "3.0"} and set(shown["all such calls"]) == {"0.0"}
-    assert shown["k tokens a call"]["base"] == "" and "dropped" not in shown and "failed runs" not in shown
+    assert shown["thousand tokens a call"]["base"] == "" and "dropped" not in shown and "failed runs" not in shown
     rows = [*of_method("base", lambda s, n: 0, dropped=1), *of_method("fgo", lambda s, n: 0, "Overloaded")]
     shown = show(summary(pd.DataFrame(rows)))
     assert shown["failed runs"].tolist() == ["0", "6"] and shown["dropped"].tolist() == ["1.0", "0.0"]
