@@ -27,6 +27,8 @@ CHANGES = {
     "+ random subsets": ("divide",), "+ one merge of all": ("merge",), "+ review": ("review",),
     "+ 2 passes of 1 epoch": ("passes", "epochs"), "+ counts = fgo+": ("counts",),
 }  # fmt: skip
+OFFICIAL = ("base", "all_at_once", "bootstrapping", "fgo", "fgo+")
+"""Played on official games, where somebody has them."""
 PILOT = SHIPPED / "paper_figures" / "pilot"
 ERRORS = {
     "missed": ("#0072B2", "no answer where there is one"), "invented": ("#E69F00", "an answer where there is none"),
@@ -50,6 +52,9 @@ def grids(name: str) -> dict[str, Grid]:
     steps = ladder() | {name: VARIANTS[name] for name in ("bootstrapping", "bootstrapping + counts")}
     found = {"logisticsqa": documents(chosen, VARIANTS | peers(), MAIN_LOG)}
     found |= {benchmark: played(benchmark, chosen, there, MAIN_LOG) for benchmark in ("alfworld", "gaia")}
+    if name == "full":
+        own, few = {"path": True, "test_split": "valid_seen"}, {method: VARIANTS[method] for method in OFFICIAL}
+        found["official games"] = Grid("alfworld", (own,), few, chosen.seeds[:1], MAIN_LOG)
     return found | {
         "logisticsqa steps": documents(chosen, steps, MAIN_LOG), "gaia steps": played("gaia", chosen, steps, MAIN_LOG)
     }  # fmt: skip
@@ -64,6 +69,19 @@ def waiting_title(table: pd.DataFrame, method: str = "fgo+", other: str = "boots
     least, most = f"{times.min():.2g}", f"{times.max():.2g}"
     span = least if least == most else f"{least} to {most}"
     return f"{method}: {span} times fewer calls that wait for each other than {other}"
+
+
+def kept(table: pd.DataFrame, method: str = "fgo+") -> pd.DataFrame:
+    """How much of the best gain over base the default keeps: a row a benchmark and LLM of a summary.
+
+    Columns: benchmark, llm, best (the method that gains most), "its gain, points", "kept, %" (NaN where none gains).
+    """
+    lines = []
+    for (benchmark, llm), part in table.dropna(subset=["gain"]).groupby(["benchmark", "llm"], sort=False):
+        gain = 100 * part.set_index("method")["gain"]
+        share = 100 * gain[method] / gain.max() if gain.max() > 0 else math.nan
+        lines.append((benchmark, llm, gain.idxmax(), round(gain.max(), 1), round(share, 0)))
+    return pd.DataFrame(lines, columns=["benchmark", "llm", "best", "its gain, points", "kept, %"])
 
 
 # -- with a real model

@@ -3,6 +3,7 @@
 import math
 from types import SimpleNamespace
 
+import made_rows
 import numpy as np
 import pandas as pd
 import pytest
@@ -146,3 +147,14 @@ def test_calls_that_wait_are_compared_by_benchmark():
     table = pd.DataFrame({"benchmark": ["a", "a", "b", "b"], "method": ["fgo+", "bootstrapping"] * 2, "chain": [9.0, 135.0, 60.0, 180.0]})
     assert main_results.waiting_title(table) == "fgo+: 3 to 15 times fewer calls that wait for each other than bootstrapping"
     assert main_results.waiting_title(table[table["method"] == "fgo+"]) == ""
+
+
+def test_the_default_keeps_a_share_of_the_best_gain():
+    scores = {"base": 0.2, "bootstrapping": 0.7, "fgo": 0.3, "fgo+": 0.6}
+    rows = made_rows.rows_of({name: made_rows.noisy(score) for name, score in scores.items()})
+    (line,) = main_results.kept(summary(rows, "base")).to_dict("records")
+    gains = summary(rows, "base").set_index("method")["gain"]
+    assert line["best"] == "bootstrapping" and line["its gain, points"] == pytest.approx(100 * gains["bootstrapping"], abs=0.1)
+    assert line["kept, %"] == pytest.approx(100 * gains["fgo+"] / gains["bootstrapping"], abs=0.5)
+    nothing = made_rows.rows_of(dict.fromkeys(scores, made_rows.noisy(0.2)))
+    assert math.isnan(main_results.kept(summary(nothing, "base"))["kept, %"][0])
