@@ -140,7 +140,7 @@ def run(known: argparse.Namespace, choices: dict[str, Any]) -> None:
 
 
 def compare(known: argparse.Namespace, choices: dict[str, Any]) -> None:
-    """Several methods and seeds side by side. --csv FILE writes the rows, one a run."""
+    """Several methods and seeds compared. --csv FILE writes the rows, one a run."""
     path = choices.pop("csv", None)
     bench, choices = tasks_of(known.benchmark, choices)
     rows = fgo.compare(bench, known.llm, **choices)

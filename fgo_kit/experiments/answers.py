@@ -55,21 +55,22 @@ def answer(notebook: str, folder: Path = SHIPPED) -> Answer:
 def _scores(table: pd.DataFrame) -> str:
     shown = table[table["llm"] == table["llm"].iloc[0]].assign(cell=lambda part: cells(part)).set_index("method")
     listed = [f"{name} {shown.loc[name, 'cell']}" for name in ("base", "all_at_once", "bootstrapping", "fgo", "fgo+")]
-    return f"{shown['llm'].iloc[0]} on {shown['benchmark'].iloc[0]} has test scores, in %, of {', '.join(listed)}"
+    return f"test scores of {shown['llm'].iloc[0]} on {shown['benchmark'].iloc[0]}, in %, are {', '.join(listed)}"
 
 
 def _gained(table: pd.DataFrame) -> str:
     rows = gains(table, ["fgo"]).rename(columns={"gain, points": "points"})
     clear = rows[rows["verdict"].isin([Verdict.BETTER, Verdict.WORSE])].itertuples()
     listed = [f"{row.verdict} than {row.over} on {row.benchmark} ({row.points} points)" for row in clear]
-    return f"fgo is {', '.join(listed)}; of all such comparisons: {counted(rows['verdict'])}; {waiting_title(table)}"
+    together = f"of all such comparisons: {counted(rows['verdict'])}; {waiting_title(table)}"
+    return f"fgo is {', '.join(listed) or 'unclear'}; {together}"
 
 
 def _changed(table: pd.DataFrame) -> str:
     labels = table["changed" if "changed" in table else "method"].str.replace(",", "")
     parts = table.assign(label=labels).dropna(subset=["gain"]).groupby("llm", sort=False)
     found = [f"with {llm}, {headline(part['label'], judged(part, 'gain'), labels[0])}" for llm, part in parts]
-    return f"{'; '.join(found)} (each interval by itself)"
+    return f"{'; '.join(found)} (each comparison by itself)"
 
 
 def _even(table: pd.DataFrame) -> str:
@@ -99,8 +100,8 @@ def _causes(table: pd.DataFrame) -> str:
 
 def _sensitive(table: pd.DataFrame) -> str:
     parts = table[table["constant"] != "frozen"].groupby("reference", sort=False)
-    listed = [f"over {name}, {counted(judged(part, 'change'))}" for name, part in parts]
-    return f"with another value of one constant, the change of fgo's gain is, {'; '.join(listed)}"
+    listed = [f"over {name} is {counted(judged(part, 'change'))}" for name, part in parts]
+    return f"with another value of one constant, the change of fgo's gain {', and '.join(listed)}"
 
 
 ANSWERS: dict[str, tuple[str, str, Callable[[pd.DataFrame], str]]] = {

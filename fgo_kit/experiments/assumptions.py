@@ -157,7 +157,7 @@ def sensitivity(rows: pd.DataFrame, name: str = "small", level: float = 0.95) ->
 
 
 def changed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a `sensitivity` table whose gain clearly changes, largest change first, for reading.
+    """The rows of a `sensitivity` table whose gain changes significantly, largest change first, for reading.
 
     A verdict that is another than the frozen one's shows no change by itself: both may be near a bound.
     """

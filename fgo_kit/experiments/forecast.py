@@ -58,7 +58,7 @@ def parts(name: str) -> pd.DataFrame:
 
 
 def _runs(grid: Grid, data: dict) -> set:
-    """What tells the runs of a grid on one data set from all others."""
+    """What the runs of a grid on one data set have in common, and no others."""
     place = grid.log, grid.benchmark, tuple(sorted(data.items()))
     return {(*place, Settings(**{**grid.choices, **choices, "seed": seed}))
             for choices in grid.methods.values() for seed in grid.seeds}  # fmt: skip

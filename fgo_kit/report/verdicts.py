@@ -98,7 +98,7 @@ def counted(verdicts: Iterable[str], words: Iterable[str] = Verdict) -> str:
 
 
 def headline(labels: Iterable[str], verdicts: Iterable[str], reference: str) -> str:
-    """Which labels differ clearly from a reference, or clearly do not, as a figure's title.
+    """Which labels are significantly different from a reference, or equivalent to it, as a figure's title.
 
     >>> headline(["a", "b", "c"], ["better", "unclear", "not known"], "base")
     'better than base: a; not known: c'
