@@ -12,11 +12,13 @@ from ..algorithm.benchmark import Benchmark
 from ..records import Task, Trajectory, digest, to_json
 
 
-def as_first_epoch(traces: Sequence[Trajectory] | None, bench: Benchmark) -> dict[str, Trajectory]:
+def as_first_epoch(
+    traces: Sequence[Trajectory] | None, bench: Benchmark, gold: bool = True
+) -> dict[str, Trajectory]:
     """The traces of a benchmark's training tasks by task id, with scores.
 
     The benchmark scores those that the log does not. Warns of traces that are not used: of other tasks, and second
-    tries. ValueError where none is of a training task, and for traces that remain without a score.
+    tries. ValueError where none is of a training task, and with gold for traces that remain without a score.
     """
     if isinstance(traces, str | Path):
         raise TypeError(f"traces={str(traces)!r} is a path; give what fgo.read_traces({str(traces)!r}) returns")
@@ -37,10 +39,10 @@ def as_first_epoch(traces: Sequence[Trajectory] | None, bench: Benchmark) -> dic
         why = f"they are of no training task of {bench.name}, or a task's second"
         warnings.warn(f"{many}: {why}: {_some(left)}", stacklevel=3)
     unscored = [task_id for task_id, trajectory in used.items() if trajectory.ok and math.isnan(trajectory.score)]
-    if unscored:
+    if unscored and gold:
         raise ValueError(
             f"{len(unscored)} of {len(used)} traces have no score: {_some(unscored)}; give one, score=f with "
-            "f(task, trajectory) -> 0.0 to 1.0"
+            "f(task, trajectory) -> 0.0 to 1.0, or let the evaluator judge them, gold=False"
         )
     return used
 

@@ -77,7 +77,7 @@ def run(
     import_soon()
     llm = as_llm(llm)
     settings, limits, roles = chosen_for(bench, llm, run, choices)
-    logged = as_first_epoch(traces, bench)
+    logged = as_first_epoch(traces, bench, settings.gold)
     config = config_of(bench, llm, settings, roles) | logged_part(logged)
     run_id = digest(config)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))

@@ -63,11 +63,11 @@ def learn(
 
     traces: from `read_traces`, or a log's path. instructions: the fixed text above the rules to be learnt, by default
     the agent's own where all traces have the same. score: `f(task, trajectory) -> score from 0 to 1, or (score,
-    feedback)`; without it the log's scores hold. choices: further ones of `run`; unless they say otherwise, the subsets
-    vote on the merged rules by these traces.
+    feedback)`; without it the log's scores hold, and with gold=False none are needed: the evaluator judges. choices:
+    further ones of `run`; unless they say otherwise, the subsets vote on the merged rules by these traces.
 
     There is no test split, so the run's score is NaN; to have one, give the traces to `run(bench, llm, traces=)`.
-    Raises ValueError for traces without a score, and for choices that need rollouts.
+    Raises ValueError for traces without a score (but with gold=False), and for choices that need rollouts.
 
     >>> learn(read_traces("log.jsonl"), "openai:my-model").prompt()                          # doctest: +SKIP
     """

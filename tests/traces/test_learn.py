@@ -119,8 +119,20 @@ def test_a_method_of_ones_own_that_rolls_out_is_stopped_before_it_pays(tmp_path)
 
 def test_traces_without_a_score_are_named(tmp_path):
     llm = ScriptedLLM(lambda messages: pytest.fail("asked"), name="own:model")
-    with pytest.raises(ValueError, match=r"1 of 2 traces have no score: 'q1'; give one, score=f"):
+    with pytest.raises(ValueError, match=r"1 of 2 traces have no score: 'q1'; give one, score=f.*gold=False"):
         fgo.learn(chats(tmp_path, ("2+2?", "4", {"score": 1}), ("3+3?", "6", {})), llm)
+
+
+def test_without_gold_traces_need_no_score_and_the_evaluator_judges_them(tmp_path):
+    def judge(messages):
+        if "VERDICT" not in messages[0]["content"]:
+            return teacher(messages)
+        return f"VERDICT: {'wrong' if '19+3' in messages[1]['content'] else 'right'}\nIt forgot to carry."
+
+    path = chats(tmp_path, ("19+3?", "12", {}), ("2+2?", "4", {}))
+    run = fgo.learn(path, ScriptedLLM(judge, name="own:model"), method="all_at_once", gold=False)
+    assert [rule.text for rule in run.module.rules] == ["Carry the one."]
+    assert [judged.feedback.score for judged in run.state.record] == [0.0, 1.0]
 
 
 def test_the_simulated_llm_refuses_traces_it_cannot_read(tmp_path):
