@@ -50,7 +50,8 @@ LAZY = {
     "report": ".report",  # matplotlib takes a second to import
     "from_table": ".benchmarks.table",
     "MergeStepper": ".widgets.stepper", "Monitor": ".widgets.monitor", "browse": ".widgets.browser",
-    "replay_merges": ".widgets.replay_decisions", "start": ".widgets.monitor",
+    "compare_rules": ".widgets.rule_comparison", "replay_merges": ".widgets.replay_decisions",
+    "start": ".widgets.monitor",
     "strategies": ".runs.listing",  # pandas takes a tenth
     "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip

@@ -6,7 +6,7 @@ import threading
 
 import traitlets
 
-from ..records.showing import escape, folded, pre
+from ..records.showing import bdi, escape, folded, pre
 from ..runs.result import Run
 from .page import STATIC, Page, script
 from .trajectory_entries import Filters
@@ -34,7 +34,7 @@ class Browser(Page):
     query: see `entries.Filters`. chosen: numbers of the open trajectory and, if any, of one to compare it with.
     """
 
-    _esm = script("browser.js")
+    _esm = script("trajectory.js", "browser.js")
     _css = STATIC / "browser.css"
     facets = traitlets.Dict().tag(sync=True)
     query = traitlets.Dict().tag(sync=True)
@@ -86,7 +86,7 @@ def static_page(catalogue: Catalogue) -> str:
     shown = page["rows"][:STATIC_ROWS]
     if not shown:
         return "<p>no trajectories</p>"
-    cells = [[f"<td style='text-align:left'>{_bdi(row[name])}</td>" for name in COLUMNS] for row in shown]
+    cells = [[f"<td style='text-align:left'>{bdi(row[name])}</td>" for name in COLUMNS] for row in shown]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
     return (
         f"<p>{len(catalogue.entries):,} trajectories; the first {len(shown)} of {page['total']:,}{kind}. "
@@ -99,21 +99,17 @@ def static_page(catalogue: Catalogue) -> str:
 def static_trajectory(detail: dict) -> str:
     """One open trajectory as plain HTML."""
     steps = "".join(
-        folded(f"step {number}: {_bdi(step['brief'])}", pre(step["saw"]) + pre(step["did"]), number == 1)
+        folded(f"step {number}: {bdi(step['brief'])}", pre(step["saw"]) + pre(step["did"]), number == 1)
         for number, step in enumerate(detail["steps"], 1)
     )
     rules = "".join(
-        f"<li><code>{escape(rule['id'])}</code> {_bdi(rule['text'])}{' <b>(cited)</b>' * rule['cited']}</li>"
+        f"<li><code>{escape(rule['id'])}</code> {bdi(rule['text'])}{' <b>(cited)</b>' * rule['cited']}</li>"
         for rule in detail["rules"]
     )
-    feedback = f"<p><b>feedback</b>: {_bdi(detail['feedback'])}</p>" if detail["feedback"] else ""
+    feedback = f"<p><b>feedback</b>: {bdi(detail['feedback'])}</p>" if detail["feedback"] else ""
     return (
-        f"<p><b>{_bdi(detail['task'])}</b> ({_bdi(detail['run'] + ', ' + detail['where'])}): "
+        f"<p><b>{bdi(detail['task'])}</b> ({bdi(detail['run'] + ', ' + detail['where'])}): "
         f"<b>{detail['outcome']}</b>, answer <code>{escape(detail['answer'])}</code>, "
         f"expected <code>{escape(detail['expected'])}</code></p>{steps}{feedback}"
         + folded(f"{len(detail['rules'])} rules in force, {escape(detail['rules_note'])}", f"<ul>{rules}</ul>")
     )
-
-
-def _bdi(text: str) -> str:
-    return f"<bdi>{escape(text)}</bdi>"

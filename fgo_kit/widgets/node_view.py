@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 
 from ..records import MergeNode, Rule
 from ..records.showing import brief, showable
+from ..report.rule_differences import ALIKE, likeness
 from ..runs.tables import why
 from ..stats import wilson
 from .gate_steps import better_child, flips
@@ -15,8 +16,6 @@ from .merging_by_hand import YOU, Merging
 LIMIT = 2_000
 """Longest text that is shown, in characters; rules are shorter, but a name or a task id may be anything."""
 MOST_TASKS = 200
-ALIKE = 0.6
-"""A dropped rule conflicts with a rule that stayed when they share at least this part of their words."""
 KINDS = {"leaf": "a subset's module", "merged": "merged", "failed": "failed: no usable answer"}
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
@@ -56,13 +55,8 @@ def fate(rule: Rule, node: MergeNode) -> tuple[str, tuple[Rule, ...]]:
         return "generalised", tuple(into)
     if rule.id in node.audited:
         return "audited", ()
-    rivals = [r for r in node.module.rules if _likeness(rule.text, r.text) >= ALIKE]
+    rivals = [r for r in node.module.rules if likeness(rule.text, r.text) >= ALIKE]
     return ("conflicting", tuple(rivals)) if rivals else ("dropped", ())
-
-
-def _likeness(a: str, b: str) -> float:
-    words, others = set(a.lower().split()), set(b.lower().split())
-    return len(words & others) / max(1, len(words | others))
 
 
 def node_view(state: Merging, node: MergeNode, tokens: dict[str, int]) -> dict:
@@ -77,8 +71,8 @@ def node_view(state: Merging, node: MergeNode, tokens: dict[str, int]) -> dict:
         "id": node.id, "label": brief(node.id, 40),
         "decision": "awaits a verdict" if node is state.pending else KINDS.get(node.decision, node.decision),
         "pending": node is state.pending, "editable": node.id in {other.id for other in state.editable},
-        "tasks": _tasks(node.tasks), "tokens": spent_at(node, tokens), "gate": gate_view(state, node),
-        "flips": {"against": against, "gained": _tasks(gained), "lost": _tasks(lost)},
+        "tasks": tasks_view(node.tasks), "tokens": spent_at(node, tokens), "gate": gate_view(state, node),
+        "flips": {"against": against, "gained": tasks_view(gained), "lost": tasks_view(lost)},
         "children": [_child_view(state, node, child) for child in node.children],
         "components": [
             {"name": part.name, "preamble": part.preamble,
@@ -114,8 +108,8 @@ def _votes(node: MergeNode, rule: Rule) -> str:
 def _rule_view(state: Merging, rule: Rule) -> dict:
     text = clipped(rule.text)
     return {
-        "id": rule.id, "label": brief(rule.id, 40), "text": text, "support": _tasks(rule.support), "right": rule.right,
-        "wrong": rule.wrong, "origin": brief(rule.origin, 40), "yours": rule.origin == YOU,
+        "id": rule.id, "label": brief(rule.id, 40), "text": text, "support": tasks_view(rule.support),
+        "right": rule.right, "wrong": rule.wrong, "origin": brief(rule.origin, 40), "yours": rule.origin == YOU,
         "locked": rule.id in state.locked, "diff": [["=", text]],
     }  # fmt: skip
 
@@ -133,7 +127,7 @@ def _sources(rule: Rule, pool: dict[str, tuple[str, Rule]], put_back: list[str])
     return view
 
 
-def _tasks(ids) -> dict:
+def tasks_view(ids) -> dict:
     return {"n": len(ids), "ids": [brief(task, 60) for task in ids[:MOST_TASKS]]}
 
 

@@ -11,9 +11,9 @@ STATIC = Path(__file__).parent / "static"
 LIVE = "application/vnd.jupyter.widget-view+json"
 
 
-def script(name: str) -> str:
-    """A widget's script, after what all scripts share."""
-    return (STATIC / "page.js").read_text("utf-8") + (STATIC / name).read_text("utf-8")
+def script(*names: str) -> str:
+    """A widget's script in its parts, after what all scripts share."""
+    return "".join((STATIC / name).read_text("utf-8") for name in ("page.js", *names))
 
 
 def headless() -> bool:

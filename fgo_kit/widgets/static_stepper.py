@@ -51,16 +51,20 @@ def _table(rules: list[dict], fates: bool) -> str:
 
 
 def _row(rule: dict, fates: bool) -> str:
-    words = "".join(_MARKS[op].format(escape(text)) for op, text in rule["diff"])
     tasks = escape(", ".join(rule["support"]["ids"]))
     became = " → ".join(filter(None, [rule.get("fate"), ", ".join(rule.get("into", []))]))
     last = "; ".join(filter(None, [became if fates else ", ".join(rule["from"]), rule["said"]]))
     marks = " (locked)" * rule["locked"] + " (yours)" * rule["yours"]
     return (
         f"<tr><td><code>{escape(rule['label'])}</code>{marks}</td>"
-        f"<td style='text-align:left'><bdi>{words}</bdi></td><td title='{tasks}'>{rule['support']['n']}</td>"
+        f"<td style='text-align:left'>{marked(rule['diff'])}</td><td title='{tasks}'>{rule['support']['n']}</td>"
         f"<td>{escape(rule['origin'])}</td><td>{escape(last)}</td></tr>"
     )
+
+
+def marked(diff: list[list[str]]) -> str:
+    """Parts of `node_view.word_diff` as HTML."""
+    return f"<bdi>{''.join(_MARKS[op].format(escape(text)) for op, text in diff)}</bdi>"
 
 
 def svg(tree: dict) -> str:
