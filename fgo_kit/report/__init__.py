@@ -4,6 +4,7 @@
     fgo.report.save("mine", table, rows, fgo.report.plot_methods(table))
 """
 
+from .detectable import power
 from .drawing import COLOURS, note_simulated
 from .figures import plot_curves, plot_merge_tree, plot_methods, plot_points, plot_waiting
 from .paper import paper_table
@@ -15,7 +16,6 @@ from .summary import (
     gains,
     p_together,
     percent,
-    power,
     say,
     score_matrix,
     show,
