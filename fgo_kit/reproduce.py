@@ -7,7 +7,6 @@ a folder of it with the name of another preset than full). Exit codes: 0 all ran
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import re
 import sys
@@ -99,23 +98,14 @@ def agreed(model: str, preset: str, yes: bool) -> bool:
     return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _number(text: str | None) -> str:
-    try:
-        return f"{float(text or ''):.3g}"
-    except ValueError:
-        return text or ""
+def headline(path: Path) -> str:
+    """The scores in the methods table that the quickstart wrote, with their 95 % intervals."""
+    import pandas as pd
 
+    from .report.summary import cells
 
-def headline(path: Path) -> list[str]:
-    """The lines of the methods table that the quickstart wrote; lo and hi are its 95 % interval."""
-    lines = [f"{'llm':<24} {'method':<24} {'score':>7}  95 % interval"]
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            llm, method = row.get("llm") or "", row.get("method") or ""
-            score, lo, hi = (_number(row.get(key)) for key in ("score", "lo", "hi"))
-            interval = f"[{lo}, {hi}]" if lo and hi else ""
-            lines.append(f"{llm:<24} {method:<24} {score:>7}  {interval}".rstrip())
-    return lines
+    table = pd.read_csv(path)
+    return table.assign(score=cells(table))[["llm", "method", "score"]].to_string(index=False)
 
 
 def write_page(figures: Path) -> None:
@@ -135,7 +125,7 @@ def show(outcomes: list[Outcome], figures: Path) -> None:
         names = "FAILED" if o.error else " ".join(p.name for p in o.figures)
         print(f"{o.name:<{width}}  {o.seconds:>7.1f}  {names}".rstrip())
     if any(figures / HEADLINE in o.figures for o in outcomes):
-        print("", HEADLINE, *headline(figures / HEADLINE), sep="\n")
+        print("", HEADLINE, headline(figures / HEADLINE), sep="\n")
 
 
 def main(argv: list[str] | None = None) -> int:

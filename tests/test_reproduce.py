@@ -68,7 +68,7 @@ def test_runs_in_order_with_known_parameters_and_reports_figures(place, capsys):
     out = capsys.readouterr().out
     assert out.index("[1/2] 00_first ... ok") < out.index("[2/2] 01_second ... ok")
     assert "quickstart_methods.csv" in out and "old.png" not in out
-    assert "0.712  [0.65, 0.77]" in out
+    assert "71.2 [65.0, 77.0]" in out
     assert (place / "out" / "00_first.ipynb").is_file()
     injected = nbformat.read(place / "out" / "01_second.ipynb", 4)
     assert not any("PRESET" in c.source for c in injected.cells), "no parameters cell, nothing to inject"
@@ -159,7 +159,8 @@ def test_a_model_nobody_can_estimate_stops_before_anything_runs(place, capsys, m
     assert "unknown model 'openai:nobodys'" in capsys.readouterr().err
 
 
-def test_headline_is_read_leniently(tmp_path):
+def test_headline_shows_scores_with_intervals_where_there_are_any(tmp_path):
     path = tmp_path / "quickstart_methods.csv"
-    path.write_text("method,score\nbase,nan\nfgo,\n")
-    assert [line.split() for line in reproduce.headline(path)[1:]] == [["base", "nan"], ["fgo"]]
+    path.write_text("llm,method,score,lo,hi\nm,base,0.5,0.25,0.75\nm,fgo,0.5,,\nm,none,,,\n")
+    lines = [" ".join(line.split()) for line in reproduce.headline(path).splitlines()]
+    assert lines == ["llm method score", "m base 50.0 [25.0, 75.0]", "m fgo 50.0 [too few seeds for an interval]", "m none"]

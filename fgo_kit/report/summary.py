@@ -274,12 +274,7 @@ def numbers(values: Iterable[float], decimals: int = 1) -> list[str]:
 
 
 def say(*lines: str, width: int = 100) -> None:
-    """Print lines for reading, wrapped at words; what goes on in a new line is indented.
-
-    >>> say("on the frontier: base, fgo", width=20)
-    on the frontier:
-      base, fgo
-    """
+    """Print lines for reading, wrapped at words; what goes on in a new line is indented."""
     whole = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
     print(*(fill(line, width, **whole) for line in lines), sep="\n")
 

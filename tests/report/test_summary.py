@@ -161,3 +161,8 @@ def test_figures_say_which_points_have_no_interval():
         report.drawing.plt.close(drawn)
     assert not report.plot_points(table[:1]).legends
     report.drawing.plt.close("all")
+
+
+def test_printed_lines_are_wrapped_at_words(capsys):
+    report.say("on the frontier: base, fgo", "short", width=20)
+    assert capsys.readouterr().out == "on the frontier:\n  base, fgo\nshort\n"
