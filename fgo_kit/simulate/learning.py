@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .competence import Draw, Known
 from .limits import assumed
+
+
+def understood(known: Sequence[Known], parse_rule: Callable[[str], Any]) -> list[tuple[Known, Any]]:
+    """The shown rules that say something in a competence's language, each with what it says."""
+    return [(shown, rule) for shown in known if (rule := parse_rule(shown.text)) is not None]
 
 
 def comes_to_mind(draw: Draw, rule: str, support: float) -> bool:
@@ -20,15 +26,15 @@ def harmful(rules: Sequence[Known], blame: tuple[int, int]) -> bool:
     return wrong > blame[0] * right + blame[1] and right <= without
 
 
-def voted(shown: Known, helped: Sequence[str], blamed: Sequence[str], revised: str = "") -> dict | None:
-    """A reviewer's vote on a rule, by the tasks that it helps and those that it would spoil; None where there are none.
+def voted(shown: Known, helped: Sequence[str], blamed: Sequence[str], revised: str = "") -> list[dict]:
+    """A reviewer's vote on a rule, by the tasks that it helps and those that it would spoil; [] where there are none.
 
     revised: other words for a rule that is to stay, but not as it is.
     """
     if revised or len(blamed) > len(helped):
         more = {"vote": "revise", "text": revised} if revised else {"vote": "drop"}
-        return {"id": shown.id, **more, "tasks": list(blamed or helped)}
-    return {"id": shown.id, "vote": "keep", "tasks": list(helped)} if helped else None
+        return [{"id": shown.id, **more, "tasks": list(blamed or helped)}]
+    return [{"id": shown.id, "vote": "keep", "tasks": list(helped)}] if helped else []
 
 
 def weighs(draw: Draw) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import checked, comes_to_mind, harmful, merged, voted
+from ..learning import checked, comes_to_mind, harmful, merged, understood, voted
 from .language import PLAIN, Habit, parse_rule, render
 from .reading import VERBS, Game, kind, read_trajectory
 from .reviewing import named_fault, review
@@ -82,10 +82,7 @@ Present = dict[tuple[str, str], tuple[Known, Habit]]
 def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
     evidence, edits, present = _Evidence(examples, draw), [], {}
-    for shown in known:
-        habit = parse_rule(shown.text)
-        if habit is None:
-            continue
+    for shown, habit in understood(known, parse_rule):
         against = evidence.against(habit)
         if against or harmful([shown], BLAME):
             edits.append({"op": "drop", "id": shown.id, "support": against})
@@ -98,14 +95,11 @@ def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> 
 def review_rules(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Votes on shown rules: tasks in which a habit was wanting or a place held what it says, and those against it."""
     evidence, votes = _Evidence(examples, draw), []
-    for shown in known:
-        habit = parse_rule(shown.text)
-        if habit is None:
-            continue
+    for shown, habit in understood(known, parse_rule):
         tasks = [*evidence.lacking.get(habit, ()), *evidence.works.get((habit.kind, (*habit.places, "")[0]), ())]
         tasks += [task for place in habit.places for task in evidence.found.get(habit.thing, {}).get(place, ())]
-        votes.append(voted(shown, list(dict.fromkeys(tasks)), evidence.against(habit)))
-    return [vote for vote in votes if vote]
+        votes += voted(shown, list(dict.fromkeys(tasks)), evidence.against(habit))
+    return votes
 
 
 def _edit(habit: Habit, support: list[str], revised: Known | None = None) -> dict:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from html import unescape
 
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import checked, comes_to_mind, harmful, merged, voted, weighs
+from ..learning import checked, comes_to_mind, harmful, merged, understood, voted, weighs
 from ..limits import assumed
 from .language import TOOL_NOTES, Practice, parse_rule, practices_of, quoted_rules, render
 from .reading import expected_of, read_trajectory
@@ -114,10 +114,7 @@ class _Evidence:
 def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Edits to a module from noticed trajectories: drops and revisions of shown rules, then new rules."""
     evidence, edits, present, naming = _Evidence(examples, draw), [], set(), None
-    for shown in known:
-        practice = parse_rule(shown.text)
-        if practice is None:
-            continue
+    for shown, practice in understood(known, parse_rule):
         edit = _mended(shown, practice, evidence)
         edits += [edit] if edit else []
         if edit is None or edit["op"] == "revise":
@@ -153,16 +150,13 @@ def _mended(shown: Known, practice: Practice, evidence: _Evidence) -> dict | Non
 def review_rules(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
     """Votes on shown rules: the trajectories that a practice mends, and those that it would spoil."""
     evidence, votes = _Evidence(examples, draw), []
-    for shown in known:
-        practice = parse_rule(shown.text)
-        if practice is None:
-            continue
+    for shown, practice in understood(known, parse_rule):
         edit = _mended(shown, practice, evidence) or {}
         names = practice.treatments - {f"{practice.kind}?"}
         helped = {at for name in names for at in evidence.weights(name) if not evidence.examples[at].right}
         blamed = {at for name in names for at in evidence.spoilt(name, practice.unless)}
-        votes.append(voted(shown, evidence.ids(helped), evidence.ids(blamed), edit.get("text", "")))
-    return [vote for vote in votes if vote]
+        votes += voted(shown, evidence.ids(helped), evidence.ids(blamed), edit.get("text", ""))
+    return votes
 
 
 def _induced(evidence: _Evidence, present: set[str], draw: Draw) -> Iterator[tuple[Practice, list[str]]]:

@@ -18,7 +18,7 @@ from html import unescape
 from ...calls.tokens import estimate
 from ...records.later import Later
 from ..competence import Call, Draw, Known, Shown, find_section
-from ..learning import checked, comes_to_mind, harmful, merged, voted, weighs
+from ..learning import checked, comes_to_mind, harmful, merged, understood, voted, weighs
 from ..limits import assumed
 from .language import Convention, parse_rule, render
 from .reading import normal, read, words_of
@@ -115,13 +115,10 @@ def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> 
 
 def _revisions(evidence: _Evidence, known: Sequence[Known], draw: Draw) -> tuple[list[dict], list[Convention]]:
     edits, present = [], []
-    for shown in known:
-        rule = parse_rule(shown.text)
-        if rule is None or rule.specificity < 0:
-            present += [rule] if rule else []
-            continue
+    for shown, rule in understood(known, parse_rule):
         right, wrong = evidence.judge(rule)
-        if wrong.bit_count() <= right.bit_count() + assumed().patience and not harmful([shown], BLAME):
+        bearable = wrong.bit_count() <= right.bit_count() + assumed().patience and not harmful([shown], BLAME)
+        if bearable or rule.specificity < 0:
             present.append(rule)
             continue
         better = _contrast(evidence, _Hypothesis(rule, right, wrong), draw) if right else None
@@ -140,8 +137,7 @@ def review(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> l
     Every rule that would take a wrong answer before a right one is blamed where the task was done, or a right rule
     comes after it; the right one helps where the task failed.
     """
-    rules = [(shown, rule) for shown in known if (rule := parse_rule(shown.text)) is not None]
-    rules.sort(key=lambda pair: -pair[1].specificity)
+    rules = sorted(understood(known, parse_rule), key=lambda pair: -pair[1].specificity)
     blamed: dict[str, list[str]] = defaultdict(list)
     helped: dict[str, list[str]] = defaultdict(list)
     for number, example in enumerate(examples):
@@ -157,8 +153,7 @@ def review(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> l
             blamed[rule_id].append(example.task_id)
         if right and not example.right:
             helped[right].append(example.task_id)
-    votes = [voted(shown, helped[shown.id], blamed[shown.id]) for shown, _ in rules]
-    return [vote for vote in votes if vote]
+    return [vote for shown, _ in rules for vote in voted(shown, helped[shown.id], blamed[shown.id])]
 
 
 def _induced(evidence: _Evidence, present: list[Convention], draw: Draw) -> list[_Hypothesis]:
