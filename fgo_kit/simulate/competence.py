@@ -6,14 +6,15 @@ the text of a prompt alone. What bounds it (noticing, obeying, chance) comes wit
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from ..calls.protocol import BadRequest
 from ..records import digest
+from .limits import Profile, assumed, noticing, obey
 
 Draw = Callable[..., float]
 """A uniform draw in [0, 1), fixed by the prompt, the sample and the arguments."""
@@ -47,24 +48,44 @@ class Shown:
     luck: float
 
 
-class Call(Protocol):
-    """What a competence is given beside the text: the chat, and the limits and randomness that bound it."""
+class Call:
+    """One prompt being answered: its chat, and the limits and randomness that bound what comes of it."""
 
-    system: str
-    chat: list[dict]
-    user: str
+    def __init__(self, limits: Profile, messages: list[dict], tokens: int, sample: int):
+        self.limits = limits
+        self.tokens = tokens
+        instructed = messages[0]["role"] == "system"
+        self.system = messages[0]["content"]  # without the role, the text at the head of the first message
+        self.chat = messages[instructed:] or messages
+        self.user = next((m["content"] for m in self.chat if m["role"] == "user"), "")
+        state = hashlib.blake2b(str(sample).encode(), digest_size=16)
+        self.sample_seed, lasting = state.digest(), state.copy()
+        first = self.user[: self.user.rfind("</")]  # without what is said after it, such as what was left out
+        lasting.update(first.encode("utf-8", "surrogatepass"))
+        for message in messages:
+            state.update(f"\0{message['role']}\0{message['content']}".encode("utf-8", "surrogatepass"))
+        self.seed, self.lasting_seed = state.digest(), lasting.digest()
 
     def draw(self, *what: object) -> float:
         """A uniform draw in [0, 1) that depends on the prompt, the sample and `what` alone."""
+        return _uniform(self.seed, what)
 
     def lasting(self, *what: object) -> float:
-        """A uniform draw that stays the same over a dialogue."""
+        """A uniform draw that stays the same over a dialogue: of its first message, the sample and `what`."""
+        return _uniform(self.lasting_seed, what)
+
+    def luck(self, task_id: str) -> float:
+        """A uniform draw for noticing what is in a trajectory: of this call, or of the task, the same in every call."""
+        shared = _uniform(self.sample_seed, ("shared", task_id)) < assumed().miss_correlation
+        return _uniform(self.sample_seed, ("notice", task_id)) if shared else self.draw("notice", task_id)
 
     def obeyed(self, rules: int) -> float:
         """The share of so many rules that is obeyed at once."""
+        return obey(self.limits, rules)
 
     def noticed(self, hops: int, position: float = 0.5) -> float:
-        """The chance of noticing a fact at a place in the prompt; hops: 1 to find it, 2 to tie it to another."""
+        """The chance of noticing a fact at a place in this prompt (see `limits.noticing`)."""
+        return noticing(self.limits, self.tokens, position, hops)
 
 
 @dataclass(frozen=True)
@@ -94,14 +115,9 @@ class Competence:
         return digest(self.knowledge)
 
 
-@cache
-def _form(tag: str) -> re.Pattern[str]:
-    return re.compile(rf"<{tag}(?:\s[^>]*)?>\n?(.*?)\n?</{tag}>", re.DOTALL)
-
-
 def find_section(tag: str, text: str) -> str | None:
     """The text of the first <tag> ... </tag> section, or None."""
-    match = _form(tag).search(text)
+    match = re.search(rf"<{tag}(?:\s[^>]*)?>\n?(.*?)\n?</{tag}>", text, re.DOTALL)
     return match[1] if match else None
 
 
@@ -127,3 +143,8 @@ def scored_right(text: str) -> bool:
     if match is None:
         raise BadRequest("the simulated LLM finds no <trajectory> with a score in this prompt")
     return is_right(match[1])
+
+
+def _uniform(seed: bytes, what: tuple) -> float:
+    text = "\0".join(map(str, what)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=7, key=seed).digest(), "big") / 2**56

@@ -131,13 +131,6 @@ def _beyond_data(what: str, curve: str, size: str, limit: float) -> tuple[str, .
     return (below, above) if limit > measured[-1] else (below,)
 
 
-@cache
-def _mean_weight(position: tuple[float, float, float, float]) -> float:
-    """Mean over u in [0, 1] of 1 + a e^(-u/t1) + b e^(-(1-u)/t2)."""
-    a, b, t1, t2 = position
-    return 1 + a * t1 * (1 - math.exp(-1 / t1)) + b * t2 * (1 - math.exp(-1 / t2))
-
-
 def weight(profile: Profile, position: float) -> float:
     """Relative chance of noticing at `position`, 0 = start to 1 = end of the prompt. Its mean is 1.
 
@@ -147,7 +140,7 @@ def weight(profile: Profile, position: float) -> float:
         raise ValueError(f"position={position!r} is outside the prompt; give 0 (its start) to 1 (its end)")
     a, b, t1, t2 = profile.position
     raw = 1 + a * math.exp(-position / t1) + b * math.exp(-(1 - position) / t2)
-    return raw / _mean_weight(profile.position)
+    return raw / (1 + a * t1 * (1 - math.exp(-1 / t1)) + b * t2 * (1 - math.exp(-1 / t2)))  # by its mean
 
 
 def noticing(profile: Profile, tokens: float, position: float, hops: int = 1) -> float:

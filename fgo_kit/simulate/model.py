@@ -8,7 +8,6 @@ which method asks. Its results are simulated and are no evidence about any named
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -20,8 +19,8 @@ from ..calls.protocol import BadRequest, ContextOverflow, Reply, Usage
 from ..calls.tokens import count_messages, estimate
 from ..calls.toolcalls import read_turn, split_reply
 from ..records import digest
-from .competence import Competence, Known, Shown, is_right, section
-from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, noticing, obey, profile
+from .competence import Call, Competence, Known, Shown, is_right, section
+from .limits import ASSUMPTIONS, Assumptions, Profile, assumed, assuming, constants_hash, obey, profile
 from .modules import home_of, rules_by_component, shown_rules, written_module
 from .registry import by_rules, by_tag, competences, frozen
 
@@ -93,44 +92,8 @@ class SimulatedLLM:
 load = SimulatedLLM.load
 
 
-class Prompt:
-    """One prompt being answered."""
-
-    def __init__(self, limits: Profile, messages: list[dict], tokens: int, sample: int):
-        self.limits = limits
-        self.tokens = tokens
-        instructed = messages[0]["role"] == "system"
-        self.system = messages[0]["content"]  # without the role, the text at the head of the first message
-        self.chat = messages[instructed:] or messages
-        self.user = next((m["content"] for m in self.chat if m["role"] == "user"), "")
-        state = hashlib.blake2b(str(sample).encode(), digest_size=16)
-        self.sample_seed, lasting = state.digest(), state.copy()
-        first = self.user[: self.user.rfind("</")]  # without what is said after it, such as what was left out
-        lasting.update(first.encode("utf-8", "surrogatepass"))
-        for message in messages:
-            state.update(f"\0{message['role']}\0{message['content']}".encode("utf-8", "surrogatepass"))
-        self.seed, self.lasting_seed = state.digest(), lasting.digest()
-
-    def draw(self, *what: object) -> float:
-        """A uniform draw in [0, 1) that depends on the prompt, the sample and `what` alone."""
-        return _uniform(self.seed, what)
-
-    def lasting(self, *what: object) -> float:
-        """A uniform draw that stays the same over a dialogue: of its first message, the sample and `what`."""
-        return _uniform(self.lasting_seed, what)
-
-    def luck(self, task_id: str) -> float:
-        """A uniform draw for noticing what is in a trajectory: of this call, or of the task, the same in every call."""
-        shared = _uniform(self.sample_seed, ("shared", task_id)) < assumed().miss_correlation
-        return _uniform(self.sample_seed, ("notice", task_id)) if shared else self.draw("notice", task_id)
-
-    def obeyed(self, rules: int) -> float:
-        """The share of so many rules that is obeyed at once."""
-        return obey(self.limits, rules)
-
-    def noticed(self, hops: int, position: float = 0.5) -> float:
-        """The chance of noticing a fact at a place in this prompt (see `limits.noticing`)."""
-        return noticing(self.limits, self.tokens, position, hops)
+class Prompt(Call):
+    """A call as one of our prompts, answered by its sections."""
 
     def answer(self) -> str:
         if probed := _probed(f"{self.system}\n{self.user}"):
@@ -253,8 +216,3 @@ def _probed(text: str) -> str:
         return f'TOOL: {{"tool": "{tool[1]}", "arguments": {{}}}}'
     words = re.findall(r"<word>([\w-]+)</word>", text)
     return '{"edits": []}' if words and "JSON" in text else " ".join(words)
-
-
-def _uniform(seed: bytes, what: tuple) -> float:
-    text = "\0".join(map(str, what)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=7, key=seed).digest(), "big") / 2**56

@@ -43,7 +43,8 @@ def varied(name: str = "small", **changes: float) -> SimulatedLLM:
     assumptions = replace(ASSUMPTIONS, **{key: value for key, value in changes.items() if key not in LIMITS})
     limits = _changed_limits(frozen.limits, assumptions, changes)
     changed = " ".join(f"{key}={value:g}" for key, value in changes.items())
-    constants = digest([constants_hash(), name, asdict(assumptions), _finite(limits)])
+    finite = [[key, str(value)] for key, value in asdict(limits).items()]
+    constants = digest([constants_hash(), name, asdict(assumptions), finite])
     params = {"constants": constants, "changed": changed}
     return replace(frozen, name=f"{frozen.name} {changed}", limits=limits, params=params, assumptions=assumptions)
 
@@ -69,10 +70,6 @@ def _changed_limits(limits: Profile, assumptions: Assumptions, changes: Mapping[
         context_window=int(changes.get("context_window", limits.context_window)),
         rewrite=changes.get("rewrite", limits.rewrite),
     )  # fmt: skip
-
-
-def _finite(limits: Profile) -> list[list[str]]:
-    return [[key, str(value)] for key, value in asdict(limits).items()]
 
 
 WORDS = {

@@ -88,8 +88,8 @@ def improve(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> 
             edits.append({"op": "drop", "id": shown.id, "support": against})
         else:
             present.setdefault(habit.about, (shown, habit))
-    habits = _places(evidence, present, draw) + _lacking(evidence, present, draw)
-    return edits + _appliances(evidence, present, draw) + habits
+    appliances, lacking = (_new(found, present, draw) for found in (_appliances(evidence, draw), evidence.lacking))
+    return edits + appliances + _places(evidence, present, draw) + lacking
 
 
 def review_rules(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> list[dict]:
@@ -107,17 +107,21 @@ def _edit(habit: Habit, support: list[str], revised: Known | None = None) -> dic
     return {**edit, "text": render(habit), "support": support}
 
 
-def _appliances(evidence: _Evidence, present: Present, draw: Draw) -> list[dict]:
-    edits = []
-    for verb in VERBS:
-        tasks = {place: tasks for (did, place), tasks in evidence.works.items() if did == verb}
-        if not tasks or (verb, "") in present:
-            continue
-        place = max(tasks, key=lambda place: (len(tasks[place]), draw("tie", verb, place)))
-        habit = Habit(verb, "", (place,))
-        if comes_to_mind(draw, render(habit), len(tasks[place])):
-            edits.append(_edit(habit, tasks[place]))
+def _new(found: dict[Habit, list[str]], present: Present, draw: Draw) -> list[dict]:
+    """Habits with the tasks that speak for them, of which no rule says anything yet."""
+    edits, about = [], set(present)
+    for habit, support in found.items():
+        if habit.about not in about and comes_to_mind(draw, render(habit), len(support)):
+            about.add(habit.about)
+            edits.append(_edit(habit, support))
     return edits
+
+
+def _appliances(evidence: _Evidence, draw: Draw) -> dict[Habit, list[str]]:
+    """For each verb the appliance that worked in most tasks."""
+    works = evidence.works
+    best = dict(sorted(works, key=lambda pair: (len(works[pair]), draw("tie", *pair))))  # a verb's last place stays
+    return {Habit(verb, "", (best[verb],)): works[verb, best[verb]] for verb in VERBS if verb in best}
 
 
 def _places(evidence: _Evidence, present: Present, draw: Draw) -> list[dict]:
@@ -130,15 +134,6 @@ def _places(evidence: _Evidence, present: Present, draw: Draw) -> list[dict]:
         habit, support = _find(thing, weights, draw), list(dict.fromkeys(sum(places.values(), [])))
         if not (old and habit.places == old.places) and comes_to_mind(draw, render(habit), len(support)):
             edits.append(_edit(habit, support, shown))
-    return edits
-
-
-def _lacking(evidence: _Evidence, present: Present, draw: Draw) -> list[dict]:
-    edits, about = [], set(present)
-    for habit, support in evidence.lacking.items():
-        if habit.about not in about and comes_to_mind(draw, render(habit), len(support)):
-            about.add(habit.about)
-            edits.append(_edit(habit, support))
     return edits
 
 

@@ -8,12 +8,12 @@ not coded: they come from ties between hypotheses that fit few examples, broken 
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import unescape
+from typing import Any
 
 from ...calls.tokens import estimate
 from ...records.later import Later
@@ -67,10 +67,7 @@ class _Evidence:
     def __init__(self, examples: Sequence[Example], draw: Draw):
         self.examples = examples
         self.checked = sum(1 << number for number in range(len(examples)) if checked(draw, number))
-        self.right: dict = {}
-        self.wrong: dict = {}
-        self.mentions: dict[str, int] = {}
-        self.several: dict[str, int] = {}
+        self.right, self.wrong, self.mentions, self.several = (defaultdict[Any, int](int) for _ in range(4))
         self.none = self.failed = 0
         self.marked = {words_of(example.marked) for example in examples if example.marked}
         for number, example in enumerate(examples):
@@ -83,11 +80,12 @@ class _Evidence:
         self.none |= 0 if expected else bit
         for pick, text in reading.answers.items():
             side, seen = (self.right, bit) if normal(text) == expected else (self.wrong, bit & self.checked)
-            side[pick] = side.get(pick, 0) | seen
-        for word in reading.words:
-            self.mentions[word] = self.mentions.get(word, 0) | bit
+            side[pick] |= seen
+        stop_words = _TEXT.ENGLISH_STOP_WORDS
+        for word in (word for word in reading.words if word not in stop_words):
+            self.mentions[word] |= bit
         for shape in reading.several:
-            self.several[shape] = self.several.get(shape, 0) | bit
+            self.several[shape] |= bit
 
     def judge(self, rule: Convention) -> tuple[int, int]:
         """(right, wrong) masks of any rule."""
@@ -157,7 +155,10 @@ def review(examples: Sequence[Example], known: Sequence[Known], draw: Draw) -> l
 
 
 def _induced(evidence: _Evidence, present: list[Convention], draw: Draw) -> list[_Hypothesis]:
-    """Greedy covering of the failed examples; a rule comes to mind the likelier the more of them support it."""
+    """Greedy covering of the failed examples; a rule comes to mind the likelier the more of them support it.
+
+    Answering None where nothing applies mends what is left of the None class and costs uncovered answers.
+    """
     pool = [
         hypothesis for hypothesis in _hypotheses(evidence, draw)
         if _value(hypothesis, evidence.failed) > 0 and hypothesis.rule not in present
@@ -165,17 +166,17 @@ def _induced(evidence: _Evidence, present: list[Convention], draw: Draw) -> list
     ]  # fmt: skip
     rules = [hypothesis.rule for hypothesis in pool]
     ties = {rule: 0.5 * draw("tie", render(rule)) + _trusted(evidence, rule) for rule in rules}
-    chosen, left = [], evidence.failed
+    chosen, left, covered = [], evidence.failed, 0
     while left and pool:
         best = max(pool, key=lambda h: _value(h, left) + ties[h.rule])
         if _value(best, left) <= 0 or not best.right & left:
             break
         chosen.append(best)
-        left &= ~best.right
+        left, covered = left & ~best.right, covered | best.right
         pool = [hypothesis for hypothesis in pool if hypothesis.right & left]
-    otherwise = Convention()
-    if otherwise not in present and _otherwise_pays(evidence, chosen, left):
-        chosen.append(_Hypothesis(otherwise, evidence.none & left, 0))
+    otherwise, mends, spoils = Convention(), evidence.none & left, evidence.all & ~evidence.none & ~covered
+    if otherwise not in present and mends.bit_count() > spoils.bit_count():
+        chosen.append(_Hypothesis(otherwise, mends, 0))
     return chosen
 
 
@@ -206,14 +207,6 @@ def _length(rule: Convention, word_cost: float, length_cost: float) -> float:
     return word_cost * len(rule.when) + length_cost * (properties + bool(rule.several))
 
 
-def _otherwise_pays(evidence: _Evidence, chosen: list[_Hypothesis], left: int) -> bool:
-    """Answering None where nothing applies mends what is left of the None class and costs uncovered answers."""
-    covered = 0
-    for hypothesis in chosen:
-        covered |= hypothesis.right
-    return (evidence.none & left).bit_count() > (evidence.all & ~evidence.none & ~covered).bit_count()
-
-
 def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
     """Everything the rule language can say that is right of at least one failed example."""
     failed, none = evidence.failed, evidence.none
@@ -223,9 +216,8 @@ def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
     ]  # fmt: skip
     mixed = sorted((h for h in useful if h.wrong), key=lambda h: -(h.right & failed).bit_count())
     separated = [_contrast(evidence, hypothesis, draw) for hypothesis in mixed[:CONTRASTED]]
-    stop_words = _TEXT.ENGLISH_STOP_WORDS
     answering_none = [
-        *((Convention((word,)), mask) for word, mask in evidence.mentions.items() if word not in stop_words),
+        *((Convention((word,)), mask) for word, mask in evidence.mentions.items()),
         *((Convention((), None, shape), mask) for shape, mask in evidence.several.items()),
     ]
     nones = [_Hypothesis(rule, none & mask, mask & ~none) for rule, mask in answering_none if none & failed & mask]
@@ -234,20 +226,15 @@ def _hypotheses(evidence: _Evidence, draw: Draw) -> list[_Hypothesis]:
 
 def _contrast(evidence: _Evidence, hypothesis: _Hypothesis, draw: Draw) -> _Hypothesis | None:
     """The rule with the one condition that best keeps its right and loses its wrong examples."""
-    best, best_gain, stop_words = None, -math.inf, _TEXT.ENGLISH_STOP_WORDS
-    for word, mask in evidence.mentions.items():
-        if not mask & hypothesis.right or word in stop_words or word in hypothesis.rule.when:
-            continue
-        kept = (mask & hypothesis.right).bit_count()
-        lost = (hypothesis.wrong & ~mask).bit_count()
-        gain = kept + lost
-        if gain > best_gain or (gain == best_gain and draw("word", word) > draw("word", best)):
-            best, best_gain = word, gain
-    if best is None or len(hypothesis.rule.when) >= 2:
+    when, right, wrong = hypothesis.rule.when, hypothesis.right, hypothesis.wrong
+    words = {word: mask for word, mask in evidence.mentions.items() if mask & right and word not in when}
+    if not words or len(when) >= 2:
         return None
-    mask = evidence.mentions[best]
-    rule = replace(hypothesis.rule, when=tuple(sorted((*hypothesis.rule.when, best))))
-    return _Hypothesis(rule, hypothesis.right & mask, hypothesis.wrong & mask)
+    gains = {word: (mask & right).bit_count() + (wrong & ~mask).bit_count() for word, mask in words.items()}
+    most = max(gains.values())
+    best = max((word for word, gain in gains.items() if gain == most), key=lambda word: draw("word", word))
+    rule = replace(hypothesis.rule, when=tuple(sorted((*when, best))))
+    return _Hypothesis(rule, right & words[best], wrong & words[best])
 
 
 def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
