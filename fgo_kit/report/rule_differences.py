@@ -10,7 +10,6 @@ from ..runs.result import Run
 ALIKE = 0.6
 """Two rules are one in other words, or rivals, when they share at least this part of their words."""
 RULE_COLUMNS = ("run", "rule", "text", "nearest", "nearest_text", "likeness", "subsets", "support", "right", "wrong")
-NO_TASKS = pd.DataFrame(columns=["task"])
 TASK_COLUMNS = ("task", "right", "expected", "answer_a", "answer_b", "applied_a", "applied_b")
 
 
@@ -55,8 +54,7 @@ def flipped_tasks(a: Run, b: Run) -> pd.DataFrame:
     if both.empty or sets[0] != sets[1]:
         raise ValueError(f"runs {a.id} and {b.id} have no test task in common; compare runs of one benchmark and world")
     both = both.dropna(subset=["score_a", "score_b"])
-    right = both[["score_a", "score_b"]] >= 0.5
-    flips = both[right["score_a"] != right["score_b"]].rename(columns={"expected_a": "expected"})
+    flips = both[(both["score_a"] >= 0.5) != (both["score_b"] >= 0.5)].rename(columns={"expected_a": "expected"})
     flips["right"] = ["a" if score >= 0.5 else "b" for score in flips["score_a"]]
     lacking = rule_differences(a, b)
     for name in ("a", "b"):
@@ -66,8 +64,8 @@ def flipped_tasks(a: Run, b: Run) -> pd.DataFrame:
 
 
 def _tests(run: Run) -> pd.DataFrame:
-    table = run.trajectories()
-    return table[table["phase"] == "test"].drop_duplicates("task", keep="last") if len(table) else NO_TASKS
+    table = run.trajectories().reindex(columns=["phase", "task", "score", "answer", "expected", "cited"])
+    return table[table["phase"] == "test"].drop_duplicates("task", keep="last")
 
 
 def ancestry(rules: pd.DataFrame, rule: str) -> pd.DataFrame:

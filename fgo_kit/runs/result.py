@@ -18,7 +18,7 @@ from ..stats import Interval, mean_interval, wilson
 from .export import export, prompt
 from .saving import save
 from .tables import merge_table, rule_table, trajectory_table
-from .timing import LATENCY, WORKERS, concurrency, critical_path, seconds_with
+from .timing import concurrency, critical_path, path_in_words
 
 OPTIMISER_PHASES = ("propose", "merge", "review", "repair")
 
@@ -241,10 +241,8 @@ class Run:
 
     def _taken(self) -> str:
         """Tokens in total, and the critical path, as it would be at one latency."""
-        n, chain, tokens = len(self.calls()), self.critical_path("calls"), self.token_figures()["tokens_all_in"]
-        least, most = (f"{seconds_with(n, chain, workers):,.0f} s" for workers in (float("inf"), WORKERS))
-        path = f"{chain:.0f} of {n:,} calls ({least} at {LATENCY:g} s each; {most} with {WORKERS} workers)"
-        return f"{tokens:,} tokens without the test, critical path {path}"
+        path = path_in_words(len(self.calls()), self.critical_path("calls"))
+        return f"{self.token_figures()['tokens_all_in']:,} tokens without the test, {path}"
 
     def _not_known(self) -> str:
         counts = self.failures()["status"].value_counts()

@@ -53,6 +53,17 @@ def seconds_with(calls, chain, workers: float = WORKERS):
     return LATENCY * (chain + (calls - chain) / workers)
 
 
+def path_in_words(calls: int, chain: float) -> str:
+    """The critical path of so many calls, and how long it and all of them take at one latency.
+
+    >>> path_in_words(805, 5)
+    'critical path 5 of 805 calls (10 s at 2 s each; 110 s with 16 workers)'
+    """
+    least, most = (f"{seconds_with(calls, chain, workers):,.0f} s" for workers in (float("inf"), WORKERS))
+    times = f"{least} at {LATENCY:g} s each; {most} with {WORKERS} workers"
+    return f"critical path {chain:.0f} of {calls:,} calls ({times})"
+
+
 def _merging(node: MergeNode, at_node: pd.Series) -> float:
     waited = max((_merging(child, at_node) for child in node.children), default=0.0)
     return waited + (at_node.get(node.id, 0.0) if node.children else 0.0)

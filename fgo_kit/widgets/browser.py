@@ -9,6 +9,7 @@ import traitlets
 from ..records.showing import bdi, escape, folded, pre
 from ..runs.result import Run
 from .page import STATIC, Page, script
+from .plain import table
 from .trajectory_entries import Filters
 from .trajectory_filter import LIMIT, Catalogue
 
@@ -86,12 +87,10 @@ def static_page(catalogue: Catalogue) -> str:
     shown = page["rows"][:STATIC_ROWS]
     if not shown:
         return "<p>no trajectories</p>"
-    cells = [[f"<td style='text-align:left'>{bdi(row[name])}</td>" for name in COLUMNS] for row in shown]
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
     return (
         f"<p>{len(catalogue.entries):,} trajectories; the first {len(shown)} of {page['total']:,}{kind}. "
         f"Run the cell to filter, sort and open them.</p>"
-        f"<table><tr>{''.join(f'<th>{name}</th>' for name in COLUMNS)}</tr>{body}</table>"
+        f"{table(COLUMNS, ([bdi(row[name]) for name in COLUMNS] for row in shown))}"
         f"{static_trajectory(catalogue.detail(shown[0]['i'], limit=4_000))}"
     )
 

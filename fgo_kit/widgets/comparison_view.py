@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..records.showing import WRAPPED, bdi, brief
+from ..records.showing import bdi, brief
 from ..report.rule_differences import ancestry
 from ..runs.result import Run
 from .node_view import clipped, tasks_view, word_diff
-from .static_stepper import marked
+from .plain import marked, table
 from .trajectory_entries import labels_of
 from .views import shown
 
@@ -75,24 +75,22 @@ def summed_up(view: dict) -> str:
 def static_page(view: dict) -> str:
     """Plain HTML that notebook viewers show as it is: the rules of each side, and the tasks that flip."""
     titles = "; ".join(f"<b>{bdi(title)}</b>" for title in view["titles"])
-    heads = ("rule", "words (as against the nearest)", "written in", "training tasks", "flipped tasks that cite it")
-    rules = [
-        [(f"only in {letter}", *heads), *([letter, bdi(rule["id"]), marked(rule["diff"]), bdi(rule["subsets"]),
-                                           rule["support"]["n"], len(rule["flipped"])]
-                                          for rule in view["rules"] if rule["side"] == side)]
-        for side, letter in enumerate("AB")
-    ]  # fmt: skip
-    tasks = [("test task", "right in", "answer in A", "answer in B", "expected", "differing rules cited")]
-    tasks += [[bdi(task["task"]), "AB"[task["side"]], *map(bdi, (*task["answers"], task["expected"], task["applied"]))]
-              for task in view["tasks"]]  # fmt: skip
-    totals = *(of_rules for of_rules, _ in view["counts"]), sum(of_tasks for _, of_tasks in view["counts"])
-    tables = "".join(_table(*table) for table in zip((*rules, tasks), totals, strict=True) if table[1])
-    return f"<p>{titles}. {summed_up(view)}. Run the cell to open rules and tasks.</p>{tables}"
+    rules, tasks = zip(*view["counts"], strict=True)
+    flips = [[bdi(task["task"]), "AB"[task["side"]], *map(bdi, (*task["answers"], task["expected"], task["applied"]))]
+             for task in view["tasks"]]  # fmt: skip
+    heads = ("test task", "right in", "answer in A", "answer in B", "expected", "differing rules cited")
+    tables = [*(_rules(view, side, total) for side, total in enumerate(rules)), _first(heads, flips, sum(tasks))]
+    return f"<p>{titles}. {summed_up(view)}. Run the cell to open rules and tasks.</p>{''.join(tables)}"
 
 
-def _table(rows: list[Sequence], total: int) -> str:
-    """The first rows of HTML, after their heads, and how many of the total are left out."""
-    head = "".join(f"<th style='{WRAPPED}'>{cell}</th>" for cell in rows[0])
-    lines = ["".join(f"<td style='{WRAPPED}'>{cell}</td>" for cell in row) for row in rows[1 : 1 + STATIC_ROWS]]
-    left = f"<p>and {total - len(lines):,} more</p>" if total > len(lines) else ""
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>{left}"
+def _rules(view: dict, side: int, total: int) -> str:
+    rows = [[bdi(rule["id"]), marked(rule["diff"]), bdi(rule["subsets"]), rule["support"]["n"], len(rule["flipped"])]
+            for rule in view["rules"] if rule["side"] == side]  # fmt: skip
+    heads = ("words, compared with the nearest", "written in", "training tasks", "flipped tasks that cite it")
+    return _first((f"rule only in {'AB'[side]}", *heads), rows, total)
+
+
+def _first(heads: Sequence[str], rows: list[list], total: int) -> str:
+    """The first rows as a table, and how many of the total are left out."""
+    left = f"<p>and {total - STATIC_ROWS:,} more</p>" if total > STATIC_ROWS else ""
+    return table(heads, rows[:STATIC_ROWS]) + left if total else ""

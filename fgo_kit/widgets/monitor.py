@@ -29,6 +29,7 @@ from ..records.showing import escape, showable
 from ..runs.choices import takes
 from ..runs.result import Run
 from ..runs.run import chosen_for, log_path, run
+from .plain import table
 from .progress import NAN, Progress, Watched
 from .status import Snapshot, line, page_view
 
@@ -152,15 +153,10 @@ class Monitor:
         return f"Monitor of {self.title}: {self.text()}"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{escape(bar.name)}</td><td>{bar.done:,}</td>"
-            f"<td>{f'{bar.expected:,}' if bar.expected else ''}</td></tr>"
-            for bar in self.snapshot().phases
-        )
-        return (
-            f"<p><b>{escape(self.title)}</b></p><p>{escape(self.text())}</p>"
-            f"<table><tr><th>phase</th><th>done</th><th>expected</th></tr>{rows}</table>"
-        )
+        bars = self.snapshot().phases
+        rows = ((escape(bar.name), f"{bar.done:,}", f"{bar.expected:,}" if bar.expected else "") for bar in bars)
+        phases = table(("phase", "done", "expected"), rows)
+        return f"<p><b>{escape(self.title)}</b></p><p>{escape(self.text())}</p>{phases}"
 
     def _repr_mimebundle_(self, **options):
         return self.widget._repr_mimebundle_(**options)

@@ -89,7 +89,8 @@ def _child_view(state: Merging, node: MergeNode, child: MergeNode) -> dict:
     for rule in child.module.rules:
         what, into = fate(rule, node)
         view = _rule_view(state, rule) | {"fate": what, "into": [brief(r.id, 40) for r in into[:5] if r.id != rule.id]}
-        view["said"] = clipped(why(node, rule.id))
+        votes = "" if what == "kept" else _votes(node, rule)  # of a rule that stays they are shown with the node's own
+        view["said"] = clipped("; ".join(filter(None, [why(node, rule.id), votes])))
         if what == "generalised":
             view["diff"] = word_diff(view["text"], clipped(into[0].text))
         elif what != "kept":
@@ -102,7 +103,7 @@ def _votes(node: MergeNode, rule: Rule) -> str:
     """What the subsets said in the review of a rule, or of what it was revised from."""
     named = {rule.id, *(ruling.rule for ruling in node.rulings if ruling.into == rule.id)}
     votes = [f"{vote.subset} {vote.choice} ({', '.join(vote.tasks[:8])})" for vote in node.votes if vote.rule in named]
-    return clipped(f"votes: {'; '.join(votes)}") if votes else ""
+    return clipped(f"reviewers: {'; '.join(votes)}") if votes else ""
 
 
 def _rule_view(state: Merging, rule: Rule) -> dict:

@@ -15,6 +15,7 @@ from ..calls.log import Asked, Place
 from ..calls.protocol import LLM
 from ..calls.providers import as_llm
 from ..records import Module, digest, from_json, to_json
+from ..records.later import pandas as pd
 from ..runs.provenance import manifest
 from ..runs.result import Run
 from .merging_by_hand import Decision, Desk, Merging, unmerged
@@ -102,11 +103,16 @@ def run_by_hand(decisions: Iterable[Decision | Mapping[str, Any]], desk: Desk) -
     return Run(desk.run_id, config, kept, run.log, seconds)
 
 
-def _adopt_calls(run: Run, run_id: str) -> None:
-    """Log the calls that made the run's modules under another run too, as not paid by it."""
+def calls_before_merging(run: Run) -> pd.DataFrame:
+    """The calls that made a run's modules: without those of its last merges, and of the test."""
     calls = run.calls()
     ours = calls["node"].str.split("<").str[0].isin({node.id for node in run.merge_tree.walk()})
-    made = calls[~ours & (calls["phase"] != "test") & (calls["status"] == "ok")]
-    for call in made.itertuples():
+    return calls[~ours & (calls["phase"] != "test")]
+
+
+def _adopt_calls(run: Run, run_id: str) -> None:
+    """Log the calls that made the run's modules under another run too, as not paid by it."""
+    made = calls_before_merging(run)
+    for call in made[made["status"] == "ok"].itertuples():
         place = Place(call.phase, call.subset, call.epoch, call.node, call.task, call.turn)
         run.log.record(run_id, place, Asked(call.key, call.llm, 0, "", ()), span=(call.start, call.end))

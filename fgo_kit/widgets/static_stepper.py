@@ -5,18 +5,19 @@ from __future__ import annotations
 from base64 import b64encode
 
 from ..records.showing import escape
+from .plain import marked, table
 
 COLOURS = {"leaf": "#8a8f98", "kept": "#c9730a", "failed": "#c0392b", "pending": "#8e44ad", "planned": "none"}
-_MARKS = {"=": "{}", "-": "<del>{}</del>", "+": "<ins>{}</ins>"}
 
 
 def static_page(view: dict) -> str:
     """Plain HTML that notebook viewers show as it is: no script, no style sheet, all text escaped."""
     picture = b64encode(svg(view["tree"]).encode("utf-8", "replace")).decode()
     stands = "done" if view["done"] else f"{view['open']} modules open"
+    stands = "; ".join(filter(None, [stands, f"{view['tokens']:,} tokens", view["waits"], view["score"]]))
     return (
         f"<p><b>Merging by hand</b>: <bdi>{escape(view['title'])}</bdi>; {view['cursor']} decisions, "
-        f"{stands}. Run the cell to step through it.</p>"
+        f"{escape(stands)}. Run the cell to step through it.</p>"
         f"<img alt='Tree of merges: {escape(_tree_text(view['tree']))}' width='{view['tree']['width']:.0f}' "
         f"src='data:image/svg+xml;base64,{picture}'>{static_node(view['node'])}"
     )
@@ -43,28 +44,17 @@ def static_node(node: dict) -> str:
 
 
 def _table(rules: list[dict], fates: bool) -> str:
-    if not rules:
-        return "<p><i>no rules</i></p>"
-    names = ("rule", "text", "support", "origin", "fate" if fates else "from")
-    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in names)
-    return f"<table><tr>{head}</tr>{''.join(_row(rule, fates) for rule in rules)}</table>"
+    heads = ("rule", "text", "support", "origin", "fate" if fates else "from")
+    return table(heads, (_row(rule, fates) for rule in rules)) if rules else "<p><i>no rules</i></p>"
 
 
-def _row(rule: dict, fates: bool) -> str:
+def _row(rule: dict, fates: bool) -> list[str]:
     tasks = escape(", ".join(rule["support"]["ids"]))
     became = " → ".join(filter(None, [rule.get("fate"), ", ".join(rule.get("into", []))]))
     last = "; ".join(filter(None, [became if fates else ", ".join(rule["from"]), rule["said"]]))
-    marks = " (locked)" * rule["locked"] + " (yours)" * rule["yours"]
-    return (
-        f"<tr><td><code>{escape(rule['label'])}</code>{marks}</td>"
-        f"<td style='text-align:left'>{marked(rule['diff'])}</td><td title='{tasks}'>{rule['support']['n']}</td>"
-        f"<td>{escape(rule['origin'])}</td><td>{escape(last)}</td></tr>"
-    )
-
-
-def marked(diff: list[list[str]]) -> str:
-    """Parts of `node_view.word_diff` as HTML."""
-    return f"<bdi>{''.join(_MARKS[op].format(escape(text)) for op, text in diff)}</bdi>"
+    name = f"<code>{escape(rule['label'])}</code>" + " (locked)" * rule["locked"] + " (yours)" * rule["yours"]
+    support = f"<span title='{tasks}'>{rule['support']['n']}</span>"
+    return [name, marked(rule["diff"]), support, escape(rule["origin"]), escape(last)]
 
 
 def svg(tree: dict) -> str:

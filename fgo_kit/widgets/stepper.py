@@ -16,15 +16,17 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.limits import Limits
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, BudgetExceeded, Cancelled, FGOError
-from ..records import Module
+from ..records import MergeNode, Module
+from ..records.later import pandas as pd
 from ..records.showing import showable
 from ..runs.choices import split, takes
 from ..runs.places import placed
 from ..runs.result import Run
+from ..runs.timing import critical_path, path_in_words
 from .gate_steps import to_score
 from .merging_by_hand import Decision, Merging
 from .page import STATIC, Page, script
-from .replay_decisions import desk_for, run_by_hand
+from .replay_decisions import calls_before_merging, desk_for, run_by_hand
 from .session import Session, default_path
 from .static_stepper import static_page
 from .steps import ASKS
@@ -64,7 +66,7 @@ class MergeStepper(Page):
         (chosen,) = split(MergeStepper, limits, Limits)
         desk = desk_for(run, bench, llm, limits=chosen, on_call=self._count, on_meter=self._metered)
         self.session = Session(desk, default_path(run) if save in (None, True) else save or None)
-        calls = run.calls()
+        self._learnt, calls = calls_before_merging(run), run.calls()
         used = (calls["prompt"] + calls["completion"])[calls["node"] == ""]
         self._leaf_tokens = {name: int(n) for name, n in used.groupby(calls["subset"]).sum().items() if name}
         self.on_msg(self._received)
@@ -223,14 +225,19 @@ class MergeStepper(Page):
         return changed
 
     def _show(self) -> None:
-        self.shown = stepper_view(self.session, self._tokens())
+        calls = self.session.desk.run.log.calls(self.session.desk.run_id)
+        self.shown = stepper_view(self.session, self._tokens(calls), self._path(calls))
 
-    def _tokens(self) -> dict[str, int]:
+    def _tokens(self, calls: pd.DataFrame) -> dict[str, int]:
         """Logical tokens by node: what the run spent on each subset, and merging by hand on each merge."""
-        desk = self.session.desk
-        calls = desk.run.log.calls(desk.run_id)
         at_node = (calls["prompt"] + calls["completion"]).groupby(calls["node"]).sum()
         return self._leaf_tokens | {str(name): int(n) for name, n in at_node.items()}
+
+    def _path(self, calls: pd.DataFrame) -> str:
+        """The critical path of all that was asked, in words: modules that are open wait for none of the others."""
+        calls = pd.concat([self._learnt, calls[calls["phase"] != "test"]])
+        trees = [*self.session.desk.run.state.earlier, MergeNode("open", Module(()), self.state.editable)]
+        return path_in_words(len(calls), critical_path(calls, trees, "calls"))
 
     def plain(self) -> str:
         return static_page(self.shown)

@@ -16,11 +16,12 @@ from .tree_view import tree_view
 MOST_DECISIONS = 500
 
 
-def stepper_view(session: Session, tokens: dict[str, int]) -> dict:
-    """All that the stepper shows at one moment. tokens: see `node_view`."""
+def stepper_view(session: Session, tokens: dict[str, int], waits: str = "") -> dict:
+    """All that the stepper shows at one moment. tokens: see `node_view`; waits: the critical path, in words."""
     state, run, decisions = session.state, session.desk.run, session.decisions
     chosen = state.chosen if len(state.chosen) > 1 else () if state.chosen else suggestion(run, state)
     selected, gate_n = state.node(session.selected or state.current), len(session.desk.bench.gate)
+    score = f"{100 * gate.mean:.1f} %" if (gate := state.evaluation(selected.module)) else "not known"
     return shown({
         "title": f"{run.config['benchmark']} with {run.config['llm']}, seed {run.config['seed']}",
         "simulated": bool(run.config["simulated"]), "tree": tree_view(run, state, session.selected),
@@ -31,6 +32,7 @@ def stepper_view(session: Session, tokens: dict[str, int]) -> dict:
         "skipped": max(0, len(decisions) - MOST_DECISIONS), "cursor": session.cursor, "total": len(decisions),
         "saved": session.saved_at, "path": str(session.path or ""), "locked": len(state.locked),
         "gate_tasks": gate_n, "k": min(K_GATE, gate_n), "tokens": sum(tokens.values()),
+        "waits": waits, "score": f"gate score of {selected.id} {score}",
         "strategies": {"": "same strategy", **STRATEGIES}, "longest": RULE_LIMIT,
     })  # fmt: skip
 

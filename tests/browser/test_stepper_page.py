@@ -306,9 +306,37 @@ def test_dark_and_narrow(open_notebook, width, dark):
     assert root.evaluate("e => e.scrollWidth <= e.clientWidth + 1"), "nothing sticks out"
     ink, ground = root.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
     assert contrast(ink, ground) > 7
+    assert {text.evaluate("e => getComputedStyle(e).textAlign") for text in root.locator(".fgo-rule-text").all()} <= {"left", "start"}
     if width >= 1100:
         tops = [box.bounding_box()["y"] for box in root.locator(".fgo-column").all()]
         assert len(set(tops)) == 1, "the candidate stands next to its children"
+
+
+REVIEWED = """\
+run = fgo.run(bench, "simulated", method="fgo", n_subsets=8, counts=True, review=True)
+stepper = fgo.MergeStepper(run, bench, "simulated", save=False)
+stepper.do("merge")
+stepper.do("finish")
+stepper
+"""
+
+
+def test_the_votes_of_the_review_and_the_three_axes_are_shown(open_notebook):
+    notebook = open_notebook("reviewed.ipynb", [SETUP, REVIEWED], width=1100, height=2000)
+    notebook.run_all()
+    stepper = Stepper(notebook.page)
+    notebook.wait_all()
+    assert re.search(r"reviewers: s\d (keep|revise) \(w0-", stepper.text(".fgo-own")), "of a rule that stays"
+    assert re.search(r"reviewers: s\d drop \(w0-", stepper.text(".fgo-children")), "of one that went"
+    status = stepper.text(".fgo-status")
+    waits, calls = map(int, re.search(r"critical path (\d+) of (\d+) calls", status).groups())
+    assert 6 < waits < calls and "tokens" in status and "gate score of m7 not known" in status
+    stepper.fill("fgo-k", "8")
+    stepper.step("fgo-evaluate")
+    assert re.search(r"gate score of m7 [\d.]+ %", stepper.text(".fgo-status"))
+    assert f"critical path {waits + 3} of {calls + 24}" in stepper.text(".fgo-status"), "8 tasks at once, module after module"
+    notebook.shot("06_stepper_reviewed")
+    assert notebook.problems == []
 
 
 def contrast(one: str, other: str) -> float:

@@ -46,10 +46,10 @@ def ruled(reason="Used once, wrong."):
 def test_a_rule_says_why_it_went_and_who_voted_on_it():
     view = node_view(*ruled(), {})
     united = "united by words; revised by review: found in 2 subsets; votes: 1 revise"
-    assert [rule["said"] for child in view["children"] for rule in child["rules"]] == [united, "dropped by merger: Used once, wrong.", united]
-    assert [rule["said"] for rule in view["components"][0]["rules"]] == ["votes: s1 revise (t1, t2)"]
+    assert [rule["said"] for child in view["children"] for rule in child["rules"]] == [united, "dropped by merger: Used once, wrong.; reviewers: s2 keep (t3)", united]
+    assert [rule["said"] for rule in view["components"][0]["rules"]] == ["reviewers: s1 revise (t1, t2)"]
     page = static_node(shown(view))
-    assert "dropped by merger: Used once, wrong." in page and "votes: s1 revise (t1, t2)" in page
+    assert "dropped by merger: Used once, wrong." in page and "reviewers: s1 revise (t1, t2)" in page
 
 
 def test_reasons_are_text():

@@ -102,7 +102,8 @@ function render({ model, el }) {
       bdi(view.title), view.simulated && h("span", { class: "fgo-chip" }, "simulated LLM"),
       h("span", {}, view.done ? "one module left: done" : `${view.open} modules open`),
       h("span", {}, `${view.locked} locked`), h("span", {}, `${view.tokens.toLocaleString("en")} tokens`),
-      h("span", { class: "fgo-saved", title: view.path }, saved));
+      h("span", { class: "fgo-path", title: "Calls that wait for each other, of all that were asked; at one latency, with unlimited workers and with some" }, view.waits),
+      h("span", { class: "fgo-score" }, view.score), h("span", { class: "fgo-saved", title: view.path }, saved));
   }
 
   function next(view) {
