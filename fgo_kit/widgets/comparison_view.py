@@ -32,7 +32,7 @@ def comparison_view(runs: tuple[Run, Run], rules: pd.DataFrame, flips: pd.DataFr
     counts = {name: [int((rules["run"] == name).sum()), int((flips["right"] == name).sum())] for name in SIDES}
     titles = zip("AB", labels_of(list(runs)), runs, strict=True)
     return shown({
-        "titles": [f"{letter}: {label}, {100 * run.score:.1f} %" for letter, label, run in titles],
+        "titles": [f"{letter}: {brief(label)}, {100 * run.score:.1f} %" for letter, label, run in titles],
         "counts": list(counts.values()), "shared": len(runs[0].module.rules) - counts["a"][0],
         "rules": [_rule(row, tables[SIDES.index(row["run"])], tasks) for row in listed],
         "tasks": [

@@ -7,8 +7,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from ..algorithm.benchmark import Benchmark
-from ..algorithm.divide import count
-from ..algorithm.registry import GATES, MERGES, METHODS, Strategy
+from ..algorithm.divide import chosen_width, count
+from ..algorithm.registry import DIVISIONS, GATES, MERGES, METHODS, Strategy
 from ..algorithm.settings import Settings
 from ..calls.clock import now
 from ..calls.log import Place
@@ -78,11 +78,14 @@ class Progress:
         self._lock = threading.Lock()
 
     def _known_subsets(self) -> int:
-        """How many subsets there will be; 0 while the division decides it."""
+        """How many subsets there will be, as far as that does not hang on how long trajectories are; 0 where the
+        division decides it."""
         if self.method is not None and self.method.trains == "whole":
             return 1
-        width, rounds = self.settings.n_subsets, self.settings.rounds
-        return 0 if width is None else rounds * count(width, len(self.bench.train) // rounds)
+        width, rounds, train = self.settings.n_subsets, self.settings.rounds, self.bench.train
+        if width is None:
+            width = 0 if DIVISIONS[self.settings.divide].sets_number else chosen_width(train[: len(train) // rounds])
+        return rounds * count(width, len(train) // rounds) if width else 0
 
     def divided(self, division: Division) -> None:
         """Take note of the division (for `run(on_division=)`)."""

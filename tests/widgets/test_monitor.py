@@ -50,8 +50,9 @@ def test_what_is_expected_comes_to_pass(bench, choices):
 def test_totals_are_known_before_the_first_answer(bench, choices):
     hold = threading.Event()
     monitor = fgo.start(bench, Wrapped(load("small"), lambda _: hold.wait(60)), **choices)
+    expected = {bar.name: bar.expected for bar in monitor.snapshot().phases}  # before the tasks are divided
     wait_until(lambda: monitor.snapshot().flying)
-    expected = {bar.name: bar.expected for bar in monitor.snapshot().phases}
+    assert expected == {bar.name: bar.expected for bar in monitor.snapshot().phases}
     hold.set()
     calls = monitor.result(60).calls()
     done = calls[calls["phase"] != "repair"].groupby("phase").size()
