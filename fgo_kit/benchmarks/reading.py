@@ -23,10 +23,9 @@ def own_folder(path: str | Path | bool, env_var: str, holds: str) -> Path:
     """
     if path is True:
         if not os.environ.get(env_var):
-            raise ValueError(
-                f"your own data are asked for, but the environment variable {env_var} is not set; set it to the folder "
-                f"that holds {holds}, e.g. export {env_var}=/data/mine, or pass path='/data/mine'"
-            )
+            raise ValueError(f"your own data are asked for, but the environment variable {env_var} is not set; set it "
+                             f"to the folder that holds {holds}, e.g. export {env_var}=/data/mine, or pass "
+                             "path='/data/mine'")
         path = os.environ[env_var]
     folder = Path(path).expanduser()
     if not folder.is_dir():
@@ -56,10 +55,8 @@ def refuse_pointer(file: Path) -> None:
     with file.open("rb") as stream:
         start = stream.read(64)
     if start.startswith(POINTERS):
-        raise ValueError(
-            f"{file}: is a pointer to the file and not the file itself; fetch it in its repository with `git lfs pull` "
-            f"or `git annex get .`, or download it again"
-        )
+        raise ValueError(f"{file}: is a pointer to the file and not the file itself; fetch it in its repository with "
+                         "`git lfs pull` or `git annex get .`, or download it again")
 
 
 def utf8_text(file: Path) -> str:

@@ -84,9 +84,7 @@ def set_title(figure: Figure, title: str) -> Figure:
     return figure
 
 
-def draw_points(
-    ax: Axes, table: pd.DataFrame, value: str, at: Sequence[float], upright: bool = False, **look
-) -> None:
+def draw_points(ax: Axes, table: pd.DataFrame, value: str, at: Sequence[float], upright: bool = False, **look) -> None:
     """Points with their intervals, at given places of the other axis: the one way in which all figures show them.
 
     upright: values go up, and `at` along. A ring is round a point that has no bounds, since seeds are too few.

@@ -56,11 +56,9 @@ class SimulatedLLM:
             return
         if by_tag(bench.first_observation((bench.test or bench.train)[0])) is not None:
             return
-        raise ValueError(
-            f"{self.name} has no competence for the tasks of {bench.name}: it has those of {', '.join(competences())} "
-            "alone and would score 0; give an LLM that reads text, e.g. fgo.load_llm('openai:<model>') or "
-            "fgo.wrap_llm(function, name='mine')"
-        )
+        raise ValueError(f"{self.name} has no competence for the tasks of {bench.name}: it has those of "
+                         f"{', '.join(competences())} alone and would score 0; give an LLM that reads text, e.g. "
+                         "fgo.load_llm('openai:<model>') or fgo.wrap_llm(function, name='mine')")
 
     @property
     def knowledge(self) -> dict:
@@ -79,10 +77,8 @@ class SimulatedLLM:
         beyond the window, BadRequest for a prompt it cannot read."""
         tokens = self.count(messages)
         if tokens + self.max_completion > self.context_window:
-            raise ContextOverflow(
-                f"{tokens} prompt tokens and {self.max_completion} for the answer exceed the "
-                f"{self.context_window} token window of {self.name}"
-            )
+            raise ContextOverflow(f"{tokens} prompt tokens and {self.max_completion} for the answer exceed the "
+                                  f"{self.context_window} token window of {self.name}")
         with assuming(self.assumptions):
             text = Prompt(self.limits, messages, tokens, sample).answer()
         usage, (words, calls) = Usage(tokens, estimate(text)), split_reply(text, len(messages)) if tools else (text, ())
@@ -105,10 +101,9 @@ class Prompt(Call):
         competence = by_tag(self.user)
         if competence is None:
             tags = " or ".join(f"<{known.tag}>" for known in competences().values())
-            raise BadRequest(
-                f"the simulated LLM finds no section it can read; it answers prompts with {tags} (act), <trajectory> "
-                "and <expected> around one (evaluate), <module> and <trajectories> (propose) or <modules> (merge)"
-            )
+            raise BadRequest(f"the simulated LLM finds no section it can read; it answers prompts with {tags} (act), "
+                             "<trajectory> and <expected> around one (evaluate), <module> and <trajectories> (propose) "
+                             "or <modules> (merge)")
         if "<trajectories>" in self.user:
             trajectories = section("trajectories", self.user)
             if "<union>" in self.user:

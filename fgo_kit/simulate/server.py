@@ -255,8 +255,7 @@ class Endpoint:
 
 @contextmanager
 def serving(
-    llm: LLM, *, port: int = 0, choose: Callable[[str], LLM] | None = None, models: tuple[str, ...] = (),
-    **faults,
+    llm: LLM, *, port: int = 0, choose: Callable[[str], LLM] | None = None, models: tuple[str, ...] = (), **faults,
 ) -> Iterator[Endpoint]:
     """Serve `llm` from a daemon thread: `with serving(llm, p429=0.1) as server: ... server.openai_url`.
 

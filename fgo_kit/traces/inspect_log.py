@@ -73,7 +73,6 @@ def _read_zstandard() -> None:
     try:
         import zipfile_zstd  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise ImportError(
-            "this .eval log is packed with zstandard, which needs a package that is not installed: pip install "
-            "'fgo-kit[inspect]'; or write the log as JSON: inspect log convert --to json"
-        ) from error
+        raise ImportError("this .eval log is packed with zstandard, which needs a package that is not installed: pip "
+                          "install 'fgo-kit[inspect]'; or write the log as JSON: inspect log convert --to "
+                          "json") from error

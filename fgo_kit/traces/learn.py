@@ -41,23 +41,16 @@ class Logged(Benchmark):
         return self.first_seen[task.id]
 
     def start(self, task: Task) -> Environment:
-        raise ValueError(
-            f"task {task.id!r} is known from a log alone and cannot be played again; use a method that needs no "
-            "rollouts beyond the first epoch, e.g. 'fgo' or 'all_at_once'"
-        )
+        raise ValueError(f"task {task.id!r} is known from a log alone and cannot be played again; use a method that "
+                         "needs no rollouts beyond the first epoch, e.g. 'fgo' or 'all_at_once'")
 
     def score(self, task: Task, trajectory: Trajectory) -> float | tuple[float, str]:
         return math.nan if self.scorer is None else self.scorer(task, trajectory)
 
 
 def learn(
-    traces: Traces | str | Path,
-    llm: LLM | str = "simulated",
-    *,
-    method: str = "fgo",
-    instructions: str | None = None,
-    score: Scorer | None = None,
-    **choices: Any,
+    traces: Traces | str | Path, llm: LLM | str = "simulated", *, method: str = "fgo", instructions: str | None = None,
+    score: Scorer | None = None, **choices: Any,
 ) -> Run:
     """Divide, optimise and merge from logged traces, one epoch, without rolling anything out.
 
@@ -79,10 +72,8 @@ def learn(
     wrong = [f"{name}={choices[name]!r}" for name, only in NEEDS_ROLLOUTS.items() if choices.get(name, only) != only]
     wrong += [f"method={method!r}"] if METHODS.named(method).own_rollouts else []
     if wrong:
-        raise ValueError(
-            f"{', '.join(wrong)} would roll out tasks, and logged traces cannot be played; leave it out, or give a "
-            "benchmark that can: fgo.run(bench, llm, traces=traces)"
-        )
+        raise ValueError(f"{', '.join(wrong)} would roll out tasks, and logged traces cannot be played; leave it out, "
+                         "or give a benchmark that can: fgo.run(bench, llm, traces=traces)")
     bench = _logged(traces, instructions or traces.instructions or INSTRUCTIONS, score)
     given = traces if score is None else [bench.scored(traces.tasks[t.task_id], t) if t.ok else t for t in traces]
     return run(bench, llm, method=method, traces=given, **{"review": True, **choices, "epochs": 1})

@@ -16,12 +16,8 @@ ALL_AT_ONCE = 1
 
 
 def optimiser_tokens(
-    trajectories: Sequence[Trajectory],
-    n_subsets: Sequence[int] = (ALL_AT_ONCE, 4, 8, 16, 32),
-    windows: Sequence[int] = (32_000, 128_000),
-    reserve: int = 4_096,
-    counter=estimate,
-    seed: int = 0,
+    trajectories: Sequence[Trajectory], n_subsets: Sequence[int] = (ALL_AT_ONCE, 4, 8, 16, 32),
+    windows: Sequence[int] = (32_000, 128_000), reserve: int = 4_096, counter=estimate, seed: int = 0,
 ) -> pd.DataFrame:
     """What an epoch's optimiser calls would take on these trajectories, by number of subsets; asks no LLM.
 
@@ -38,14 +34,8 @@ def optimiser_tokens(
         division = divide(tasks, "random", n, np.random.default_rng([seed, n]))
         subsets = [[trajectories[int(task_id)] for task_id in ids] for ids in division.subsets]
         sizes = [_prompt_size(subset, counter) for subset in subsets]
-        dropped = {
-            f"dropped_{w // 1000}k": sum(_dropped(s, counter, w - reserve) for s in subsets) for w in windows
-        }
-        row = {
-            "method": "all_at_once" if n == ALL_AT_ONCE else "fgo",
-            "n_subsets": n,
-            "trajectories": len(tasks),
-        }
+        dropped = {f"dropped_{w // 1000}k": sum(_dropped(s, counter, w - reserve) for s in subsets) for w in windows}
+        row = {"method": "all_at_once" if n == ALL_AT_ONCE else "fgo", "n_subsets": n, "trajectories": len(tasks)}
         row |= {"tokens_call_mean": float(np.mean(sizes)), "tokens_call_max": max(sizes)}
         row |= {"tokens_optimiser": sum(sizes), **dropped}
         rows.append(row | {"counter": "estimate" if counter is estimate else "exact"})

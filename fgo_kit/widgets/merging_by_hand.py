@@ -184,10 +184,8 @@ class Desk:
 def unmerged(run: Run) -> Merging:
     """The modules of a run's subsets, none of them merged. ValueError for a run without a merge tree."""
     if run.merge_tree is None:
-        raise ValueError(
-            f"run {run.id} ({run.config['method']}) has no modules to merge; use a run with method='fgo' "
-            "and n_subsets >= 2"
-        )
+        raise ValueError(f"run {run.id} ({run.config['method']}) has no modules to merge; use a run with method='fgo' "
+                         "and n_subsets >= 2")
     leaves = tuple(node for node in run.merge_tree.walk() if not node.children)
     return Merging(leaves, current=leaves[0].id)
 

@@ -29,10 +29,8 @@ def desk_for(run: Run, bench: Benchmark, llm: LLM | str, **options) -> Desk:
     and hooks of a `Desk`. ValueError for other data than the run's."""
     llm = as_llm(llm)
     if bench.fingerprint != run.config["fingerprint"]:
-        raise ValueError(
-            f"run {run.id} was made on other data (fingerprint {run.config['fingerprint']}) than {bench.name} "
-            f"given ({bench.fingerprint}); load the benchmark as for the run"
-        )
+        raise ValueError(f"run {run.id} was made on other data (fingerprint {run.config['fingerprint']}) than "
+                         f"{bench.name} given ({bench.fingerprint}); load the benchmark as for the run")
     config = run.config | {"method": METHOD, "from_run": run.id, "llm": llm.name}
     run_id = digest(config)
     run.log.begin(run_id, config, manifest())

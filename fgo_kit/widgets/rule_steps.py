@@ -94,9 +94,7 @@ def restored(node: MergeNode, locked: Sequence[str]) -> tuple[MergeNode, tuple[t
     return replace(node, module=module), tuple(put_back)
 
 
-def _written(
-    state: Merging, decision: Decision, support: tuple[str, ...] = (), parents: tuple[str, ...] = ()
-) -> Rule:
+def _written(state: Merging, decision: Decision, support: tuple[str, ...] = (), parents: tuple[str, ...] = ()) -> Rule:
     """The rule as typed, on one line, without what cannot be shown. ValueError when too short or long."""
     text = " ".join(showable(decision.text).split())
     if not 3 <= len(text) <= RULE_LIMIT:

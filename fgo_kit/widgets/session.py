@@ -127,9 +127,8 @@ class Session:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self.path} is no file of merges by hand ({error}); {advice}") from None
         if saved["modules"] != modules_digest(self.desk.run):
-            raise ValueError(
-                f"{self.path} holds decisions on other modules than those of run {self.desk.run.id}; {advice}"
-            )
+            raise ValueError(f"{self.path} holds decisions on other modules than those of run {self.desk.run.id}; "
+                             f"{advice}")
         self._replay_free(cursor)
         self.cursor = cursor
         known = {node.id for node in self.state.walk()}
@@ -144,10 +143,8 @@ class Session:
             try:
                 self._states.append(apply(desk, self._states[-1], decision))
             except BudgetExceeded as error:
-                raise ValueError(
-                    f"{self.path} needs answers of {desk.llm.name} that are not in {desk.run.log!r}: use the "
-                    "log it was made with, or pay for them again by fgo.replay_merges"
-                ) from error
+                raise ValueError(f"{self.path} needs answers of {desk.llm.name} that are not in {desk.run.log!r}: use "
+                                 "the log it was made with, or pay for them again by fgo.replay_merges") from error
 
 
 def modules_digest(run: Run) -> str:

@@ -99,9 +99,7 @@ def _identity(run: Run, state: Merging, children) -> tuple[str, tuple[MergeNode,
     return f"h{len(state.used) + 1}", children
 
 
-def _merged(
-    desk: Desk, state: Merging, node_id: str, children: tuple[MergeNode, ...], decision: Decision
-) -> MergeNode:
+def _merged(desk: Desk, state: Merging, node_id: str, children: tuple[MergeNode, ...], decision: Decision) -> MergeNode:
     if decision.strategy and decision.strategy not in STRATEGIES:
         raise ValueError(f"strategy={decision.strategy!r} is unknown; use one of {list(STRATEGIES)}")
     if decision.seed is not None and decision.seed < 0:
@@ -146,9 +144,7 @@ def keep(desk: Desk, state: Merging, decision: Decision) -> Merging:
     if decision.node not in ("", *children):
         raise ValueError(f"{decision.node!r} is no child of {node.id}; use one of {list(children)}")
     child = children.get(decision.node) or better_child(state, node)
-    kept, put_back = rule_steps.restored(
-        replace(node, module=child.module, decision=f"kept {child.id}"), state.locked
-    )
+    kept, put_back = rule_steps.restored(replace(node, module=child.module, decision=f"kept {child.id}"), state.locked)
     return accept(desk, replace(state, pending=kept, restored=state.restored + put_back), decision)
 
 

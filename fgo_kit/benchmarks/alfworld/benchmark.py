@@ -82,13 +82,8 @@ def _seed_module(tasks: Iterable[Task]) -> Module:
 
 
 def load(
-    path: str | Path | bool | None = None,
-    n_train: int | None = None,
-    split_seed: int = 0,
-    test_split: str | None = None,
-    processes: int = 8,
-    skip_unreadable: bool = False,
-    world: int = 0,
+    path: str | Path | bool | None = None, n_train: int | None = None, split_seed: int = 0,
+    test_split: str | None = None, processes: int = 8, skip_unreadable: bool = False, world: int = 0,
 ) -> ALFWorld:
     """The benchmark, from generated games (default) or from official ones.
 
@@ -116,9 +111,8 @@ def load(
         source, name, world = generated(world_file("alfworld", world, SHIPPED)), "ALFWorld-gen", int(world)
         train, gate, test = (source.splits[split] for split in ("train", "gate", "test"))
     elif test_split == "generated":
-        raise ValueError(
-            "test_split='generated' goes with path=None; for official games use 'valid_seen' or 'valid_unseen'"
-        )
+        raise ValueError("test_split='generated' goes with path=None; for official games use 'valid_seen' or "
+                         "'valid_unseen'")
     else:
         world = no_world(world)
         test_split, named = test_split or "valid_unseen", path in (None, False, True, "official")

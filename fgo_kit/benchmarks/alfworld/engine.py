@@ -49,10 +49,8 @@ def missing() -> str:
     absent = [name for name in PARTS if importlib.util.find_spec(name) is None]
     if not absent:
         return ""
-    return (
-        f"the ALFWorld engine is not installed ({', '.join(absent)} missing); it needs a C++ compiler: "
-        "install g++ and make, then run `make engine`, or where there is no checkout pip install 'fgo-kit[alfworld]'"
-    )
+    return (f"the ALFWorld engine is not installed ({', '.join(absent)} missing); it needs a C++ compiler: install g++ "
+            "and make, then run `make engine`, or where there is no checkout pip install 'fgo-kit[alfworld]'")
 
 
 class Worker:
@@ -226,10 +224,8 @@ class Game:
                 if self._worker is not None:
                     self._worker.kill()
                     self._worker = None
-        raise EnvironmentFailed(
-            f"the engine failed {REPLACEMENTS + 1} times after {len(self._actions)} actions of "
-            f"{self._named()} ({reason}); leave this game out, or report it"
-        )
+        raise EnvironmentFailed(f"the engine failed {REPLACEMENTS + 1} times after {len(self._actions)} actions of "
+                                f"{self._named()} ({reason}); leave this game out, or report it")
 
     def _replay(self, op: str) -> None:
         self._worker = self._pool.ready()

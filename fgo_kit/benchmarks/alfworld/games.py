@@ -71,10 +71,8 @@ def _root(folder: Path) -> Path:
     for root in (folder / "json_2.1.1", folder):
         if any((root / split).is_dir() for split in OFFICIAL):
             return root
-    raise FileNotFoundError(
-        f"{str(folder)!r} holds no json_2.1.1 with {', '.join(OFFICIAL)}; give the folder that holds json_2.1.1, as "
-        f"`alfworld-download` leaves it"
-    )
+    raise FileNotFoundError(f"{str(folder)!r} holds no json_2.1.1 with {', '.join(OFFICIAL)}; give the folder that "
+                            "holds json_2.1.1, as `alfworld-download` leaves it")
 
 
 def _split(root: Path, split: str, skip_unreadable: bool) -> tuple[list[Task], str]:

@@ -26,9 +26,7 @@ from functools import lru_cache
 from pathlib import Path
 
 CACHE_FORMAT = "2"
-STAND_INS = (
-    "jericho", "networkx", "prompt_toolkit", "prompt_toolkit.completion", "prompt_toolkit.history",
-)  # fmt: skip
+STAND_INS = ("jericho", "networkx", "prompt_toolkit", "prompt_toolkit.completion", "prompt_toolkit.history")
 _GOAL = re.compile(r'("rhs":\s*)("Your task is to: (?:[^"\\]|\\.)*")')
 _STATES = ("isclean", "ishot", "iscool", "issliced", "istoggled")
 

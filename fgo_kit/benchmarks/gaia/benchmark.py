@@ -160,15 +160,9 @@ class GAIA(Benchmark):
 
 
 def load(
-    path: str | Path | bool | None = None,
-    n_train: int | None = None,
-    split_seed: int = 0,
-    web: Callable[[str], str] | None = None,
-    unsafe: bool = False,
-    levels: Sequence[int] = (1, 2, 3),
-    show: bool = False,
-    skip_unreadable: bool = False,
-    world: int = 0,
+    path: str | Path | bool | None = None, n_train: int | None = None, split_seed: int = 0,
+    web: Callable[[str], str] | None = None, unsafe: bool = False, levels: Sequence[int] = (1, 2, 3),
+    show: bool = False, skip_unreadable: bool = False, world: int = 0,
 ) -> GAIA:
     """The benchmark, from a generated GAIA-like set (default) or a user's own copy of GAIA.
 
@@ -260,8 +254,6 @@ def _dealt(tasks: list[Task], split_seed: int) -> tuple[list[Task], ...]:
         parts[int(np.argmax(lacking))].append(task)
     parts[2].extend(task for task in tasks if task.answer == HIDDEN)
     if not parts[0] or not parts[2]:
-        raise ValueError(
-            f"{len(known)} tasks with answers are too few to train and test on; give a folder with at least 2, e.g. "
-            f"GAIA/2023/validation (the answers of 2023/test are hidden)"
-        )
+        raise ValueError(f"{len(known)} tasks with answers are too few to train and test on; give a folder with at "
+                         "least 2, e.g. GAIA/2023/validation (the answers of 2023/test are hidden)")
     return parts

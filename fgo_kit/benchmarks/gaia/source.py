@@ -73,10 +73,8 @@ def _rows(folder: Path) -> tuple[list[tuple[str, str | dict]], Path]:
     lines, tables = folder / "metadata.jsonl", _tables(folder)
     source = lines if lines.is_file() else tables[0] if tables else None
     if source is None:
-        raise FileNotFoundError(
-            f"{folder} holds neither metadata.jsonl nor a parquet file; give the folder of one GAIA split, e.g. "
-            f"GAIA/2023/validation, as downloaded from its dataset page"
-        )
+        raise FileNotFoundError(f"{folder} holds neither metadata.jsonl nor a parquet file; give the folder of one "
+                                "GAIA split, e.g. GAIA/2023/validation, as downloaded from its dataset page")
     for file in [source] if source == lines else tables:
         refuse_pointer(file)
     if source == lines:
@@ -134,14 +132,11 @@ def _attachments(row: Row, folder: Path, source: str) -> Files:
         except (OSError, ValueError) as error:  # too long a name, or a NUL in it
             raise ValueError(f"{source}: the attachment {path!r:.200} is no name of a file ({error!s:.200})") from error
         if not inside or PurePosixPath(path).is_absolute():
-            raise ValueError(
-                f"{source}: the attachment {path!r} lies outside {folder}, which is refused; download the dataset "
-                f"into a folder of its own, e.g. snapshot_download(..., local_dir='GAIA')"
-            )
+            raise ValueError(f"{source}: the attachment {path!r} lies outside {folder}, which is refused; download the "
+                             "dataset into a folder of its own, e.g. snapshot_download(..., local_dir='GAIA')")
         if not whole.is_file():
-            raise FileNotFoundError(
-                f"{source}: the attachment {path!r} is missing in {folder}; download the dataset with its files"
-            )
+            raise FileNotFoundError(f"{source}: the attachment {path!r} is missing in {folder}; download the dataset "
+                                    "with its files")
         refuse_pointer(whole)
         name = same_letters(PurePosixPath(path).name)
         if name in found:

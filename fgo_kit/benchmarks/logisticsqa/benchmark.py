@@ -106,13 +106,8 @@ _DATE = r"\d{4}-\d\d-\d\d|\d\d?[-/]\d\d?[-/](\d\d)?\d\d|20[0-3]\d(0\d|1[0-2])[0-
 
 
 def load(
-    path: str | Path | bool | None = None,
-    n_train: int | None = None,
-    split_seed: int = 0,
-    world: int = 0,
-    fold: int | None = None,
-    n_folds: int = 5,
-    skip_unreadable: bool = False,
+    path: str | Path | bool | None = None, n_train: int | None = None, split_seed: int = 0, world: int = 0,
+    fold: int | None = None, n_folds: int = 5, skip_unreadable: bool = False,
 ) -> LogisticsQA:
     """The benchmark, from a generated world (default) or a folder of real documents.
 
@@ -155,14 +150,11 @@ def _load_folder(folder: Path, skip_unreadable: bool) -> list[Task]:
     answers = _ground_truth(source)
     files = {same_letters(file.name): file for file in sorted(folder.glob("*.xml"))}
     if absent := sorted(set(answers) - set(files)):
-        raise ValueError(
-            f"{source} answers {len(absent)} absent documents: {_few(absent)}; add the files or remove the answers"
-        )
+        raise ValueError(f"{source} answers {len(absent)} absent documents: {_few(absent)}; add the files or remove "
+                         "the answers")
     if unanswered := sorted(set(files) - set(answers)):
-        raise ValueError(
-            f"{source} has no answer for {len(unanswered)} documents: {_few(unanswered)}; "
-            f'add answers ("None" for no reference) or remove the files'
-        )
+        raise ValueError(f"{source} has no answer for {len(unanswered)} documents: {_few(unanswered)}; add answers "
+                         '("None" for no reference) or remove the files')
     texts = dict(each_readable(files.items(), _read_file, skip_unreadable, "documents"))
     _warn_of_answers_not_shown(texts, answers, source)
     groups = near_duplicates(list(texts.values()))
@@ -228,10 +220,8 @@ def _split(tasks: list[Task], split_seed: int) -> tuple[list[Task], list[Task], 
     train, gate, test = _dealt(tasks, (0.5, 0.15, 0.35), [split_seed, 2])
     for name, part in (("train", train), ("gate", gate), ("test", test)):
         if not part:
-            raise ValueError(
-                f"the {name} split of {len(tasks)} documents in "
-                f"{len({t.meta['group'] for t in tasks})} near-duplicate groups is empty; add documents"
-            )
+            raise ValueError(f"the {name} split of {len(tasks)} documents in {len({t.meta['group'] for t in tasks})} "
+                             "near-duplicate groups is empty; add documents")
     return train, gate, test
 
 

@@ -14,9 +14,7 @@ from lxml import etree
 
 MAX_BYTES = 5_000_000
 MAX_WRAPPERS = 4
-_BEFORE = re.compile(
-    rb"(?:\xef\xbb\xbf|\xc3\xaf\xc2\xbb\xc2\xbf|\xe2\x80\x8b|\xc2\xa0|[\s\0]|<!--.*?-->)*", re.DOTALL
-)
+_BEFORE = re.compile(rb"(?:\xef\xbb\xbf|\xc3\xaf\xc2\xbb\xc2\xbf|\xe2\x80\x8b|\xc2\xa0|[\s\0]|<!--.*?-->)*", re.DOTALL)
 """What may stand before the XML declaration and is no content; the second is a byte order mark encoded twice."""
 _WIDE = (
     ("utf-16-le", re.compile(rb"(?:\xff\xfe|[\s\0]\0)*<\0[?!\w]\0")),
@@ -37,10 +35,8 @@ class DocumentError(ValueError):
 def check_size(size: int, source: str) -> None:
     """Raises DocumentError when `size` bytes are over the limit."""
     if size > MAX_BYTES:
-        raise DocumentError(
-            f"{source}: {size:,} bytes exceed the limit of {MAX_BYTES:,} bytes a document; "
-            f"remove embedded attachments or leave the file out"
-        )
+        raise DocumentError(f"{source}: {size:,} bytes exceed the limit of {MAX_BYTES:,} bytes a document; remove "
+                            "embedded attachments or leave the file out")
 
 
 def document(data: bytes, source: str) -> etree._Element:
@@ -135,11 +131,7 @@ def _syntax_message(error: Exception, data: bytes, source: str) -> str:
     declared = re.search(rb"<\?xml[^>]*encoding=[\"']([^\"']{1,40})", data[:200].replace(b"\0", b""))
     encoding = declared.group(1).decode("ascii", "replace") if declared else "UTF-8 (the default)"
     if _ENCODING_FAULT.search(reason):
-        return (
-            f"{source}: its bytes are not valid in its declared encoding {encoding} (line {line}: {reason}); "
-            f"save it again as UTF-8 or correct the encoding in its first line"
-        )
-    return (
-        f"{source}: not well-formed XML at line {line}, column {column}: {reason}; "
-        f"the file may be truncated: export or copy it again"
-    )
+        return (f"{source}: its bytes are not valid in its declared encoding {encoding} (line {line}: {reason}); save "
+                "it again as UTF-8 or correct the encoding in its first line")
+    return (f"{source}: not well-formed XML at line {line}, column {column}: {reason}; the file may be truncated: "
+            "export or copy it again")

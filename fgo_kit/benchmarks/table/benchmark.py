@@ -76,21 +76,10 @@ class Table(Benchmark):
 
 
 def from_table(
-    source: pd.DataFrame | str | Path | Iterable[Mapping[str, Any]],
-    question: str = "question",
-    answer: str = "answer",
-    score: str | Scorer = "exact",
-    instructions: str | Module = INSTRUCTIONS,
-    split: str | None = None,
-    seed: int = 0,
-    agent: Callable[..., Any] | None = None,
-    *,
-    version: str | None = None,
-    id: str | None = None,
-    n_train: int | None = None,
-    n_test: int | None = None,
-    alike: float = 0.9,
-    name: str | None = None,
+    source: pd.DataFrame | str | Path | Iterable[Mapping[str, Any]], question: str = "question", answer: str = "answer",
+    score: str | Scorer = "exact", instructions: str | Module = INSTRUCTIONS, split: str | None = None, seed: int = 0,
+    agent: Callable[..., Any] | None = None, *, version: str | None = None, id: str | None = None,
+    n_train: int | None = None, n_test: int | None = None, alike: float = 0.9, name: str | None = None,
 ) -> Table:
     """A benchmark of your own questions and answers; see below for how each answer is scored.
 

@@ -123,7 +123,6 @@ def checked(given: Any, task: Task) -> tuple[float, str]:
     """What a scorer gave, as (score, feedback). Raises ValueError for what is no score."""
     score, feedback = given if isinstance(given, tuple) and len(given) == 2 else (given, "")
     if not isinstance(score, Real) or not 0 <= score <= 1 or not isinstance(feedback, str):
-        raise ValueError(
-            f"score= gave {given!r} for task {task.id!r}; it must give a number from 0 to 1, or that and a text"
-        )
+        raise ValueError(f"score= gave {given!r} for task {task.id!r}; it must give a number from 0 to 1, or that and "
+                         "a text")
     return float(score), feedback

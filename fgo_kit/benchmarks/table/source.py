@@ -158,9 +158,8 @@ def _data_set(folder: Path) -> Rows:
     try:
         from datasets import load_from_disk
     except ImportError as error:
-        raise ImportError(
-            f"{folder} is a folder, which the package datasets has to read: pip install datasets; or give {_TAKEN}"
-        ) from error
+        raise ImportError(f"{folder} is a folder, which the package datasets has to read: pip install datasets; or "
+                          f"give {_TAKEN}") from error
     try:
         loaded = load_from_disk(str(folder))
     except Exception as error:  # whatever it raises on a folder that is none of its own

@@ -134,10 +134,9 @@ def _check_leaks(rows: Rows, parts: Iterable[list[int]], groups: Mapping[int, in
     if pairs:
         shown = ", ".join(f"{first} and {second}" for first, second in pairs[:20])
         more = f" and {len(pairs) - 20} more" if len(pairs) > 20 else ""
-        rows.faults.add(
-            f"training questions stand in the test split, equal or alike (cosine of {alike:g}; alike=1.0 looks for "
-            f"equal ones alone): rows {shown}{more}; take one of each out, or leave the splits to from_table"
-        )
+        rows.faults.add(f"training questions stand in the test split, equal or alike (cosine of {alike:g}; alike=1.0 "
+                        f"looks for equal ones alone): rows {shown}{more}; take one of each out, or leave the splits "
+                        "to from_table")
 
 
 def _dealt(
@@ -147,8 +146,7 @@ def _dealt(
     parts = deal([str(groups[number]) for number in numbers], [True] * len(numbers), SHARES, rng)
     if not all(parts) and set(groups.values()) != {-1}:  # else there is no question at all
         different = len(set(groups.values()))
-        rows.faults.add(
-            f"{len(numbers)} tasks in {different} groups of like questions are too few for three splits; give more, or "
-            f"a column with the splits, or alike=1.0 (now {alike:g}) to part questions that are alike"
-        )
+        rows.faults.add(f"{len(numbers)} tasks in {different} groups of like questions are too few for three splits; "
+                        f"give more, or a column with the splits, or alike=1.0 (now {alike:g}) to part questions that "
+                        "are alike")
     return [[numbers[at] for at in part] for part in parts]
