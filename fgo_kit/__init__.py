@@ -74,13 +74,8 @@ def __dir__() -> list[str]:
 
 
 def load_benchmark(
-    name: str,
-    path: str | Path | bool | None = None,
-    n_train: int | None = None,
-    split_seed: int = 0,
-    *,
-    n_test: int | None = None,
-    **options: Any,
+    name: str, path: str | Path | bool | None = None, n_train: int | None = None, split_seed: int = 0, *,
+    n_test: int | None = None, **options: Any,
 ) -> Benchmark:
     """A benchmark with its three disjoint splits.
 
@@ -93,10 +88,8 @@ def load_benchmark(
     32
     """
     if name not in BENCHMARKS:
-        raise ValueError(
-            f"benchmark {name!r} is unknown; {meant(name, (*BENCHMARKS, *VARIANTS, *METHODS))}use one of "
-            f"{list(BENCHMARKS)}, or from_table; methods are given as method= or methods="
-        )
+        raise ValueError(f"benchmark {name!r} is unknown; {meant(name, (*BENCHMARKS, *VARIANTS, *METHODS))}use one of "
+                         f"{list(BENCHMARKS)}, or from_table; methods are given as method= or methods=")
     bench = import_module(f".benchmarks.{name}", __package__).load(path, n_train, split_seed, **options)
     if n_test is None:
         return bench

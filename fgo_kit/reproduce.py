@@ -35,10 +35,8 @@ def find_notebooks(folder: Path, pattern: str = "*") -> list[Path]:
     """The notebooks named NN_*.ipynb that are like the pattern, in order. Raises FileNotFoundError without any."""
     found = sorted(p for p in folder.glob(f"{pattern}.ipynb") if re.match(r"\d\d_", p.name))
     if not found:
-        raise FileNotFoundError(
-            f"no notebook named NN_*.ipynb in {folder}; give its folder with --notebooks, or copy those that come with "
-            "the package: fgo notebooks ."
-        )
+        raise FileNotFoundError(f"no notebook named NN_*.ipynb in {folder}; give its folder with --notebooks, or copy "
+                                "those that come with the package: fgo notebooks .")
     return found
 
 
@@ -55,14 +53,11 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Pat
     try:
         known = papermill.inspect_notebook(str(notebook))
         papermill.execute_notebook(
-            str(notebook),
-            str(copy),
-            parameters={k: v for k, v in parameters.items() if k in known},
-            kernel_name="python3",
-            cwd=str(notebook.parent),
+            str(notebook), str(copy), parameters={k: v for k, v in parameters.items() if k in known},
+            kernel_name="python3", cwd=str(notebook.parent),
             extra_arguments=["--log-level=CRITICAL"],  # its errors are in the copy; that it is told to end is none
             progress_bar={"leave": False} if sys.stderr.isatty() else False,
-        )
+        )  # fmt: skip
     except papermill.PapermillExecutionError as failure:
         error = f"cell In [{failure.exec_count}]: {failure.ename}: {failure.evalue}"
     except Exception as failure:  # a dead kernel or a broken file must not hide the other notebooks

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,12 +23,25 @@ from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.protocol import Reply, Usage
 from fgo_kit.calls.tokens import count_messages, estimate
 from fgo_kit.records import Component, Module, Rule, Task, Trajectory
+from fgo_kit.simulate.server import Endpoint
 
 
 def small_bench(n_train=16, n_test=12, n_gate=8, **options):
     """The generated benchmark, cut to a size that runs in a fraction of a second."""
     bench = logisticsqa.load(n_train=n_train, **options)
     return replace(bench, test=bench.test[:n_test], gate=bench.gate[:n_gate])
+
+
+@contextmanager
+def serving_process(profile="small", **faults):
+    """The simulated LLM, served by the command line from a process of its own. faults: the fields of `Faults`."""
+    options = [f"--{'fault-seed' if name == 'seed' else name.replace('_', '-')}={value}" for name, value in faults.items()]
+    command = [sys.executable, "-m", "fgo_kit.simulate.server", f"--profile={profile}", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Endpoint(process.stdout.readline().strip())
+        finally:
+            process.terminate()
 
 
 class ScriptedLLM:

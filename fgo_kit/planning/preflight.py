@@ -92,11 +92,9 @@ class Preflight:
         if np.isnan(self.effect):
             return f"With {tasks} test tasks and seeds: {seeds}, no gain can be relied on to show (power 80 %)."
         effect, both = (100 * size for size in (self.effect, with_optimising(self.effect, seeds, SPREAD)))
-        return (
-            f"With {tasks} test tasks and seeds: {seeds}, gains below {effect:.1f} points cannot be relied on to show "
-            f"(power 80 %) by the noise of scoring alone; below {both:.1f} if optimising, too, moves a run by "
-            f"{100 * SPREAD:g} points (SD) from seed to seed, which no pilot can measure."
-        )
+        return (f"With {tasks} test tasks and seeds: {seeds}, gains below {effect:.1f} points cannot be relied on to "
+                f"show (power 80 %) by the noise of scoring alone; below {both:.1f} if optimising, too, moves a run by "
+                f"{100 * SPREAD:g} points (SD) from seed to seed, which no pilot can measure.")
 
 
 def preflight(

@@ -101,12 +101,11 @@ def _without(unsafe: bool) -> str:
     if unsafe:
         return "none"
     tried = "; ".join(_tried().values())
-    raise SandboxUnavailable(
-        f"run_python cannot isolate a program from this machine, so it runs none ({tried}). It needs Linux 5.13 or "
-        f"newer with user namespaces or Landlock; in Docker, run as root of a container started with --security-opt "
-        f"seccomp=unconfined, or a host that has Landlock. load_benchmark('gaia', unsafe=True) runs programs all the "
-        f"same: do that only on a machine with nothing to lose."
-    )
+    raise SandboxUnavailable(f"run_python cannot isolate a program from this machine, so it runs none ({tried}). It "
+                             "needs Linux 5.13 or newer with user namespaces or Landlock; in Docker, run as root of a "
+                             "container started with --security-opt seccomp=unconfined, or a host that has Landlock. "
+                             "load_benchmark('gaia', unsafe=True) runs programs all the same: do that only on a "
+                             "machine with nothing to lose.")
 
 
 _held: dict[str, str] = {}

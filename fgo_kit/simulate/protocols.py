@@ -127,21 +127,19 @@ class OpenAI:
              "tool": "user"}
     CODES = {"rate_limited": "rate_limit_exceeded", "context_overflow": "context_length_exceeded"}
 
-    @staticmethod
-    def read(body: bytes, headers: Any) -> Request:
+    def read(self, body: bytes, headers: Any) -> Request:
         data = _parse(body)
         if _get(data, "n", int, 1) != 1:
             raise BadBody(f"n={data['n']} is not supported; ask once for each answer")
         form = _get(data, "response_format", dict, {})
         schema = _schema(_get(form, "json_schema", dict, {}) | {"type": form.get("type")})
         limit = _get(data, "max_completion_tokens", int, _get(data, "max_tokens", int, None))
-        messages = tuple(_messages(data, OpenAI.ROLES))
+        messages = tuple(_messages(data, self.ROLES))
         return Request(_get(data, "model", str), messages, tuple(_get(data, "tools", list, [])), schema,
                        _get(data, "seed", int, 0), limit, tokens_of(_get(data, "reasoning_effort", str, "none")),
                        tuple(range(1, len(messages) + 1)))
 
-    @staticmethod
-    def write(request: Request, reply: Reply, number: int) -> dict:
+    def write(self, request: Request, reply: Reply, number: int) -> dict:
         usage = reply.usage
         is_refused = reply.finish == "refusal" and reply.category != "content_filter"
         message = {"role": "assistant", "content": None if is_refused else reply.text or None,
@@ -161,13 +159,11 @@ class OpenAI:
                       "completion_tokens_details": {"reasoning_tokens": usage.reasoning}},
         }
 
-    @classmethod
-    def error(cls, kind: str, status: int, message: str) -> dict:
-        return {"error": {"message": message, "type": cls.TYPES[status], "param": None,
-                          "code": cls.CODES.get(kind)}}
+    def error(self, kind: str, status: int, message: str) -> dict:
+        return {"error": {"message": message, "type": self.TYPES[status], "param": None,
+                          "code": self.CODES.get(kind)}}
 
-    @staticmethod
-    def overflow(tokens: int, window: int) -> str:
+    def overflow(self, tokens: int, window: int) -> str:
         return (f"This model's maximum context length is {window} tokens. However, your messages resulted in "
                 f"{tokens} tokens. Please reduce the length of the messages.")
 
@@ -175,8 +171,7 @@ class OpenAI:
 class Responses(OpenAI):
     """POST /v1/responses. It has no seed: the header `x-sample` is the sample."""
 
-    @staticmethod
-    def read(body: bytes, headers: Any) -> Request:
+    def read(self, body: bytes, headers: Any) -> Request:
         data = _parse(body)
         messages = tuple(_items(data))
         form = _get(_get(data, "text", dict, {}), "format", dict, {})
@@ -187,8 +182,7 @@ class Responses(OpenAI):
                        _get(data, "max_output_tokens", int, None), tokens_of(effort),
                        tuple(range(1, len(messages) + 1)))
 
-    @staticmethod
-    def write(request: Request, reply: Reply, number: int) -> dict:
+    def write(self, request: Request, reply: Reply, number: int) -> dict:
         usage = reply.usage
         reason = "max_output_tokens" if reply.finish == "length" else reply.category or None
         reason = reason if reason in ("max_output_tokens", "content_filter") else None
@@ -258,8 +252,7 @@ class Anthropic:
     TYPES = {400: "invalid_request_error", 429: "rate_limit_error", 500: "api_error", 529: "overloaded_error"}
     FINISH = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "refusal": "refusal"}
 
-    @staticmethod
-    def read(body: bytes, headers: Any) -> Request:
+    def read(self, body: bytes, headers: Any) -> Request:
         data = _parse(body)
         messages = _messages(data, {"user": "user", "assistant": "assistant"})
         for message in data["messages"]:
@@ -279,8 +272,7 @@ class Anthropic:
         return Request(_get(data, "model", str), tuple(messages), tools, _schema(form), _sample(headers),
                        _get(data, "max_tokens", int), thinking, tuple(marks))
 
-    @classmethod
-    def write(cls, request: Request, reply: Reply, number: int) -> dict:
+    def write(self, request: Request, reply: Reply, number: int) -> dict:
         usage, details = reply.usage, None
         content: list[dict] = []
         if reply.thought:
@@ -292,7 +284,7 @@ class Anthropic:
             details = {"type": "refusal", "category": reply.category or None, "explanation": REFUSAL}
         return {
             "id": f"msg_{number}", "type": "message", "role": "assistant", "model": request.model,
-            "content": content, "stop_reason": cls.FINISH.get(reply.finish, "end_turn"),
+            "content": content, "stop_reason": self.FINISH.get(reply.finish, "end_turn"),
             "stop_sequence": None, "stop_details": details,
             "usage": {"input_tokens": usage.prompt - usage.cached - usage.written,
                       "cache_read_input_tokens": usage.cached, "cache_creation_input_tokens": usage.written,
@@ -300,12 +292,10 @@ class Anthropic:
                       "output_tokens_details": {"thinking_tokens": usage.reasoning}},
         }
 
-    @classmethod
-    def error(cls, kind: str, status: int, message: str) -> dict:
-        return {"type": "error", "error": {"type": cls.TYPES[status], "message": message}}
+    def error(self, kind: str, status: int, message: str) -> dict:
+        return {"type": "error", "error": {"type": self.TYPES[status], "message": message}}
 
-    @staticmethod
-    def overflow(tokens: int, window: int) -> str:
+    def overflow(self, tokens: int, window: int) -> str:
         return f"prompt is too long: {tokens} tokens > {window} maximum"
 
 

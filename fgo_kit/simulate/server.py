@@ -17,8 +17,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -217,9 +215,9 @@ def _cut(reply: Reply, tokens: int) -> Reply:
 
 async def _serve(state: _State, port: int, ready: Future) -> None:
     """Serve until the event given to `ready`, with the loop and the bound port, is set."""
-    routes = [(r"/v1/chat/completions", _Chat, {"state": state, "protocol": protocols.OpenAI}),
-              (r"/v1/responses", _Chat, {"state": state, "protocol": protocols.Responses}),
-              (r"/v1/messages", _Chat, {"state": state, "protocol": protocols.Anthropic}),
+    routes = [(r"/v1/chat/completions", _Chat, {"state": state, "protocol": protocols.OpenAI()}),
+              (r"/v1/responses", _Chat, {"state": state, "protocol": protocols.Responses()}),
+              (r"/v1/messages", _Chat, {"state": state, "protocol": protocols.Anthropic()}),
               (r"/v1/models", _Models, {"state": state}), (r"/ledger", _Ledger, {"state": state})]
     app = tornado.web.Application(routes, default_handler_class=_NotFound, log_function=lambda handler: None,
                                   default_handler_args={"state": state})
@@ -276,26 +274,6 @@ def serving(
         thread.join(timeout=10)
 
 
-@contextmanager
-def serving_process(profile: str = "small", **faults) -> Iterator[Endpoint]:
-    """Serve the simulated LLM from a process of its own, for benchmarks. `faults`: the fields of `Faults`."""
-    Faults(**faults)
-    options = [f"--{_flag(name)}={value}" for name, value in faults.items() if value is not None]
-    command = [sys.executable, "-m", "fgo_kit.simulate.server", f"--profile={profile}", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            url = process.stdout.readline().strip()
-            if not url:
-                raise RuntimeError(f"the server ended with code {process.wait()}; its error is printed above")
-            yield Endpoint(url)
-        finally:
-            process.terminate()
-
-
-def _flag(name: str) -> str:
-    return "fault-seed" if name == "seed" else name.replace("_", "-")
-
-
 def main(arguments: list[str] | None = None) -> None:
     """The command line: serve the simulated LLM until interrupted."""
     from . import limits, model
@@ -306,7 +284,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--profile", default="small", choices=limits.profile_names())
     for option in fields(Faults):
         kind = int if option.name in ("seed", "context_window") else float
-        parser.add_argument(f"--{_flag(option.name)}", dest=option.name, type=kind, default=option.default)
+        flag = "fault-seed" if option.name == "seed" else option.name.replace("_", "-")
+        parser.add_argument(f"--{flag}", dest=option.name, type=kind, default=option.default)
     options = vars(parser.parse_args(arguments))
     port, default = options.pop("port"), options.pop("profile")
 

@@ -36,9 +36,8 @@ def optimiser_tokens(
         sizes = [_prompt_size(subset, counter) for subset in subsets]
         dropped = {f"dropped_{w // 1000}k": sum(_dropped(s, counter, w - reserve) for s in subsets) for w in windows}
         row = {"method": "all_at_once" if n == ALL_AT_ONCE else "fgo", "n_subsets": n, "trajectories": len(tasks)}
-        row |= {"tokens_call_mean": float(np.mean(sizes)), "tokens_call_max": max(sizes)}
-        row |= {"tokens_optimiser": sum(sizes), **dropped}
-        rows.append(row | {"counter": "estimate" if counter is estimate else "exact"})
+        row |= {"tokens_call_mean": np.mean(sizes), "tokens_call_max": max(sizes), "tokens_optimiser": sum(sizes)}
+        rows.append(row | dropped | {"counter": "estimate" if counter is estimate else "exact"})
     table = pd.DataFrame(rows)
     whole = _prompt_size(list(trajectories), counter)
     table["call_mean_vs_all_at_once"] = table["tokens_call_mean"] / whole - 1
@@ -46,15 +45,10 @@ def optimiser_tokens(
     return table
 
 
-def _messages(trajectories: Sequence[Trajectory]) -> list[dict[str, str]]:
-    module = Module((Component("instructions", "You play household games by writing one action a turn."),))
-    feedback = Feedback("", 0.0, "")
-    judged = [(Task(one.task_id, "", "done"), one, feedback) for one in trajectories]
-    return prompts.propose(module, judged)
-
-
 def _prompt_size(trajectories: Sequence[Trajectory], counter) -> int:
-    return count_messages(_messages(trajectories), counter)
+    module = Module((Component("instructions", "You play household games by writing one action a turn."),))
+    judged = [(Task(one.task_id, "", "done"), one, Feedback("", 0.0, "")) for one in trajectories]
+    return count_messages(prompts.propose(module, judged), counter)
 
 
 def _dropped(trajectories: Sequence[Trajectory], counter, room: int) -> int:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ..algorithm.context import Judged
@@ -72,17 +72,17 @@ class Entry:
         parts = (place.phase, str(place.subset), f"epoch {place.epoch}" if place.epoch else "", place.node)
         return " · ".join(filter(None, parts))
 
-    @property
+    @cached_property
     def types(self) -> tuple[str, ...]:
         return tuple(showable(f"{key}: {value}") for key, value in self.task.meta.items())
 
-    @property
+    @cached_property
     def text(self) -> str:
-        """All that words are looked for in."""
+        """All that words are looked for in, without regard to case."""
         task, trajectory, feedback = self.task, self.judged.trajectory, self.judged.feedback
         steps = (part for step in trajectory.steps for part in (step.observation, step.action))
         texts = (task.id, trajectory.answer, task.answer, trajectory.status, feedback.text if feedback else "")
-        return "\n".join((*texts, *map(str, task.meta.values()), *steps))
+        return "\n".join((*texts, *map(str, task.meta.values()), *steps)).casefold()
 
 
 def entries_of(runs: list[Run]) -> list[Entry]:

@@ -39,12 +39,12 @@ class Catalogue:
         wanted = [(keys, value) for name, keys in self._values.items() if (value := getattr(filters, name))]
         passing = [i for i in range(len(self.entries)) if all(keys[i] == value for keys, value in wanted)]
         if filters.type:
-            passing = [i for i in passing if filters.type in self._types[i]]
+            passing = [i for i in passing if filters.type in self.entries[i].types]
         if filters.rule:
             held = self._of_rule(filters.rule)
             passing = [i for i in passing if i in held]
         for word in filters.text.casefold().split():
-            passing = [i for i in passing if word in self._texts[i]]
+            passing = [i for i in passing if word in self.entries[i].text]
         if filters.sort:
             passing.sort(key=lambda i: SORTS[filters.sort](self.entries[i]), reverse=filters.down)
         elif filters.down:
@@ -155,7 +155,7 @@ class Catalogue:
 
     def warm(self) -> None:
         """Prepare what the first search would wait for."""
-        _ = self._texts, self._types
+        _ = [(entry.text, entry.types) for entry in self.entries]
 
     @cached_property
     def _values(self) -> dict[str, list[str]]:
@@ -170,14 +170,6 @@ class Catalogue:
         names = ("run", "benchmark", "phase", "subset", "epoch", "outcome", "change")
         table = [[showable(str(value)) for value in values(entry)] for entry in self.entries]
         return {name: [row[column] for row in table] for column, name in enumerate(names)}
-
-    @cached_property
-    def _types(self) -> list[tuple[str, ...]]:
-        return [entry.types for entry in self.entries]
-
-    @cached_property
-    def _texts(self) -> list[str]:
-        return [entry.text.casefold() for entry in self.entries]
 
     def _held(self, run: Run) -> list[Rule]:
         """Every rule of the final module and of the merge tree."""

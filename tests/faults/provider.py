@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        request = OpenAI.read(body, self.headers)
+        request = OpenAI().read(body, self.headers)
         provider = self.provider
         with provider.lock:
             provider.requests += 1
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             reply = replace(reply, text="", finish=ENDS[kind])
         with provider.lock:
             provider.billed[sha256(body).hexdigest()] += 1
-        answer = json.dumps(provider.shape(OpenAI.write(request, reply, provider.requests))).encode()
+        answer = json.dumps(provider.shape(OpenAI().write(request, reply, provider.requests))).encode()
         headers = {}
         if kind == "page":
             answer, headers = b"<!DOCTYPE html><html>Welcome</html>", {"Content-Type": "text/html"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import genai_prices
 import pytest
-from helpers import small_bench
+from helpers import serving_process, small_bench
 
 from fgo_kit.adapters.anthropic_messages import AnthropicMessages
 from fgo_kit.adapters.openai_chat import OpenAIChat
@@ -22,7 +22,7 @@ from fgo_kit.calls.providers import load_llm
 from fgo_kit.records import to_json
 from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
-from fgo_kit.simulate.server import KINDS, serving, serving_process
+from fgo_kit.simulate.server import KINDS, serving
 
 CHOICES = {"n_subsets": 3, "counts": True, "audit": 4}
 KEY = "sk-very-secret-0123456789abcdef"

@@ -10,11 +10,12 @@ import anthropic
 import openai
 import pytest
 from anthropic.types import Message
+from helpers import serving_process
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from fgo_kit.calls.protocol import BadRequest, ContextOverflow, Reply, ToolCall, Usage
-from fgo_kit.simulate.server import MAX_BODY, Endpoint, serving, serving_process
+from fgo_kit.simulate.server import MAX_BODY, Endpoint, serving
 
 HELLO = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello there"}]
 

@@ -17,7 +17,6 @@ from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from lxml import etree
 
@@ -228,16 +227,12 @@ def _xlsx(data: bytes, name: str) -> str:
     for sheet in values.worksheets:
         rows = _rows(sheet, room, name)
         if written is not values:
-            formulas = _rows(written[sheet.title], room, name)
-            rows = [list(map(_either, *both)) for both in zip(rows, formulas, strict=True)]
+            both = zip(rows, _rows(written[sheet.title], room, name), strict=True)
+            rows = [[own if value is None else value for value, own in zip(*row, strict=False)] for row in both]
         room -= sum(map(len, rows))
         lines = [_csv_line(list(map(_cell, row))) if any(map(_cell, row)) else "" for row in rows]
         texts.append("\n".join((f"## sheet {sheet.title}", *lines)).rstrip())
     return "\n\n".join(texts)
-
-
-def _either(value: Any, formula: Any) -> Any:
-    return formula if value is None else value
 
 
 def _rows(sheet, room: int, name: str) -> list[list]:

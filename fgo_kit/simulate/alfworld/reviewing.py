@@ -26,7 +26,8 @@ class Fault:
 
 @dataclass(frozen=True)
 class Review:
-    """What a game shows: faults; where kinds of things were found; which appliance did and did not work."""
+    """What a game shows: faults; (kind of thing, kind of receptacle) where things that the goal names were first seen;
+    which appliance did and did not work."""
 
     faults: tuple[Fault, ...]
     found: tuple[tuple[str, str], ...]
@@ -45,7 +46,8 @@ class Review:
 @lru_cache(maxsize=4_096)
 def review(game: Game) -> Review:
     """Read a whole game once more, turn by turn."""
-    memory, faults, useless = Memory(), [], []
+    memory, faults, useless, found, goal = Memory(), [], [], {}, game.goal
+    wanted = () if goal is None else (goal.thing, goal.target) if goal.verb == "look" else (goal.thing,)
     for step, (action, result) in enumerate(game.turns, 1):
         verb, first, second = read_action(action)
         if NOTHING in result:
@@ -60,11 +62,14 @@ def review(game: Game) -> Review:
         elif verb == "put" and _unfinished(game, memory, first):
             faults.append(Fault("finish", step, f"the {first} was put down too early"))
         update(memory, action, result)
-    goal = game.goal
+        for thing in wanted:
+            places = memory.where(thing)
+            if places and thing not in found and places[0][0] not in memory.placed:
+                found[thing] = kind(places[0][1])
     if goal and goal.count == 2 and len(memory.delivered(goal)) == 1 and not memory.held:
         faults.append(Fault("second", len(game.turns), f"the second {goal.thing} was not brought"))
     worked = sorted((verb, kind(place)) for (verb, _), place in memory.done.items())
-    return Review(tuple(faults), _found(game), tuple(worked), tuple(useless))
+    return Review(tuple(faults), tuple(found.items()), tuple(worked), tuple(useless))
 
 
 def _nothing(memory: Memory, game: Game, step: int, action: str) -> Fault:
@@ -101,19 +106,6 @@ def _unfinished(game: Game, memory: Memory, name: str) -> bool:
     goal = game.goal
     wanted = goal is not None and goal.verb in VERBS and kind(name) == goal.thing
     return wanted and name in memory.held and (goal.verb, name) not in memory.done
-
-
-def _found(game: Game) -> tuple[tuple[str, str], ...]:
-    """(kind of thing, kind of receptacle) where the things that the goal names were first seen."""
-    memory, goal, found = Memory(), game.goal, {}
-    wanted = () if goal is None else (goal.thing, goal.target) if goal.verb == "look" else (goal.thing,)
-    for action, result in game.turns:
-        update(memory, action, result)
-        for thing in wanted:
-            places = memory.where(thing)
-            if places and thing not in found and places[0][0] not in memory.placed:
-                found[thing] = kind(places[0][1])
-    return tuple(found.items())
 
 
 def judge(call: Call) -> str:

@@ -249,7 +249,7 @@ def unite(known: Sequence[Known], draw: Draw) -> list[dict]:
     groups = {rule: group for rule, group in groups.items() if not harmful(group, BLAME)}
     if not weighs(draw):
         groups = _without_conflicts(_absorbed(_generalised(groups, draw)))
-    ranked = sorted(groups.items(), key=lambda item: (-_specificity(item[0]), -_support(item[1])))
+    ranked = sorted(groups.items(), key=lambda item: (-getattr(item[0], "specificity", 0), -_support(item[1])))
     return [merged(_words_of(rule, group), group) for rule, group in ranked]
 
 
@@ -259,10 +259,6 @@ Groups = dict[Convention | str, list[Known]]
 
 def _words_of(rule: Convention | str, group: Sequence[Known]) -> str:
     return render(rule) if isinstance(rule, Convention) and len(group) > 1 else group[0].text
-
-
-def _specificity(rule: Convention | str) -> int:
-    return rule.specificity if isinstance(rule, Convention) else 0
 
 
 def _support(group: Sequence[Known]) -> int:
