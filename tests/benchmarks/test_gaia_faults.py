@@ -51,7 +51,7 @@ def test_a_failed_rollout_of_a_private_task_shows_nothing_of_it(official, show):
 
 
 def test_feedback_is_not_in_the_representation():
-    assert repr(Feedback("t1", 0.0, "the answer is 1821")) == "Feedback(task_id='t1', score=0.0)"
+    assert repr(Feedback("t1", 0.0, "the answer is 1821")) == "Feedback(task_id='t1', score=0.0, blind=False)"
 
 
 def test_the_fingerprint_tells_options_apart_that_make_runs_differ(official):
