@@ -160,5 +160,4 @@ def obey(profile: Profile, n: float) -> float:
 @cache
 def constants_hash() -> str:
     """Hash of all profiles' constants and of the free assumptions, frozen before a grid is run."""
-    constants = [asdict(item) for item in (*map(profile, profile_names()), ASSUMPTIONS)]
-    return digest(constants)
+    return digest([asdict(item) for item in (*map(profile, profile_names()), ASSUMPTIONS)])

@@ -154,8 +154,7 @@ def rewrite_rates() -> dict[str, float]:
         return _OPTIMIZE.minimize_scalar(lambda r: sum((r**n - y / 100) ** 2 for n, y in pairs),
                                bounds=(0.1, 1), method="bounded").x
 
-    models = sorted({r["model"] for r in _rows() if r["curve"] == curve})
-    return {model: float(rate(model)) for model in models}
+    return {model: float(rate(model)) for model in sorted({r["model"] for r in _rows() if r["curve"] == curve})}
 
 
 def fit_table():

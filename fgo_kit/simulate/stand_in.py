@@ -33,8 +33,7 @@ def answer(messages: list[Message]) -> str:
     text = messages[1]["content"] if len(messages) > 1 else ""
     shown = re.search(r'<trajectories>\s*<trajectory task="([^"]*)"', text)
     if "<modules>" in text:
-        rules = [{"text": rule.text, "from": [rule.id]} for rule in shown_rules(text)]
-        return json.dumps({"rules": rules})
+        return json.dumps({"rules": [{"text": rule.text, "from": [rule.id]} for rule in shown_rules(text)]})
     if "<union>" in text and shown:
         votes = [{"id": rule.id, "vote": "keep", "tasks": [shown[1]]} for rule in shown_rules(text)]
         return json.dumps({"votes": votes})

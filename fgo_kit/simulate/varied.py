@@ -7,7 +7,7 @@ others; the frozen constants stay as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 
@@ -89,35 +89,20 @@ WORDS = {
 """Sentences of our prompts and other words for them. What is asked for, and the forms of answers, are the same."""
 
 
-@dataclass(frozen=True)
-class Paraphrased:
-    """An LLM that is asked the same in other words (`WORDS`): every prompt is reworded before it sees it."""
-
-    llm: SimulatedLLM
-    simulated: bool = True
-    params: dict = field(default_factory=dict)
-    native_tools = False
-
-    @property
-    def name(self) -> str:
-        return f"{self.llm.name} paraphrased"
-
-    knowledge = property(lambda self: self.llm.knowledge)
-    context_window = property(lambda self: self.llm.context_window)
-    max_completion = property(lambda self: self.llm.max_completion)
-    counter = property(lambda self: self.llm.counter)
+class Paraphrased(SimulatedLLM):
+    """One that is asked the same in other words (`WORDS`): every prompt is reworded before it sees it."""
 
     def count(self, messages: list[dict]) -> int:
-        return self.llm.count(reworded(messages))
+        return super().count(reworded(messages))
 
     def complete(self, messages: list[dict], **options) -> Reply:
-        return self.llm.complete(reworded(messages), **options)
+        return super().complete(reworded(messages), **options)
 
 
 def paraphrased(name: str = "small") -> Paraphrased:
     """The simulated LLM `name`, asked in other words."""
     llm = load(name)
-    return Paraphrased(llm, params=llm.params | {"changed": f"words {digest(WORDS)[:8]}"})
+    return Paraphrased(f"{llm.name} paraphrased", llm.limits, llm.params | {"changed": f"words {digest(WORDS)[:8]}"})
 
 
 def reworded(messages: list[dict]) -> list[dict]:

@@ -92,8 +92,7 @@ def _with_tools(task_id: str, before: str, replies: Replies, form: str) -> Traje
     steps, shown = [], opening(before)
     for reply, seen in replies:
         words = _words(reply)
-        parts = [words] * bool(words) + _calls(reply)
-        steps.append(Step(shown, "\n".join(parts)))
+        steps.append(Step(shown, "\n".join([words] * bool(words) + _calls(reply))))
         shown = "\n".join(text if text.startswith("<tool_result>") else section("result", text) for text in seen)
     final = final_answer(steps[-1].action)
     answer = _words(replies[-1][0]).strip() if final is None else final

@@ -44,8 +44,7 @@ class Session:
     def state(self) -> Merging:
         """The state at the cursor."""
         while len(self._states) <= self.cursor:
-            decision = self.decisions[len(self._states) - 1]
-            self._states.append(apply(self.desk, self._states[-1], decision))
+            self._states.append(apply(self.desk, self._states[-1], self.decisions[len(self._states) - 1]))
         return self._states[self.cursor]
 
     @property
@@ -61,8 +60,7 @@ class Session:
         """Carry out a decision; what was undone before is forgotten. Nothing changes when it raises."""
         decision = Decision.of(decision)
         if decision.do == "merge" and not decision.nodes:  # noted by name, whatever is suggested one day
-            nodes = self.state.chosen or suggestion(self.desk.run, self.state)
-            decision = replace(decision, nodes=nodes)
+            decision = replace(decision, nodes=self.state.chosen or suggestion(self.desk.run, self.state))
         state = apply(self.desk, self.state, decision)
         self.decisions = (*self.done, decision)
         self._states = [*self._states[: self.cursor + 1], state]

@@ -108,8 +108,7 @@ def _words(text: str) -> list[str]:
 
 
 def _title(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return first.strip("# \t")[:80]
+    return next((line for line in text.splitlines() if line.strip()), "").strip("# \t")[:80]
 
 
 def _excerpt(text: str, words: list[str]) -> str:

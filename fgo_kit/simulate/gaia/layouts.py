@@ -99,8 +99,7 @@ def _logs(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table]
 
 def _heading(above: list[str], name: str) -> str:
     """The nearest line above that titles what follows: a heading, or words in capitals."""
-    titles = (line.strip("#: ") for line in reversed(above[-8:]) if _TITLE.fullmatch(line))
-    return next(titles, name)
+    return next((line.strip("#: ") for line in reversed(above[-8:]) if _TITLE.fullmatch(line)), name)
 
 
 def _columns(lines: list[str], name: str, before: list[Table]) -> tuple[list[Table], list[str]]:

@@ -81,9 +81,8 @@ def render(rule: Convention) -> str:
         sentence = f"{condition}the reference is the code that {' and '.join(words)}."
         return sentence[0].upper() + sentence[1:]
     if rule.several:
-        if rule.when:
-            return f'{condition}and several codes have the shape "{rule.several}", answer None.'
-        return f'If several codes have the shape "{rule.several}", answer None.'
+        start = f"{condition}and" if condition else "If"
+        return f'{start} several codes have the shape "{rule.several}", answer None.'
     return f"{condition}answer None." if rule.when else "If no other rule applies, answer None."
 
 
@@ -126,8 +125,7 @@ def parse_rule(text: str) -> Convention | None:
     shape = _SHAPE.search(text)
     bare = _ANY_QUOTED.sub(lambda quoted: "none" if quoted[1].strip().casefold() == "none" else "x", text)
     if _NONE.search(bare):
-        several = shape_of(shape[1]) if shape and _SEVERAL.search(bare) else ""
-        return Convention(when, None, several)
+        return Convention(when, None, shape_of(shape[1]) if shape and _SEVERAL.search(bare) else "")
     pick = []
     if label := _LABEL.search(text):
         pick.append(("label", words_of(label[1])))
