@@ -46,7 +46,7 @@ def test_runs_are_scaled_by_their_training_tasks(bench, monkeypatch):
     assert found["calls"] == 3 * (train + test) + 2 * (1.5 * 2 * train + test)
     assert found["by_notebook"]["calls"].to_dict() == {"first": 3 * (train + test), "again": 0, "second": 2 * (3 * train + test)}
     usd = price("openai:gpt-4o-mini", Usage(found["prompt_tokens"], found["completion_tokens"]))
-    assert found["usd"] == pytest.approx(usd, rel=0.05) and found["note"].startswith("In all 5 runs")
+    assert found["usd"] == pytest.approx(usd, rel=0.05) and found["note"].startswith("In total 5 runs")
     assert found["completion_tokens"] == pytest.approx(LONGER * found["by_notebook"]["completion"].sum(), rel=0.01)
 
 
