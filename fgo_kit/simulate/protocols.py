@@ -91,19 +91,21 @@ def _messages(data: dict, roles: dict[str, str]) -> list[Message]:
     text of the user."""
     found = []
     for message in _get(data, "messages", list):
-        role = _get(message, "role", str)
-        _check_role(role, roles)
+        role = _role(message, roles)
         calls = [_get(call, "function", dict) for call in _get(message, "tool_calls", list, [])]
         lines = [_text(message.get("content")), *(_call(call) for call in calls)]
-        found.append({"role": roles[role], "content": "\n".join(line for line in lines if line)})
+        found.append({"role": role, "content": "\n".join(line for line in lines if line)})
     if not found:
         raise BadBody("messages: expected at least one")
     return found
 
 
-def _check_role(role: str, roles: dict[str, str]) -> None:
+def _role(message: Any, roles: dict[str, str]) -> str:
+    """Ours for a message's role."""
+    role = _get(message, "role", str)
     if role not in roles:
         raise BadBody(f"role {role!r} is not supported; use one of {', '.join(roles)}")
+    return roles[role]
 
 
 def _schema(form: dict) -> dict | None:
@@ -215,9 +217,7 @@ def _items(data: dict) -> list[Message]:
         elif kind == "function_call_output":
             found.append({"role": "user", "content": _text(item.get("output"))})
         elif kind == "message":
-            role = _get(item, "role", str)
-            _check_role(role, OpenAI.ROLES)
-            found.append({"role": OpenAI.ROLES[role], "content": _text(item.get("content"))})
+            found.append({"role": _role(item, OpenAI.ROLES), "content": _text(item.get("content"))})
         elif kind not in THOUGHTS:
             raise BadBody(f"input item of type {kind!r} is not supported")
     if not found:

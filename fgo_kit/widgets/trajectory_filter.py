@@ -94,8 +94,7 @@ class Catalogue:
                 counts.setdefault(str(key), Counter())[str(value)] += 1
         return [
             [brief(key), showable(f"{key}: {value}"), f"{brief(value)} ({values[value]:,})"]
-            for key, values in counts.items() if 1 < len(values) <= MOST_TYPES
-            for value in sorted(values, key=natural)
+            for key, values in counts.items() if 1 < len(values) <= MOST_TYPES for value in sorted(values, key=natural)
         ]  # fmt: skip
 
     # -- one trajectory

@@ -78,9 +78,7 @@ def _problem(scenes: Scenes, game: dict) -> str:
     ]
     facts = [f"atLocation agent1 {_location(game['agent'])}", *_receptacle_facts(receptacles)]
     facts += [
-        f"canContain {kind}Type {thing}Type"
-        for kind in kinds
-        for thing in things
+        f"canContain {kind}Type {thing}Type" for kind in kinds for thing in things
         if thing in scenes.logic["contains"][kind]
     ]
     facts += _object_facts(scenes.logic["affords"], game["objects"], receptacles)
@@ -96,8 +94,7 @@ def _receptacle_facts(receptacles: list) -> list[str]:
     facts = []
     for name, place, openable in receptacles:
         own = pddl_name(name)
-        facts.append(f"receptacleType {own} {kind_of(name)}Type")
-        facts.append(f"receptacleAtLocation {own} {_location(place)}")
+        facts += [f"receptacleType {own} {kind_of(name)}Type", f"receptacleAtLocation {own} {_location(place)}"]
         facts += [f"openable {own}"] if openable else []
     return facts
 

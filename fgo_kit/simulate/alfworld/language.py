@@ -82,13 +82,11 @@ def parse_rule(text: str) -> Habit | None:
 
 
 _NOT = r"(?:\b(?:not|never|avoid|stop|without)|n['’]t)\b.*"
-_ONCE = re.compile(
-    _NOT + r"\b(?:search|check|visit|look|go back|return|revisit)\w*\b.*\b(?:twice|again|already|back|second time)\b",
-    re.I,
-)
-_AGAIN = re.compile(_NOT + r"\b(?:repeat\w*|again|same (?:action|command)|twice)\b", re.I)
-_AMP = re.compile(r"\b((?:desk|floor|table)?\s?lamp)\b", re.I)
 _TYPED = {
+    "once": _NOT + r"\b(?:search|check|visit|look|go back|return|revisit)\w*\b.*"
+    r"\b(?:twice|again|already|back|second time)\b",
+    "repeat": _NOT + r"\b(?:repeat\w*|again|same (?:action|command)|twice)\b",
+    "lamp": r"\b((?:desk|floor|table)?\s?lamp)\b",
     "second": r"\b(?:second|both|two|other one)\b",
     "finish": r"\b(?:clean|wash|heat|cool)\w*\b.*\bbefore\b.*\b(?:put|plac|mov)|"
     r"\b(?:put|plac)\w*\b.*\b(?:after|until|once)\b.*\b(?:clean|wash|heat|cool)",
@@ -122,14 +120,8 @@ def _typed(text: str) -> Habit | None:
     if match := _SEARCH.search(text) or _ARE_IN.search(text):
         places = _places(match[2])
         return Habit("find", stem(match[1]), places) if places else None
-    if _ONCE.search(text):
-        return Habit("once")
-    if _AGAIN.search(text):
-        return Habit("repeat")
-    if match := _AMP.search(text):
-        return Habit("lamp", "", (stem(match[1]),))
     if kind := next((kind for kind, form in _TYPED.items() if form.search(text)), ""):
-        return Habit(kind)
+        return Habit(kind, "", (stem(_TYPED[kind].search(text)[1]),) if kind == "lamp" else ())
     if match := _USE_TO.search(text):
         return Habit(_WORDS[match[2].casefold()], "", (_noun(match[1]),))
     if match := _DO_WITH.search(text):
