@@ -72,6 +72,17 @@ def json_lines(file: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(utf8_text(file).split("\n"), 1) if line.strip()]
 
 
+def json_object(text: str | bytes, source: str | Path, fix: str, what: str = "a JSON object") -> dict:
+    """The object that a JSON text is; ValueError with the source and the fix for what is none."""
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{source}: not valid JSON ({error}); {fix}") from error
+    if not isinstance(held, dict):
+        raise ValueError(f"{source}: must hold {what}; {fix}")
+    return held
+
+
 def each_readable(items: Iterable[Item], read: Callable[[Item], Read], skip: bool, kind: str) -> list[Read]:
     """What `read` makes of each item. All that it raises OSError or ValueError on are named together: in one
     FileNotFoundError or ValueError, or with `skip` in a warning. kind: what the items are, e.g. "documents"."""

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ...records import Task, digest
-from ..reading import each_readable, refuse_pointer
+from ..reading import each_readable, json_object, refuse_pointer
 from .scenes import Scenes, game_content, read_scenes
 
 TASK_TYPES = (
@@ -127,13 +127,7 @@ def _json(file: Path) -> tuple[dict, bytes]:
     """What a file holds, read and as it is."""
     refuse_pointer(file)
     content = file.read_bytes()
-    try:
-        held = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: not valid JSON ({error}); {AGAIN}") from error
-    if not isinstance(held, dict):
-        raise ValueError(f"{file}: must hold a JSON object; {AGAIN}")
-    return held, content
+    return json_object(content, file, AGAIN), content
 
 
 def _content(scenes: Scenes, task: Task) -> dict:

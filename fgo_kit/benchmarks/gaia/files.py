@@ -190,10 +190,8 @@ def _looks_like_text(data: bytes) -> bool:
 
 def _text(data: bytes, name: str) -> str:
     for encoding in ("utf-8-sig", "utf-16") if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
-        try:
+        with contextlib.suppress(UnicodeDecodeError):
             return data.decode(encoding).replace("\r\n", "\n")
-        except UnicodeDecodeError:
-            continue
     return data.decode("cp1252", "replace").replace("\r\n", "\n")
 
 

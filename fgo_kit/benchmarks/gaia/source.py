@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, Valid
 
 from ...records import Task
 from ..parquet import parquet_rows
-from ..reading import each_readable, json_lines, located, refuse_pointer, same_letters
+from ..reading import each_readable, json_lines, json_object, located, refuse_pointer, same_letters
 from .files import Files
 
 LEVELS = ("1", "2", "3")
@@ -71,16 +71,16 @@ def read_folder(folder: Path, skip_unreadable: bool = False) -> Loaded:
 def _rows(folder: Path) -> tuple[list[tuple[str, str | dict]], Path]:
     """(where it stands, a row as JSON or read) of all rows, and the file they are in."""
     lines, tables = folder / "metadata.jsonl", _tables(folder)
-    source = lines if lines.is_file() else tables[0] if tables else None
-    if source is None:
+    if lines.is_file():
+        refuse_pointer(lines)
+        return [(f"{lines}, line {number}", line) for number, line in json_lines(lines)], lines
+    if not tables:
         raise FileNotFoundError(f"{folder} holds neither metadata.jsonl nor a parquet file; give the folder of one "
                                 "GAIA split, e.g. GAIA/2023/validation, as downloaded from its dataset page")
-    for file in [source] if source == lines else tables:
-        refuse_pointer(file)
-    if source == lines:
-        return [(f"{lines}, line {number}", line) for number, line in json_lines(lines)], lines
+    for table in tables:
+        refuse_pointer(table)
     rows = [row for table in tables for row in parquet_rows(table, tuple(COLUMNS))]
-    return [(f"{source}, row {number}", row) for number, row in enumerate(rows, 1)], source
+    return [(f"{tables[0]}, row {number}", row) for number, row in enumerate(rows, 1)], tables[0]
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -92,12 +92,8 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _row(given: str | dict, source: str) -> Row:
-    try:
-        held = json.loads(given) if isinstance(given, str) else given
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source}: not valid JSON ({error}); download it again") from error
-    if not isinstance(held, dict):
-        raise ValueError(f"{source}: must hold a JSON object, one task; download it again")
+    is_read = isinstance(given, dict)
+    held = given if is_read else json_object(given, source, "download it again", "a JSON object, one task")
     try:
         return Row(**held)
     except ValidationError as error:
