@@ -9,10 +9,8 @@ from ..algorithm import prompts
 from ..calls.reply_text import split_thought
 from ..records import Step, Trajectory
 
-_LABEL = re.compile(
-    r"^[ \t]*(thought|think|actionpath|action|act)(?:[ \t]+\d{1,4})?[ \t]*:|\b((?-i:ACTION)):",
-    re.IGNORECASE | re.MULTILINE,
-)
+_LABEL = re.compile(r"^[ \t]*(thought|think|actionpath|action|act)(?:[ \t]+\d{1,4})?[ \t]*:|\b((?-i:ACTION)):",
+                    re.IGNORECASE | re.MULTILINE)
 _KINDS = {"thought": "thought", "think": "thought", "actionpath": "path", "action": "action", "act": "action"}
 
 Event = tuple[str, str]

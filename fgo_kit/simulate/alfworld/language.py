@@ -105,14 +105,10 @@ _NAME = r"([a-z]+(?: [a-z]+)?)"
 _DO_WITH = re.compile(rf"\b{_DOING}.*?\b(?:with|using|in|at|by)\s+{_A}{_NAME}", re.I)
 _USE_TO = re.compile(rf"\b(?:use|the)\s+{_A}{_NAME}[\"'”’]?\s+(?:to|for|is for)\s+{_DOING}", re.I)
 _IN = r"(?:in|on|at|inside)(?:/on)?\s*:?\s*(.+)"
-_SEARCH = re.compile(
-    r"\b(?:look|search|check|hunt|seek)\w*\s+(?:first\s+)?for\s+(?:an? |the |some |any )?"
-    rf"[\"'“‘]?([a-z]+(?: [a-z]+)??)[\"'”’]?\s*(?:first|,)?\s*{_IN}", re.I,
-)  # fmt: skip
-_ARE_IN = re.compile(
-    rf"^\W*(?:an? |the |some )?[\"'“‘]?{_NAME}[\"'”’]?\s+"
-    rf"(?:is|are|can be|may be|will be|tends? to be)\s+(?:\w+\s+){{0,3}}?{_IN}", re.I,
-)  # fmt: skip
+_SEARCH = re.compile(r"\b(?:look|search|check|hunt|seek)\w*\s+(?:first\s+)?for\s+(?:an? |the |some |any )?"
+                     rf"[\"'“‘]?([a-z]+(?: [a-z]+)??)[\"'”’]?\s*(?:first|,)?\s*{_IN}", re.I)
+_ARE_IN = re.compile(rf"^\W*(?:an? |the |some )?[\"'“‘]?{_NAME}[\"'”’]?\s+"
+                     rf"(?:is|are|can be|may be|will be|tends? to be)\s+(?:\w+\s+){{0,3}}?{_IN}", re.I)
 
 
 def _typed(text: str) -> Habit | None:

@@ -24,11 +24,8 @@ _GOAL = re.compile(r"(?:your task is to|task|goal):?\s*(.+)", re.I)
 _ARTICLE = r"(?:an?|some|the|one)\s+"
 _IN = r"\s+(?:in|on|into|onto|to|at|inside)(?:/on)?\s+(?:the |an? |some )?"
 _TWO = re.compile(rf"\b(?:two|2|both)\s+(.+?)(?:\s+and\s+(?:put|place|move)\s+(?:them|both))?{_IN}(.+)", re.I)
-_LIGHT = re.compile(
-    rf"\b(?:look at|examine|inspect|read|see)\s+(?:{_ARTICLE})?(.+?)\s+"
-    r"(?:under|with|by|using|in|beneath|near)\s+(?:the |an? )?(?:light of (?:the |an? )?)?(.+)",
-    re.I,
-)
+_LIGHT = re.compile(rf"\b(?:look at|examine|inspect|read|see)\s+(?:{_ARTICLE})?(.+?)\s+"
+                    r"(?:under|with|by|using|in|beneath|near)\s+(?:the |an? )?(?:light of (?:the |an? )?)?(.+)", re.I)
 _THEN = re.compile(rf"\b(\w+)\s+(?:{_ARTICLE})(.+?)\s+and\s+(?:then\s+)?(?:put|place|move)\s+it{_IN}(.+)", re.I)
 _PUT = re.compile(rf"\b(?:put|place|move|bring)\s+(?:{_ARTICLE})?(.+?){_IN}(.+)", re.I)
 

@@ -28,10 +28,8 @@ SYNONYMS = {
     "big": "size", "eur": "amount eur price",
 }  # fmt: skip
 """Words of questions, and the words by which columns of figures answer them: common knowledge."""
-_THOUSAND = re.compile(
-    r"\b(?:in|are|as) (?:thousands?|keur|1,?000)\b|\bthousands? (?:of )?(?:eur|euros?)\b|\bkEUR\b|"
-    r"\bEUR (?:in )?thousands?\b", re.I,
-)  # fmt: skip
+_THOUSAND = re.compile(r"\b(?:in|are|as) (?:thousands?|keur|1,?000)\b|\bthousands? (?:of )?(?:eur|euros?)\b|\bkEUR\b|"
+                       r"\bEUR (?:in )?thousands?\b", re.I)
 _BOXES = re.compile(r"\b(?:(?:boxes|packs|crates|cartons|bundles|pallets|sets) of (\d+)|dozens?(?: of \d+)?)\b", re.I)
 _VAT = re.compile(r"(?=.*\bvat\b).*?(\d+(?:\.\d+)?) ?(?:%|per cent)", re.I)
 _GROSS = re.compile(r"including|with VAT|gross")

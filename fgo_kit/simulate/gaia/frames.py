@@ -29,10 +29,8 @@ _NUMBERED = re.compile(r"\b(?:revision|version|edition)\W{0,3}(\d{1,2})\b", re.I
 _FIRST = re.compile(
     r"\b(?:first|original|initial|oldest|earlier) (?:version|edition|revision|draft|one)\b|\boriginally\b", re.I
 )
-_UPDATED = re.compile(
-    r"\b(?:updated|issued|dated?|as of|version of|revised|stand|valid from|valid since|in force from|"
-    r"revision \d+,?|version \d+,?)\b\D{0,12}(\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4})", re.I,
-)  # fmt: skip
+_UPDATED = re.compile(r"\b(?:updated|issued|dated?|as of|version of|revised|stand|valid from|valid since|in force from|"
+                      r"revision \d+,?|version \d+,?)\b\D{0,12}(\d{4}-\d\d-\d\d|\d{1,2} \w+ \d{4})", re.I)
 _DATED = re.compile(r"\b(?:valid|date|from|since|effective|updated|issued|time)\b")
 _NEVER: Date = (0, 0, 0)
 

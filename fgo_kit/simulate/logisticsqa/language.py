@@ -89,16 +89,10 @@ def render(rule: Convention) -> str:
 _Q = r"[\"'“”‘’«»„`]"
 _QUOTED = rf"{_Q}([^\"“”«»„`]{{1,90}}?){_Q}"
 _ANY_QUOTED = re.compile(_QUOTED)
-_MENTIONS = re.compile(
-    rf"(?:mention(?:s|ing)?|contain(?:s|ing)?|says?)\s+(?:the\s+)?(?:words?\s+|phrase\s+)?{_QUOTED}"
-    rf"(?:\s+and\s+{_QUOTED})?",
-    re.I,
-)
-_LABEL = re.compile(
-    rf"(?:follow(?:s|ing)?|after|next to|preceded by|behind|label(?:l?ed)?(?:\s+as)?)\s+(?:the\s+)?"
-    rf"(?:labels?\s+|words?\s+|phrase\s+|text\s+)?{_QUOTED}",
-    re.I,
-)
+_MENTIONS = re.compile(rf"(?:mention(?:s|ing)?|contain(?:s|ing)?|says?)\s+(?:the\s+)?(?:words?\s+|phrase\s+)?{_QUOTED}"
+                       rf"(?:\s+and\s+{_QUOTED})?", re.I)
+_LABEL = re.compile(rf"(?:follow(?:s|ing)?|after|next to|preceded by|behind|label(?:l?ed)?(?:\s+as)?)\s+(?:the\s+)?"
+                    rf"(?:labels?\s+|words?\s+|phrase\s+|text\s+)?{_QUOTED}", re.I)
 _FIELD = re.compile(rf"\b(?:in|from|under)\s+(?:the\s+)?(?:fields?|elements?)\s+(?:{_QUOTED}|([\w/]+))", re.I)
 _FIELD_BEFORE = re.compile(rf"\b(?:in|from|under)\s+(?:the\s+)?(?:{_QUOTED}|([\w/]+))\s+(?:field|element)\b", re.I)
 _SHAPE = re.compile(rf"\b(?:shape|form|format|pattern)\s+(?:of\s+|like\s+)?{_Q}?([A9][A9 ./-]{{3,}}[A9])", re.I)
@@ -107,11 +101,8 @@ _NONE = re.compile(
     r"\b(?:answer|return|give|say|reply|is)\s+(?:with\s+)?[\"'“‘]?none\b|\bno (?:transport )?reference\b", re.I
 )
 _ONCE = re.compile(r"\b(?:appears?|occurs?|seen|stands?)\s+(?:only\s+|just\s+)?once\b|\bnot repeated\b", re.I)
-_REPEATED = re.compile(
-    r"\b(?:appears?|occurs?)\s+(?:repeatedly|more than once|several times)"
-    r"|(?<!not )\brepeated\b|\bmost (?:often|frequent)",
-    re.I,
-)
+_REPEATED = re.compile(r"\b(?:appears?|occurs?)\s+(?:repeatedly|more than once|several times)"
+                       r"|(?<!not )\brepeated\b|\bmost (?:often|frequent)", re.I)
 
 
 @lru_cache(maxsize=65_536)
