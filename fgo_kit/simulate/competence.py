@@ -49,7 +49,10 @@ class Shown:
 
 
 class Call:
-    """One prompt being answered: its chat, and the limits and randomness that bound what comes of it."""
+    """One prompt being answered: its chat, and the limits and randomness that bound what comes of it.
+
+    system: the instructions; chat: the dialogue below them; user: its first message of the user.
+    """
 
     def __init__(self, limits: Profile, messages: list[dict], tokens: int, sample: int):
         self.limits = limits
