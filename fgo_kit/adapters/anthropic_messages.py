@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..calls.batches import Endpoint
 from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
 from ..calls.toolcalls import Called, paired, plain
+from .batch_endpoints import AnthropicBatches
 from .optional import CACHE, SCHEMA, SYSTEM, TOOLS, Part, without_system
 from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces, raw_turn
 from .usage import Reported, tokens
@@ -29,14 +31,14 @@ class AnthropicMessages(Remote):
         "thinking": ("adaptive", "disabled", "between_tools"),
     }
 
-    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
+    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> tuple[Callable[..., Any], Endpoint]:
         import anthropic
 
         client = anthropic.Anthropic(
             api_key=api_key, base_url=base_url or self.home, max_retries=0,
             timeout=anthropic.Timeout(timeout, connect=10),
         )  # fmt: skip
-        return client.messages.with_raw_response.create
+        return client.messages.with_raw_response.create, AnthropicBatches(client, self.name, self._safely)
 
     def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:
         has_system = any(message["role"] == "system" for message in messages)

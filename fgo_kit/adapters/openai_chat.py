@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..calls.batches import Endpoint
 from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
 from ..calls.toolcalls import Called, paired, plain
+from .batch_endpoints import OpenAIBatches
 from .failures import answered_failure
 from .optional import LIMIT, SCHEMA, SEED, SYSTEM, TEMPERATURE, TOOLS, Part, without_system
 from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces
@@ -31,8 +33,9 @@ class OpenAIChat(Remote):
         "api": ("chat", "responses"),
     }
 
-    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
-        return self._client(api_key, base_url, timeout).chat.completions.with_raw_response.create
+    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> tuple[Callable[..., Any], Endpoint]:
+        client = self._client(api_key, base_url, timeout)
+        return client.chat.completions.with_raw_response.create, OpenAIBatches(client, self.name, self._safely)
 
     def _client(self, api_key: str, base_url: str | None, timeout: float) -> Any:
         import openai

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..calls.batches import Endpoint
 from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
 from ..calls.toolcalls import Called, paired, plain
+from .batch_endpoints import ResponsesBatches
 from .openai_chat import OpenAIChat, named_schema, reported
 from .optional import SCHEMA, SYSTEM, TEMPERATURE, TOOLS, Part, without_system
 from .remote import Remote, arguments_text, as_object, clean, pieces, raw_turn
@@ -29,8 +31,9 @@ class OpenAIResponses(OpenAIChat):
         params |= {} if api is None else {"api": api}
         return (OpenAIChat if by_chat else super()).load(model, base_url=base_url, **params)
 
-    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
-        return self._client(api_key, base_url, timeout).responses.with_raw_response.create
+    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> tuple[Callable[..., Any], Endpoint]:
+        client = self._client(api_key, base_url, timeout)
+        return client.responses.with_raw_response.create, ResponsesBatches(client, self.name, self._safely)
 
     def _request(
         self, messages: list[Message], tools: Sequence[dict], schema: dict | None, sample: int, without: frozenset[Part]

@@ -34,6 +34,10 @@ def check(options: Mapping[str, Any], allowed: Mapping[str, tuple[str, ...]], ma
             raise ValueError(f"temperature={value!r} is not allowed; use a number from 0 to 2")
         if name == "timeout" and not (_is_number(value) and value > 0):
             raise ValueError(f"timeout={value!r} is not allowed; use a number of seconds > 0")
+        if name == "batch" and not isinstance(value, bool):
+            raise ValueError(f"batch={value!r} is not allowed; use True or False")
+        if name == "service_tier" and options.get("batch"):
+            raise ValueError(f"service_tier={value!r} does not go with batch=True, which has a price of its own")
         if name == "extra":
             _check_extra(value)
         elif name == "thinking" and isinstance(value, int):

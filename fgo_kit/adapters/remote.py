@@ -13,10 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from ..calls.batches import Endpoint
 from ..calls.prices import is_local, known_window
-from ..calls.protocol import BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
+from ..calls.protocol import BadRequest, CallFailed, ContextOverflow, FGOError, Message, Overloaded, Reply, Usage
 from ..calls.reply_text import thought_apart
 from ..calls.tokens import count_messages, encoding_for
 from .failures import Refused, read_body, translated
@@ -25,6 +26,7 @@ from .optional import Part, Wishes
 from .options import check, check_room, check_tokens
 from .usage import Estimate, Reported, read_less, settled
 
+Result = TypeVar("Result")
 CONTEXT_WINDOW = 128_000  # tokens, for models whose window nobody here knows
 MAX_COMPLETION = 16_384
 """A model that thinks can spend 4,096 tokens before it writes a word. Small windows keep three quarters for prompts."""
@@ -52,7 +54,7 @@ class Remote(ABC):
     default = ""
     parameters = (
         "base_url", "api_key", "max_completion", "context_window", "timeout", "native_tools", "effort", "service_tier",
-        "extra",
+        "extra", "batch",
     )  # fmt: skip
     prices = ""
     native_tools = True
@@ -86,6 +88,7 @@ class Remote(ABC):
         most = min(MAX_COMPLETION, window // 4) if max_completion is None else max_completion
         check_room(most, window)
         check(options | {"timeout": timeout}, self.allowed, most)
+        in_batches = options.pop("batch", False)  # how calls are sent changes no answer: no part of `params`
         self.model, self.name = model, self.spec.replace("<model>", model)
         self.max_completion, self.context_window, self.native_tools = most, window, native_tools
         self._scrub = Redaction(api_key, base_url)
@@ -97,10 +100,12 @@ class Remote(ABC):
         self.counter, self._count = encoding_for(model)
         self._wishes = Wishes(self.optional)
         self._told = False  # that the server reads less than it is sent
-        self._create = self._connect(api_key, base_url, timeout)
+        self._create, endpoint = self._connect(api_key, base_url, timeout)
+        self.batches = endpoint if in_batches else None
 
     def __repr__(self) -> str:
-        return f"load_llm({self.name!r}, {', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
+        shown = self.params | ({"batch": True} if self.batches else {})
+        return f"load_llm({self.name!r}, {', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
     def __getstate__(self):
         raise TypeError(f"{self.name} holds an API key and is not pickled; call load_llm where it is needed")
@@ -116,13 +121,17 @@ class Remote(ABC):
 
     def complete(
         self, messages: Sequence[Message], *, tools: Sequence[dict] = (), response_schema: dict | None = None,
-        sample: int = 0,
+        sample: int = 0, send: Callable[[dict], dict] | None = None,
     ) -> Reply:  # fmt: skip
-        """One answer. What was optional and is refused is left out, or named otherwise, from then on."""
-        request = partial(self._request, list(messages), tools, response_schema, sample)
+        """One answer. What was optional and is refused is left out, or named otherwise, from then on.
+
+        send: gives the body of the answer to a request, in place of the SDK, which asks at once.
+        """
+        request, send = partial(self._request, list(messages), tools, response_schema, sample), send or self._send
         try:
             present = self._present(messages, tools, response_schema)
-            body = self._wishes.settle(self.name, present, lambda without: self._body(request(without)))
+            settle = partial(self._wishes.settle, self.name, present)
+            body = settle(lambda without: self._safely(lambda: send(request(without))))
         except (BadRequest, Overloaded) as error:
             if error.status in (400, 413, 422, 500) and self._is_near(messages):
                 raise ContextOverflow(f"{error} (the prompt fills its {self.context_window} token window)") from None
@@ -141,13 +150,19 @@ class Remote(ABC):
             raise error
         return replace(reply, usage=usage)
 
-    def _body(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The body of the answer to one request; raises the typed errors, without the key."""
+    def _send(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The body of the answer to one request, asked at once."""
+        response = self._create(**request).http_response
+        return read_body(self.name, response.headers.get("content-type", ""), response.content)
+
+    def _safely(self, ask: Callable[[], Result]) -> Result:
+        """What a function of the SDK gives; raises the typed errors, without the key."""
         try:
-            response = self._create(**request).http_response
-            return read_body(self.name, response.headers.get("content-type", ""), response.content)
+            return ask()
         except CallFailed as error:
             failure = error
+        except FGOError:
+            raise
         except Exception as error:
             failure = translated(error, self.name)
         failure.args = (self._scrub(str(failure)),)
@@ -183,8 +198,8 @@ class Remote(ABC):
         return asked
 
     @abstractmethod
-    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> Callable[..., Any]:
-        """The SDK's function that sends a request and gives its raw response."""
+    def _connect(self, api_key: str, base_url: str | None, timeout: float) -> tuple[Callable[..., Any], Endpoint]:
+        """The SDK's function that sends a request and gives its raw response, and the provider's batches."""
 
     @abstractmethod
     def _present(self, messages: Sequence[Message], tools: Sequence[dict], schema: dict | None) -> frozenset[Part]:

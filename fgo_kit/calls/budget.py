@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 
 from .clock import TICK
 from .limits import Limits
-from .prices import price
+from .prices import price, tier_of
 from .protocol import LLM, BudgetExceeded, Message, Usage
 
 Cost = tuple[float, float, float]
@@ -22,7 +23,7 @@ class Tariff:
 
     def __init__(self, llm: LLM, limits: Limits):
         self._llm, self._base_url = llm, llm.params.get("base_url")
-        self._tier = llm.params.get("service_tier", "default")
+        self._tier = tier_of(llm)
         self._budgeted = limits.budget_usd is not None
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
         if self._budgeted and self.usd(Usage(1, 1)) is None:
@@ -59,19 +60,21 @@ class Tariff:
 class Account:
     """The most that a try can cost is held before it; what it did cost, or can have cost, is spent after it.
 
-    spent: by the run so far.
+    spent: by the run so far. sent: the most that calls can cost whose answers are in batches still, by their keys.
     """
 
-    def __init__(self, limits: Limits, spent: Cost):
+    def __init__(self, limits: Limits, spent: Cost, sent: Mapping[str, Cost] | None = None):
         self._limits = {"calls": limits.budget_calls, "tokens": limits.budget_tokens, "usd": limits.budget_usd}
-        self._spent = spent
+        self._sent = dict(sent or {})
+        self._spent = reduce(_sum, self._sent.values(), spent)
         self._held = NOTHING
         self._flying = 0
         self._changed = threading.Condition()
 
-    def hold(self, most: Cost, check: Callable[[], None]) -> None:
+    def hold(self, most: Cost, check: Callable[[], None], key: str = "") -> None:
         """Set `most` aside, waiting for calls in flight if it does not fit beside them. Raises BudgetExceeded."""
         with self._changed:
+            self._spent = _less(self._spent, self._sent.pop(key, NOTHING))  # it is held from here on
             while short := self._short(most):
                 check()
                 if not self._flying:
@@ -84,8 +87,7 @@ class Account:
         """A try has ended: what was held for it is free, what it cost is spent."""
         with self._changed:
             self._flying -= 1
-            rest = _sum(self._held, (-most[0], -most[1], -most[2]))
-            self._held = rest if self._flying else NOTHING  # no rounding error is left behind
+            self._held = _less(self._held, most) if self._flying else NOTHING  # no rounding error is left behind
             self._spent = _sum(self._spent, cost)
             self._changed.notify_all()
 
@@ -101,3 +103,7 @@ class Account:
 
 def _sum(a: Cost, b: Cost) -> Cost:
     return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def _less(a: Cost, b: Cost) -> Cost:
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2]

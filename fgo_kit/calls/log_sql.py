@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x46474F31  # "FGO1" in the SQLite header marks the file as ours
-VERSION = 3
+VERSION = 4
 
 RESPONSE_COLUMNS = (
     "text", "tool_calls", "finish", "prompt", "cached", "completion", "reasoning", "counter", "usd", "start", "end",
@@ -65,9 +65,18 @@ _TO_3 = (
     *(f"UPDATE {table} SET ({_USAGE}) = (SELECT {_USAGE} FROM responses r WHERE r.key = {table}.key)"
       for table in ("calls", "replaced")),
 )
-UPGRADES = {1: _TO_2, 2: _TO_3}
+# calls that were sent in a batch, until they are answered. tag: of the batch, with its ids at the provider, "" until they
+# are known. tokens, usd: the most that a call can cost
+_TO_4 = (
+    """CREATE TABLE batched (key TEXT PRIMARY KEY, tag TEXT NOT NULL, ids TEXT NOT NULL, at REAL NOT NULL,
+        run_id TEXT NOT NULL, calls INTEGER NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL) WITHOUT ROWID""",
+    """CREATE TRIGGER answered AFTER INSERT ON responses BEGIN
+        DELETE FROM batched WHERE key = new.key;
+    END""",
+)
+UPGRADES = {1: _TO_2, 2: _TO_3, 3: _TO_4}
 """What makes of a log of one version one of the next."""
-NAMES = {"runs", "llms", "messages", "responses", "calls", "replaced", "leases", "lost", "outcomes"}
+NAMES = {"runs", "llms", "messages", "responses", "calls", "replaced", "leases", "lost", "outcomes", "batched"}
 STOPPED = "TooManyFailures"
 """The status of a run whose useless answers are asked for again."""
 
@@ -105,6 +114,13 @@ TAKE_LEASE = """INSERT INTO leases SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 
 RELEASE = "DELETE FROM leases WHERE name = ? AND holder = ?"
 RELEASE_ALL = "DELETE FROM leases WHERE holder = ?"
 RELEASE_DONE = "DELETE FROM leases WHERE name = ?"
+
+SEND = "INSERT OR REPLACE INTO batched VALUES (?, ?, '', ?, ?, ?, ?, ?)"
+SENT_AS = "UPDATE batched SET ids = ? WHERE tag = ?"
+SENT = "SELECT tag, ids, at FROM batched WHERE key = ?"
+SENT_WITH = "SELECT key, ids FROM batched WHERE tag = ? ORDER BY key"
+SENT_BY = "SELECT key, calls, tokens, usd FROM batched WHERE run_id = ?"
+UNSEND = "DELETE FROM batched WHERE key = ? AND tag = ?"
 
 LOSE = "INSERT INTO lost VALUES (?, ?, ?, ?, ?, ?, ?)"
 LOST = """SELECT coalesce(sum(calls), 0), coalesce(sum(tokens), 0), coalesce(sum(usd), 0.0) FROM lost
@@ -170,4 +186,5 @@ UNITE = (
     "INSERT OR IGNORE INTO replaced SELECT * FROM other.replaced",
     "INSERT OR IGNORE INTO outcomes SELECT * FROM other.outcomes",
     "INSERT INTO lost SELECT * FROM other.lost EXCEPT SELECT * FROM lost",
+    "INSERT OR IGNORE INTO batched SELECT * FROM other.batched WHERE key NOT IN (SELECT key FROM responses)",
 )

@@ -6,10 +6,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
 from ..records.showing import storable
+from . import log_sql as sql
+from .batches import SIDE_BY_SIDE, Batches
 from .budget import NOTHING, Account, Tariff
 from .clock import TICK, now, sleep_until
 from .leases import Leases
@@ -53,7 +56,8 @@ class Meter:
         self.pool = Pool(limits.workers)
         self._asks(llm)
         (calls, tokens, usd), lost = log.paid(run_id), log.lost(run_id)
-        self._account = Account(limits, (calls + lost[0], tokens + lost[1], (usd or 0.0) + lost[2]))
+        sent = {key: tuple(most) for key, *most in log.read(sql.SENT_BY, (run_id,))}
+        self._account = Account(limits, (calls + lost[0], tokens + lost[1], (usd or 0.0) + lost[2]), sent)
         self._limiter = Limiter(limits.patience, sample)
         self._outcomes = Outcomes(log, run_id, limits.max_failures)
         self._leases = Leases(log) if log.path else None  # what is in memory nobody else has
@@ -69,11 +73,16 @@ class Meter:
         self._params = json.dumps(keyed, sort_keys=True, default=str)
         self.log.know(llm, self._params)
         self._with_less_room = self.log.with_less_room(llm.name, self._params)
+        endpoint = getattr(llm, "batches", None)
+        self._batches = Batches(self.log, endpoint, self.run_id, self.limits.patience) if endpoint else None
+        if self._batches:
+            self.pool.away_at_most = max(self.pool.away_at_most, SIDE_BY_SIDE)
 
     def beside(self, others: Sequence[Meter]) -> None:
         """Share workers and limiter with the meters of other runs; before the first call."""
         for other in others[:1]:
             other.pool.most = min(other.pool.most, self.pool.most)
+            other.pool.away_at_most = max(other.pool.away_at_most, self.pool.away_at_most)
             self.pool, self._limiter, self._permits = other.pool, other._limiter, other._permits
 
     def asking(self, llm: LLM) -> Meter:
@@ -219,16 +228,14 @@ class Meter:
 
     def _try(self, request: Asked, messages, options: tuple, place: Place, tries: int) -> Response:
         """Ask once, log the answer, and account for it. Times and cost are those of this try."""
-        self.log.need_room(request, self.llm.max_completion, self.limits.workers)
+        at_once = self.pool.away_at_most if self._batches else self.limits.workers
+        self.log.need_room(request, self.llm.max_completion, at_once)
         most, cost = self._tariff.most(messages, request.extra), NOTHING
-        self._account.hold(most, self.pool.check)
+        self._account.hold(most, self.pool.check, request.key)
         try:
-            while not self._permits.acquire(timeout=TICK):
-                self.pool.check()
-            try:
-                began, reply, error = self._complete(messages, *options)
-            finally:
-                self._permits.release()
+            with self._place():
+                sender = {"send": self._batches.sender(request, most, self.pool.check)} if self._batches else {}
+                began, reply, error = self._complete(messages, *options, sender)
             response = self._response(reply, began, tries)
             cost = (1, response.prompt + response.completion, response.usd or 0.0)
             self.log.record(self.run_id, place, request, response=response, error=error)
@@ -241,7 +248,21 @@ class Meter:
         finally:
             self._account.settle(most, cost)
 
-    def _complete(self, messages, tools, schema) -> tuple[float, Reply, ContextOverflow | None]:
+    @contextmanager
+    def _place(self):
+        """A place among the calls that are made at a time. One that goes in a batch only waits, and takes none."""
+        if self._batches:
+            with self.pool.away():
+                yield
+            return
+        while not self._permits.acquire(timeout=TICK):
+            self.pool.check()
+        try:
+            yield
+        finally:
+            self._permits.release()
+
+    def _complete(self, messages, tools, schema, sender: dict) -> tuple[float, Reply, ContextOverflow | None]:
         """When the call began, the answer, and the error of one that was billed and overflowed all the same."""
         self._limiter.wait(self.pool.check)
         self.pool.check()
@@ -250,11 +271,11 @@ class Meter:
         began = now()
 
         def call() -> Reply:
-            reply = self.llm.complete(messages, tools=tools, response_schema=schema, sample=self.sample)
+            reply = self.llm.complete(messages, tools=tools, response_schema=schema, sample=self.sample, **sender)
             return thought_apart(reply)
 
         try:
-            reply = call() if self.llm.simulated else within(self.limits.patience, call)
+            reply = call() if self.llm.simulated or sender else within(self.limits.patience, call)
         except TimeoutError:
             raise Unreachable(f"{self.llm.name}: no whole answer within {self.limits.patience:g} s") from None
         except ContextOverflow as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from .protocol import Usage
+from .protocol import LLM, Usage
 from .providers import provider_of
 
 ORDINARY = ("auto", "default", "standard_only", "flex")
 """Service tiers that cost no more than the list price; others are faster and dearer, and priced where the list says."""
+BATCH = "batch"
+"""The tier of calls that go in batches. Where the list has no price for it they cost half."""
 
 
 def price(spec: str, usage: Usage, base_url: str | None = None, service_tier: str = "default") -> float | None:
@@ -30,20 +32,30 @@ def price(spec: str, usage: Usage, base_url: str | None = None, service_tier: st
     if base_url:
         return 0.0 if is_local(base_url) else None
     listed = _listed(provider.prices if provider else name, model, usage, service_tier)
-    if listed is None or not (service_tier in ORDINARY or _has_tier(listed.model, service_tier)):
+    known = listed is not None and _has_tier(listed.model, service_tier)
+    if listed is None or not (known or service_tier in (*ORDINARY, BATCH)):
         return None
-    return float(listed.total_price)
+    return float(listed.total_price) * (0.5 if service_tier == BATCH and not known else 1)
+
+
+def tier_of(llm: LLM) -> str:
+    """The service tier whose price an LLM's calls have."""
+    return BATCH if getattr(llm, "batches", None) else llm.params.get("service_tier", "default")
 
 
 def tier_is_priced(spec: str, service_tier: str) -> bool:
     """Whether the list has a price of its own for this tier of a model; for others the ordinary one is taken."""
     provider, (name, _, model) = provider_of(spec), spec.partition(":")
     listed = _listed(provider.prices if provider else name, model, Usage(1, 0))
-    return listed is not None and _has_tier(listed.model, service_tier)
+    return service_tier == BATCH or (listed is not None and _has_tier(listed.model, service_tier))
 
 
 def _has_tier(model, service_tier: str) -> bool:
-    return any(variant.when == {"service_tier": service_tier} for variant in model.price_variants or ())
+    return any(variant.when == _when(service_tier) for variant in model.price_variants or ())
+
+
+def _when(service_tier: str) -> dict[str, str]:
+    return {"processing" if service_tier == BATCH else "service_tier": service_tier}
 
 
 def known_window(prices: str, model: str) -> int | None:
@@ -72,7 +84,6 @@ def _listed(prices: str, model: str, usage: Usage, service_tier: str = "default"
         output_tokens=usage.completion,
     )  # fmt: skip
     try:
-        context = {"service_tier": service_tier}
-        return genai_prices.calc_price(counted, model, provider_id=prices, price_context=context)
+        return genai_prices.calc_price(counted, model, provider_id=prices, price_context=_when(service_tier))
     except LookupError:
         return None

@@ -74,6 +74,7 @@ class Pool:
     def __init__(self, workers: int):
         self.workers = workers
         self.most = math.inf  # jobs that can be under way, those that are away included
+        self.away_at_most = max(AWAY, 2 * workers)
         self._root = Group(None)
         self._here = threading.local()  # .group the thread works for, .leaf whether it is a worker
         self._queue: deque[tuple[Group, int, Callable[[], Any]]] = deque()
@@ -118,7 +119,7 @@ class Pool:
 
         def start() -> None:
             waiting = deque(enumerate(jobs))
-            for _ in range(min(len(jobs), BESIDE * self.workers)):
+            for _ in range(min(len(jobs), max(BESIDE * self.workers, self.away_at_most))):
                 threading.Thread(target=self._control, args=(group, waiting), daemon=True, name="fgo control").start()
 
         return self._await(group, start)
@@ -127,13 +128,13 @@ class Pool:
     def away(self):
         """A worker that only waits in here leaves its place to another job, and takes one again after it.
 
-        At most twice as many as `workers` are away, or `AWAY`: more would do nothing but wait either. Where no more
-        than `most` jobs can be under way, none is begun that would wait for those that are away, and they for it.
+        At most twice as many as `workers` are away, or `AWAY`: more would do nothing but wait either, unless what they
+        wait for is a batch. Where no more than `most` jobs can be under way, none is begun that would wait for those
+        that are away, and they for it.
         """
         with self._lock:
-            leaves = getattr(self._here, "leaf", False) and self._away + self._returning < min(
-                max(AWAY, 2 * self.workers), self.most - self.workers
-            )
+            room = min(self.away_at_most, self.most - self.workers) - self._away - self._returning
+            leaves = getattr(self._here, "leaf", False) and room > 0
             if leaves:
                 self._away += 1
                 self._alive -= 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..algorithm.benchmark import Benchmark
 from ..calls.log import CallLog
-from ..calls.prices import price, tier_is_priced
+from ..calls.prices import price, tier_is_priced, tier_of
 from ..calls.protocol import LLM, Message, Reply, Usage
 from ..calls.roles import Roles
 from ..records.later import pandas as pd
@@ -94,17 +94,13 @@ def bill(bench: Benchmark, llm: LLM, stand_in: LLM, found: Measured, choices: Ma
 def _usd(llm: LLM, used: pd.Series) -> float:
     kinds = ("prompt", "completion", "cached", "written")
     mean = Usage(**{kind: round(used[kind] / max(1.0, used["calls"])) for kind in kinds})
-    each = price(llm.name, mean, llm.params.get("base_url"), _tier(llm))
+    each = price(llm.name, mean, llm.params.get("base_url"), tier_of(llm))
     return float("nan") if each is None else each * used["calls"]
-
-
-def _tier(llm: LLM) -> str:
-    return llm.params.get("service_tier", "default")
 
 
 def _note(found: Measured, llms: Sequence[LLM]) -> str:
     cached = [f"{found.cached:.0%} of the agent's prompts come from the provider's cache"] if found.cached else []
-    tiers = {(llm.name, _tier(llm)) for llm in llms if _tier(llm) not in ("auto", "default")}
+    tiers = {(llm.name, tier_of(llm)) for llm in llms if tier_of(llm) not in ("auto", "default")}
     ordinary = [f"service_tier={tier!r} of {name} is reckoned at the ordinary price: its own is not known"
                 for name, tier in sorted(tiers) if not tier_is_priced(name, tier)]  # fmt: skip
     return "; ".join(cached + ordinary)

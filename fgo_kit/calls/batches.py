@@ -1,0 +1,275 @@
+"""Batches: calls that wait side by side go to the provider as one, which answers within a day, at half the price.
+
+That a batch is about to be sent is in the log before it goes out, under a tag that the provider is told too, and its id
+before anyone waits. Whoever asks for one of its calls, after whatever end of the process that sent it, waits for the same
+batch. Nothing here sends a call again: who asks for it again, does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar
+from uuid import uuid4
+
+from . import log_sql as sql
+from .budget import Cost
+from .clock import now, sleep_until
+from .log_file import LogFile
+from .protocol import CallFailed, Cancelled, FGOError
+from .requests import Asked
+
+SIDE_BY_SIDE = 256
+"""So many calls at most wait for batches."""
+QUIET = 2.0
+"""Seconds without another call after which those that wait are sent."""
+MOST_BYTES = 100 * 2**20
+"""Of the requests in one batch: OpenAI takes 200 MB, Anthropic 256."""
+FIRST_LOOK, SHARE, LAST_LOOK = 2.0, 0.1, 60.0
+"""Seconds between looks at a batch: a share of its age, between these bounds."""
+LISTED = 60.0
+"""Seconds after which a provider has a batch in its list that it took."""
+BEAT = 1.0
+"""Seconds between looks of a call that waits at whether its run was stopped."""
+
+_SENDING: set[str] = set()  # tags of batches that this process is about to send
+Result = TypeVar("Result")
+Answer = dict[str, Any] | FGOError
+
+
+class Endpoint(Protocol):
+    """A provider's batches. What it cannot do raises CallFailed: `maybe_billed` where it may be done all the same.
+
+    A name says which request of a batch is meant, and an id which batch.
+    """
+
+    def submit(self, tag: str, requests: Mapping[str, dict[str, Any]]) -> str:
+        """Send requests by their names, in this order, as one batch; its id."""
+        ...
+
+    def find(self, tag: str, since: float, size: int) -> list[str]:
+        """The ids of the batches that were sent under a tag, or where the provider keeps none, can have been: so many
+        requests since this time."""
+        ...
+
+    def has_ended(self, batch: str) -> bool:
+        """Whether there will be no more results."""
+        ...
+
+    def results(self, batches: Sequence[str], names: Sequence[str]) -> dict[str, Answer]:
+        """The body of the answer to each of the names in these batches that ended, or why it has none."""
+        ...
+
+
+@dataclass(eq=False)
+class _Letter:
+    """A request that waits. name: in its batch; size: bytes, about."""
+
+    key: str
+    name: str
+    most: Cost
+    body: dict[str, Any]
+    size: int
+    answer: Future = field(default_factory=Future)
+
+
+class Batches:
+    """The batches of one run at one provider. patience: seconds without a sign of life after which it is given up."""
+
+    def __init__(self, log: LogFile, endpoint: Endpoint, run_id: str, patience: float):
+        self._log, self._endpoint, self._run_id, self._patience = log, endpoint, run_id, patience
+        self._gathering: list[_Letter] = []
+        self._latest = 0.0
+        self._answered: set[str] = set()  # keys; one that is asked for again had an answer that was of no use
+        self._lock = threading.Lock()
+
+    def sender(self, request: Asked, most: Cost, check: Callable[[], None]) -> Callable[[dict], dict]:
+        """What sends the body of a request and gives that of its answer, or raises why it has none.
+
+        most: that the call can cost. check: called meanwhile, and may raise.
+        """
+        return partial(self._send, request, most, check)
+
+    def _send(self, request: Asked, most: Cost, check: Callable[[], None], body: dict[str, Any]) -> dict[str, Any]:
+        size = len(str(body))
+        letter = _Letter(request.key, f"{request.key}-{request.sample}", most, body, size)
+        with self._lock:
+            self._gathering.append(letter)
+            self._latest = now()
+            if len(self._gathering) == 1:
+                threading.Thread(target=self._gather, daemon=True, name="fgo batch").start()
+        try:
+            while True:
+                check()
+                with suppress(TimeoutError):
+                    return letter.answer.result(BEAT)
+        except BaseException:
+            letter.answer.cancel()
+            raise
+
+    def _gather(self) -> None:
+        """Send what waits once there is no more of it, but for what was sent before: that is waited for."""
+        sleep_until(lambda: self._latest + QUIET, lambda: None)
+        with self._lock:
+            letters, self._gathering = self._gathering, []
+        with _told(letters):
+            before: dict[tuple, list[_Letter]] = defaultdict(list)
+            for letter in letters:
+                sent = self._log.read(sql.SENT, (letter.key,))
+                if letter.key in self._answered:
+                    self._log.write([(sql.UNSEND, (letter.key, tag)) for tag, *_ in sent])
+                    sent = []
+                before[sent[0] if sent else ()].append(letter)
+            for part in _parts(before.pop((), [])):
+                _beside(self._submit, part)
+            for (tag, ids, at), part in before.items():
+                _beside(self._take_up, part, tag, ids.split(), at)
+
+    def _submit(self, letters: list[_Letter]) -> None:
+        tag, at = uuid4().hex, time.time()
+        letters.sort(key=lambda letter: letter.name)
+        failed, ids = None, []
+        _SENDING.add(tag)
+        try:
+            self._log.write([(sql.SEND, (letter.key, tag, at, self._run_id, *letter.most)) for letter in letters])
+            ids = [self._endpoint.submit(tag, {letter.name: letter.body for letter in letters})]
+            self._log.write([(sql.SENT_AS, (ids[0], tag))])
+        except CallFailed as error:
+            failed = error
+        finally:
+            _SENDING.discard(tag)
+        if failed is None or failed.maybe_billed:
+            self._take_up(letters, tag, ids, at, failed)
+        else:
+            self._unsend(tag, letters)
+            raise failed
+
+    def _take_up(
+        self, letters: list[_Letter], tag: str, ids: list[str], at: float, failed: CallFailed | None = None
+    ) -> None:
+        """Wait for a batch that was sent, or was about to be sent at this time, and hand its answers out.
+
+        failed: why it is not known whether it was sent.
+        """
+        if not ids:
+            ids = self._found(letters, tag, at)
+            self._log.write([(sql.SENT_AS, (" ".join(ids), tag))])
+        if not ids:
+            self._unsend(tag, letters)
+            raise failed or _not_sent(tag)
+        try:
+            for batch in ids:
+                while not self._steadily(partial(self._endpoint.has_ended, batch), letters):
+                    _pause(min(LAST_LOOK, max(FIRST_LOOK, SHARE * (time.time() - at))), letters)
+            names = sorted({letter.name for letter in letters} | self._names(tag, letters[0]))
+            results = self._steadily(partial(self._endpoint.results, ids, names), letters)
+        except CallFailed as error:
+            if error.status == 404:  # nobody can have its answers any more
+                self._unsend(tag, letters)
+                error.maybe_billed = True
+            raise
+        self._unsend(tag, [letter for letter in letters if isinstance(results[letter.name], FGOError)])
+        for letter in letters:
+            self._answered.add(letter.key)
+            _deliver(letter, results[letter.name])
+
+    def _found(self, letters: list[_Letter], tag: str, at: float) -> list[str]:
+        """The ids of a batch of which only the tag is known; none where it was never taken."""
+        began = now()
+        while True:
+            is_listed = now() >= began + LISTED
+            rows = self._log.read(sql.SENT_WITH, (tag,))
+            if rows and rows[0][1]:
+                return rows[0][1].split()
+            if ids := self._steadily(partial(self._endpoint.find, tag, at, len(rows)), letters):
+                return ids
+            if is_listed and tag not in _SENDING:
+                return []
+            _pause(FIRST_LOOK, letters)
+
+    def _steadily(self, ask: Callable[[], Result], letters: list[_Letter]) -> Result:
+        """What the provider says, asked again while that may help, until `patience` is over."""
+        since = now()
+        while True:
+            try:
+                return ask()
+            except CallFailed as error:
+                error.maybe_billed = False  # the batch is in the log
+                if not error.waiting_helps or now() - since >= self._patience:
+                    raise
+                wait = min(LAST_LOOK, max(FIRST_LOOK, SHARE * (now() - since), error.retry_after or 0.0))
+            _pause(min(wait, self._patience), letters)
+
+    def _names(self, tag: str, letter: _Letter) -> set[str]:
+        """The names of all requests of a batch that have no answer yet."""
+        return {letter.name.replace(letter.key, key) for key, _ in self._log.read(sql.SENT_WITH, (tag,))}
+
+    def _unsend(self, tag: str, letters: Sequence[_Letter]) -> None:
+        """Forget that these were sent: they are sent again if anyone asks."""
+        if letters:
+            self._log.write([(sql.UNSEND, (letter.key, tag)) for letter in letters])
+
+
+def _not_sent(tag: str) -> CallFailed:
+    error = CallFailed(f"the batch {tag} could not be sent, and the provider does not list it")
+    error.waiting_helps = True
+    return error
+
+
+@contextmanager
+def _told(letters: Sequence[_Letter]):
+    """An error in here is the answer to all letters that have none."""
+    try:
+        yield
+    except BaseException as error:  # raised where the answers are awaited
+        for letter in letters:
+            _deliver(letter, error)
+
+
+def _deliver(letter: _Letter, answer: Any) -> None:
+    if letter.answer.done() or not letter.answer.set_running_or_notify_cancel():
+        return
+    give = letter.answer.set_exception if isinstance(answer, BaseException) else letter.answer.set_result
+    give(answer)
+
+
+def _beside(work: Callable, letters: list[_Letter], *rest: Any) -> None:
+    """Do work on letters in a thread of its own."""
+
+    def told() -> None:
+        with _told(letters):
+            work(letters, *rest)
+
+    threading.Thread(target=told, daemon=True, name="fgo batch").start()
+
+
+def _pause(seconds: float, letters: Sequence[_Letter]) -> None:
+    """Wait so long; Cancelled where nobody waits for the answers any more."""
+
+    def check() -> None:
+        if all(letter.answer.cancelled() for letter in letters):
+            raise Cancelled("nobody waits for this batch any more")
+
+    until = now() + seconds
+    sleep_until(lambda: until, check)
+
+
+def _parts(letters: Sequence[_Letter]) -> Iterator[list[_Letter]]:
+    """Letters that are still waited for, in parts that a provider takes as one batch."""
+    part: list[_Letter] = []
+    size = 0
+    for letter in letters:
+        if letter.answer.cancelled():
+            continue
+        if part and size + letter.size > MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part, size = [*part, letter], size + letter.size
+    if part:
+        yield part
