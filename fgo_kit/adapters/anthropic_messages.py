@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..calls.batches import Endpoint
 from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
 from ..calls.toolcalls import Called, paired, plain
-from .batch_endpoints import AnthropicBatches
+from .batch_endpoints import AnthropicBatches, Endpoint
 from .optional import CACHE, SCHEMA, SYSTEM, TOOLS, Part, without_system
 from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces, raw_turn
 from .usage import Reported, tokens

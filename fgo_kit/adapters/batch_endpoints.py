@@ -1,4 +1,4 @@
-"""The batches of OpenAI and Anthropic, through their SDKs: see `calls.batches.Endpoint`."""
+"""The batches of OpenAI and Anthropic, through their SDKs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..calls.batches import Answer
 from ..calls.protocol import CallFailed, Cancelled, FGOError, Overloaded
 from .failures import answered_failure, failure
 
@@ -20,26 +19,35 @@ EXPIRED = ("batch_expired", "expired")
 QUEUE_FULL = "token_limit_exceeded"
 """OpenAI's error for a batch that does not fit beside those under way."""
 
-Reply = tuple[str, Answer]
+Answer = dict[str, Any] | FGOError
+Line = tuple[str, Answer]
 
 
-class Batches(ABC):
-    """safely: calls a function and raises the typed errors of the protocol, without the key. name: the LLM's."""
+class Endpoint(ABC):
+    """A provider's batches. What fails raises CallFailed, with `maybe_billed` where it may be done all the same.
+
+    A name says which request of a batch is meant. name: the LLM's. safely: calls a function and raises the typed errors
+    of the protocol, without the key.
+    """
 
     def __init__(self, client: Any, name: str, safely: Callable[[Callable[[], Any]], Any]):
         self._client, self._name, self._safely = client, name, safely
 
     def submit(self, tag: str, requests: Mapping[str, dict[str, Any]]) -> str:
+        """Send requests by their names, in this order, as one batch; its id."""
         bodies = {name: _body(request) for name, request in requests.items()}
         return self._safely(lambda: self._submit(tag, bodies))
 
     def find(self, tag: str, since: float, size: int) -> list[str]:
+        """The ids of the batches of so many requests since this time that were, or can have been, sent under a tag."""
         return self._safely(lambda: [batch.id for batch in self._sent(since) if self._is(batch, tag, size)])
 
     def has_ended(self, batch: str) -> bool:
+        """Whether there will be no more results."""
         return self._safely(lambda: self._has_ended(batch))
 
     def results(self, batches: Sequence[str], names: Sequence[str]) -> dict[str, Answer]:
+        """The body of the answer to each of the names in batches that ended, or why it has none."""
         wanted, found = set(names), {}
         for batch in batches:
             read = self._safely(lambda: list(self._read(batch, names)))  # noqa: B023  called at once
@@ -66,10 +74,10 @@ class Batches(ABC):
     def _has_ended(self, batch: str) -> bool: ...
 
     @abstractmethod
-    def _read(self, batch: str, names: Sequence[str]) -> Iterator[Reply]: ...
+    def _read(self, batch: str, names: Sequence[str]) -> Iterator[Line]: ...
 
 
-class OpenAIBatches(Batches):
+class OpenAIBatches(Endpoint):
     """A file of requests to one endpoint. The tag is in the batch's metadata. Files stay there for 30 days."""
 
     endpoint = "/v1/chat/completions"
@@ -98,7 +106,7 @@ class OpenAIBatches(Batches):
     def _has_ended(self, batch: str) -> bool:
         return self._client.batches.retrieve(batch).status in ("completed", "failed", "expired", "cancelled")
 
-    def _read(self, batch: str, names: Sequence[str]) -> Iterator[Reply]:
+    def _read(self, batch: str, names: Sequence[str]) -> Iterator[Line]:
         found = self._client.batches.retrieve(batch)
         if found.status == "failed":
             yield from self._failed(found.errors.data if found.errors and found.errors.data else [], names)
@@ -108,7 +116,7 @@ class OpenAIBatches(Batches):
             for line in self._client.files.content(file).text.splitlines():
                 yield self._line(json.loads(line))
 
-    def _failed(self, errors: Iterable[Any], names: Sequence[str]) -> Iterator[Reply]:
+    def _failed(self, errors: Iterable[Any], names: Sequence[str]) -> Iterator[Line]:
         """Why a whole batch was refused: for one of its lines, which the others do not share, or for itself."""
         by_line = {error.line: error for error in errors if error.line}
         whole = next((error for error in errors if not error.line), None)
@@ -120,7 +128,7 @@ class OpenAIBatches(Batches):
                 body = {"error": {"message": error.message, "code": error.code, "param": error.param}}
                 yield name, failure(self._name, 429 if error.code == QUEUE_FULL else 400, body)
 
-    def _line(self, line: dict[str, Any]) -> Reply:
+    def _line(self, line: dict[str, Any]) -> Line:
         response, error = line.get("response") or {}, line.get("error") or {}
         body = response.get("body")
         if not isinstance(body, dict):
@@ -138,7 +146,7 @@ class ResponsesBatches(OpenAIBatches):
     endpoint = "/v1/responses"
 
 
-class AnthropicBatches(Batches):
+class AnthropicBatches(Endpoint):
     """Anthropic keeps no tag: a batch of as many requests is taken for ours, until its results say otherwise."""
 
     def _submit(self, tag: str, bodies: dict[str, dict[str, Any]]) -> str:
@@ -157,7 +165,7 @@ class AnthropicBatches(Batches):
     def _has_ended(self, batch: str) -> bool:
         return self._client.messages.batches.retrieve(batch).processing_status == "ended"
 
-    def _read(self, batch: str, names: Sequence[str]) -> Iterator[Reply]:
+    def _read(self, batch: str, names: Sequence[str]) -> Iterator[Line]:
         for line in self._client.messages.batches.results(batch):
             result = line.result.to_dict()
             if result["type"] == "succeeded":

@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..calls.batches import Endpoint
 from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
 from ..calls.toolcalls import Called, paired, plain
-from .batch_endpoints import OpenAIBatches
+from .batch_endpoints import Endpoint, OpenAIBatches
 from .failures import answered_failure
 from .optional import LIMIT, SCHEMA, SEED, SYSTEM, TEMPERATURE, TOOLS, Part, without_system
 from .remote import FINISH, Remote, arguments_text, as_object, clean, pieces

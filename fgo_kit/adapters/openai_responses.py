@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..calls.batches import Endpoint
 from ..calls.protocol import Message, Reply, ToolCall, Unreachable, Usage
 from ..calls.toolcalls import Called, paired, plain
-from .batch_endpoints import ResponsesBatches
+from .batch_endpoints import Endpoint, ResponsesBatches
 from .openai_chat import OpenAIChat, named_schema, reported
 from .optional import SCHEMA, SYSTEM, TEMPERATURE, TOOLS, Part, without_system
 from .remote import Remote, arguments_text, as_object, clean, pieces, raw_turn

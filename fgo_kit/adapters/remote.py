@@ -15,11 +15,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from ..calls.batches import Endpoint
+from ..calls.log_file import LogFile
 from ..calls.prices import is_local, known_window
 from ..calls.protocol import BadRequest, CallFailed, ContextOverflow, FGOError, Message, Overloaded, Reply, Usage
 from ..calls.reply_text import thought_apart
 from ..calls.tokens import count_messages, encoding_for
+from .batch_endpoints import Endpoint
+from .batches import Batches
 from .failures import Refused, read_body, translated
 from .keys import Redaction, key_for, without_password
 from .optional import Part, Wishes
@@ -88,7 +90,7 @@ class Remote(ABC):
         most = min(MAX_COMPLETION, window // 4) if max_completion is None else max_completion
         check_room(most, window)
         check(options | {"timeout": timeout}, self.allowed, most)
-        in_batches = options.pop("batch", False)  # how calls are sent changes no answer: no part of `params`
+        self.batch = options.pop("batch", False)  # how calls are sent changes no answer: it is no part of `params`
         self.model, self.name = model, self.spec.replace("<model>", model)
         self.max_completion, self.context_window, self.native_tools = most, window, native_tools
         self._scrub = Redaction(api_key, base_url)
@@ -100,11 +102,10 @@ class Remote(ABC):
         self.counter, self._count = encoding_for(model)
         self._wishes = Wishes(self.optional)
         self._told = False  # that the server reads less than it is sent
-        self._create, endpoint = self._connect(api_key, base_url, timeout)
-        self.batches = endpoint if in_batches else None
+        self._create, self._endpoint = self._connect(api_key, base_url, timeout)
 
     def __repr__(self) -> str:
-        shown = self.params | ({"batch": True} if self.batches else {})
+        shown = self.params | ({"batch": True} if self.batch else {})
         return f"load_llm({self.name!r}, {', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
     def __getstate__(self):
@@ -149,6 +150,10 @@ class Remote(ABC):
             error.usage = usage
             raise error
         return replace(reply, usage=usage)
+
+    def in_batches(self, log: LogFile, run_id: str, patience: float) -> Batches:
+        """What sends the calls of a run in batches, see `Batches`."""
+        return Batches(log, self._endpoint, run_id, patience)
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
         """The body of the answer to one request, asked at once."""

@@ -65,8 +65,8 @@ _TO_3 = (
     *(f"UPDATE {table} SET ({_USAGE}) = (SELECT {_USAGE} FROM responses r WHERE r.key = {table}.key)"
       for table in ("calls", "replaced")),
 )
-# calls that were sent in a batch, until they are answered. tag: of the batch, with its ids at the provider, "" until they
-# are known. tokens, usd: the most that a call can cost
+# calls that were sent in a batch, until they are answered. tag: of the batch, with its ids at the provider, "" until
+# they are known. calls, tokens, usd: the most that one can cost
 _TO_4 = (
     """CREATE TABLE batched (key TEXT PRIMARY KEY, tag TEXT NOT NULL, ids TEXT NOT NULL, at REAL NOT NULL,
         run_id TEXT NOT NULL, calls INTEGER NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL) WITHOUT ROWID""",

@@ -12,7 +12,6 @@ from typing import Any
 
 from ..records.showing import storable
 from . import log_sql as sql
-from .batches import SIDE_BY_SIDE, Batches
 from .budget import NOTHING, Account, Tariff
 from .clock import TICK, now, sleep_until
 from .leases import Leases
@@ -20,11 +19,12 @@ from .limiter import Limiter
 from .limits import DEFAULT, Limits
 from .log import CallLog, LogNotWritten, NotACallLog
 from .outcomes import Outcomes
+from .prices import is_batched
 from .protocol import LLM, BudgetExceeded, CallFailed, Cancelled, ContextOverflow, Message, Reply, Unreachable, as_reply
 from .reply_text import thought_apart
 from .requests import Asked, Place, Response, asked
 from .served import Served
-from .workers import Pool, within
+from .workers import SIDE_BY_SIDE, Pool, within
 
 __all__ = ["Meter", "Place"]
 
@@ -73,9 +73,10 @@ class Meter:
         self._params = json.dumps(keyed, sort_keys=True, default=str)
         self.log.know(llm, self._params)
         self._with_less_room = self.log.with_less_room(llm.name, self._params)
-        endpoint = getattr(llm, "batches", None)
-        self._batches = Batches(self.log, endpoint, self.run_id, self.limits.patience) if endpoint else None
-        if self._batches:
+        self._batches: Any = None
+        if is_batched(llm):
+            in_batches = llm.in_batches  # pyright: ignore[reportAttributeAccessIssue]
+            self._batches = in_batches(self.log, self.run_id, self.limits.patience)
             self.pool.away_at_most = max(self.pool.away_at_most, SIDE_BY_SIDE)
 
     def beside(self, others: Sequence[Meter]) -> None:
@@ -235,7 +236,7 @@ class Meter:
         try:
             with self._place():
                 sender = {"send": self._batches.sender(request, most, self.pool.check)} if self._batches else {}
-                began, reply, error = self._complete(messages, *options, sender)
+                began, reply, error = self._complete(messages, *options, sender=sender)
             response = self._response(reply, began, tries)
             cost = (1, response.prompt + response.completion, response.usd or 0.0)
             self.log.record(self.run_id, place, request, response=response, error=error)

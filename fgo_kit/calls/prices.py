@@ -38,9 +38,14 @@ def price(spec: str, usage: Usage, base_url: str | None = None, service_tier: st
     return float(listed.total_price) * (0.5 if service_tier == BATCH and not known else 1)
 
 
+def is_batched(llm: LLM) -> bool:
+    """Whether an LLM's calls go in batches."""
+    return getattr(llm, "batch", False)
+
+
 def tier_of(llm: LLM) -> str:
     """The service tier whose price an LLM's calls have."""
-    return BATCH if getattr(llm, "batches", None) else llm.params.get("service_tier", "default")
+    return BATCH if is_batched(llm) else llm.params.get("service_tier", "default")
 
 
 def tier_is_priced(spec: str, service_tier: str) -> bool:

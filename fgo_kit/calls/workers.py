@@ -22,6 +22,8 @@ from .protocol import Cancelled
 
 AWAY = 16
 """So many workers at least may be away, each with a job that waits; others do other jobs meanwhile."""
+SIDE_BY_SIDE = 256
+"""So many may be away for a batch."""
 BESIDE = 4
 """Times as many as `workers`: threads of `together`, so that workers have work and threads are few."""
 IDLE_SECONDS = 10.0

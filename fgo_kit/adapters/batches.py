@@ -1,8 +1,8 @@
 """Batches: calls that wait side by side go to the provider as one, which answers within a day, at half the price.
 
-That a batch is about to be sent is in the log before it goes out, under a tag that the provider is told too, and its id
-before anyone waits. Whoever asks for one of its calls, after whatever end of the process that sent it, waits for the same
-batch. Nothing here sends a call again: who asks for it again, does.
+That a batch is about to be sent is in the log before it goes out, under a tag that the provider is told too, and its
+id before anyone waits. Whoever asks for one of its calls, after whatever end of the process that sent it, waits for the
+same batch. Nothing here sends a call again of itself: who asks for it again, does.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from . import log_sql as sql
-from .budget import Cost
-from .clock import now, sleep_until
-from .log_file import LogFile
-from .protocol import CallFailed, Cancelled, FGOError
-from .requests import Asked
+from ..calls import log_sql as sql
+from ..calls.budget import Cost
+from ..calls.clock import now, sleep_until
+from ..calls.log_file import LogFile
+from ..calls.protocol import CallFailed, Cancelled, FGOError
+from ..calls.requests import Asked
+from .batch_endpoints import Endpoint
 
-SIDE_BY_SIDE = 256
-"""So many calls at most wait for batches."""
 QUIET = 2.0
 """Seconds without another call after which those that wait are sent."""
 MOST_BYTES = 100 * 2**20
@@ -40,31 +39,6 @@ BEAT = 1.0
 
 _SENDING: set[str] = set()  # tags of batches that this process is about to send
 Result = TypeVar("Result")
-Answer = dict[str, Any] | FGOError
-
-
-class Endpoint(Protocol):
-    """A provider's batches. What it cannot do raises CallFailed: `maybe_billed` where it may be done all the same.
-
-    A name says which request of a batch is meant, and an id which batch.
-    """
-
-    def submit(self, tag: str, requests: Mapping[str, dict[str, Any]]) -> str:
-        """Send requests by their names, in this order, as one batch; its id."""
-        ...
-
-    def find(self, tag: str, since: float, size: int) -> list[str]:
-        """The ids of the batches that were sent under a tag, or where the provider keeps none, can have been: so many
-        requests since this time."""
-        ...
-
-    def has_ended(self, batch: str) -> bool:
-        """Whether there will be no more results."""
-        ...
-
-    def results(self, batches: Sequence[str], names: Sequence[str]) -> dict[str, Answer]:
-        """The body of the answer to each of the names in these batches that ended, or why it has none."""
-        ...
 
 
 @dataclass(eq=False)
