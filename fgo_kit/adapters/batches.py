@@ -155,17 +155,13 @@ class Batches:
 
     def _found(self, letters: list[_Letter], tag: str, at: float) -> list[str]:
         """The ids of a batch of which only the tag is known; none where it was never taken."""
-        began = now()
-        while True:
-            is_listed = now() >= began + LISTED
-            rows = self._log.read(sql.SENT_WITH, (tag,))
+        began, rows = now(), self._log.read(sql.SENT_WITH, (tag,))
+        while now() < began + LISTED or tag in _SENDING:
             if rows and rows[0][1]:
                 return rows[0][1].split()
-            if ids := self._steadily(partial(self._endpoint.find, tag, at, len(rows)), letters):
-                return ids
-            if is_listed and tag not in _SENDING:
-                return []
             _pause(FIRST_LOOK, letters)
+            rows = self._log.read(sql.SENT_WITH, (tag,))
+        return self._steadily(partial(self._endpoint.find, tag, at, len(rows)), letters)
 
     def _steadily(self, ask: Callable[[], Result], letters: list[_Letter]) -> Result:
         """What the provider says, asked again while that may help, until `patience` is over."""

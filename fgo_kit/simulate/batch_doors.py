@@ -135,7 +135,7 @@ class _Door(Json):
 
     protocol: Any = None
 
-    def post(self, name: str = "", action: str = ""):
+    async def post(self, name: str = "", action: str = ""):
         if action == "cancel":
             self.batches.all[name].cancelled = True
             return self.finish(self.shown(self.batches.all[name]))
@@ -144,7 +144,9 @@ class _Door(Json):
             self.state.count(refusal)
             return self.give(refusal)
         try:
-            self.give(self.begun(json.loads(self.request.body), f"batch_{len(self.batches.all) + 1}"))
+            begun = self.begun(json.loads(self.request.body), f"batch_{len(self.batches.all) + 1}")
+            await asyncio.sleep(self.state.faults.latency_ms / 1000)  # taken, and not yet said so
+            self.give(begun)
         except (BadBody, KeyError, TypeError, ValueError) as error:
             self.give(failed(self.protocol, "bad_request", 400, f"no batch: {type(error).__name__}: {error}"))
 
