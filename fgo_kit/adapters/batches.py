@@ -96,8 +96,8 @@ class Batches:
             before: dict[tuple, list[_Letter]] = defaultdict(list)
             for letter in letters:
                 sent = self._log.read(sql.SENT, (letter.key,))
-                if letter.key in self._answered:
-                    self._log.write([(sql.UNSEND, (letter.key, tag)) for tag, *_ in sent])
+                if sent and letter.key in self._answered:
+                    self._unsend(sent[0][0], [letter])
                     sent = []
                 before[sent[0] if sent else ()].append(letter)
             for part in _parts(before.pop((), [])):

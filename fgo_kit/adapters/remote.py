@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ..calls.log_file import LogFile
 from ..calls.prices import is_local, known_window
-from ..calls.protocol import BadRequest, CallFailed, ContextOverflow, FGOError, Message, Overloaded, Reply, Usage
+from ..calls.protocol import BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
 from ..calls.reply_text import thought_apart
 from ..calls.tokens import count_messages, encoding_for
 from .batch_endpoints import Endpoint
@@ -131,8 +131,7 @@ class Remote(ABC):
         request, send = partial(self._request, list(messages), tools, response_schema, sample), send or self._send
         try:
             present = self._present(messages, tools, response_schema)
-            settle = partial(self._wishes.settle, self.name, present)
-            body = settle(lambda without: self._safely(lambda: send(request(without))))
+            body = self._wishes.settle(self.name, present, lambda without: self._kept_secret(send, request(without)))
         except (BadRequest, Overloaded) as error:
             if error.status in (400, 413, 422, 500) and self._is_near(messages):
                 raise ContextOverflow(f"{error} (the prompt fills its {self.context_window} token window)") from None
@@ -157,8 +156,16 @@ class Remote(ABC):
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
         """The body of the answer to one request, asked at once."""
-        response = self._create(**request).http_response
+        response = self._safely(lambda: self._create(**request).http_response)
         return read_body(self.name, response.headers.get("content-type", ""), response.content)
+
+    def _kept_secret(self, send: Callable[[dict], dict], request: dict[str, Any]) -> dict[str, Any]:
+        """What `send` gives; the key is in none of the errors that it raises."""
+        try:
+            return send(request)
+        except CallFailed as error:
+            error.args = (self._scrub(str(error)),)
+            raise
 
     def _safely(self, ask: Callable[[], Result]) -> Result:
         """What a function of the SDK gives; raises the typed errors, without the key."""
@@ -166,8 +173,6 @@ class Remote(ABC):
             return ask()
         except CallFailed as error:
             failure = error
-        except FGOError:
-            raise
         except Exception as error:
             failure = translated(error, self.name)
         failure.args = (self._scrub(str(failure)),)

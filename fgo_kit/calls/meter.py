@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from copy import copy
 from typing import Any
 
@@ -109,7 +109,8 @@ class Meter:
             self.llm.name, self._params, messages, tools=tools, schema=response_schema, sample=self.sample
         )
         try:
-            response, paid = self._answer(request, messages, (tools, response_schema), place)
+            with self.pool.away() if self._batches else nullcontext():  # what goes in a batch only waits
+                response, paid = self._answer(request, messages, (tools, response_schema), place)
             if response.finish == "overflow":  # billed, but no answer: it fails the same way every time
                 raise ContextOverflow(response.text)
         except KeyboardInterrupt:
@@ -234,9 +235,14 @@ class Meter:
         most, cost = self._tariff.most(messages, request.extra), NOTHING
         self._account.hold(most, self.pool.check, request.key)
         try:
-            with self._place():
-                sender = {"send": self._batches.sender(request, most, self.pool.check)} if self._batches else {}
+            sender = {"send": self._batches.sender(request, most, self.pool.check)} if self._batches else {}
+            while not (sender or self._permits.acquire(timeout=TICK)):
+                self.pool.check()
+            try:
                 began, reply, error = self._complete(messages, *options, sender=sender)
+            finally:
+                if not sender:
+                    self._permits.release()
             response = self._response(reply, began, tries)
             cost = (1, response.prompt + response.completion, response.usd or 0.0)
             self.log.record(self.run_id, place, request, response=response, error=error)
@@ -248,20 +254,6 @@ class Meter:
             raise
         finally:
             self._account.settle(most, cost)
-
-    @contextmanager
-    def _place(self):
-        """A place among the calls that are made at a time. One that goes in a batch only waits, and takes none."""
-        if self._batches:
-            with self.pool.away():
-                yield
-            return
-        while not self._permits.acquire(timeout=TICK):
-            self.pool.check()
-        try:
-            yield
-        finally:
-            self._permits.release()
 
     def _complete(self, messages, tools, schema, sender: dict) -> tuple[float, Reply, ContextOverflow | None]:
         """When the call began, the answer, and the error of one that was billed and overflowed all the same."""

@@ -78,7 +78,7 @@ class Pool:
         self.most = math.inf  # jobs that can be under way, those that are away included
         self.away_at_most = max(AWAY, 2 * workers)
         self._root = Group(None)
-        self._here = threading.local()  # .group the thread works for, .leaf whether it is a worker
+        self._here = threading.local()  # .group the thread works for, .leaf whether it is a worker, .away one that left
         self._queue: deque[tuple[Group, int, Callable[[], Any]]] = deque()
         self._alive = 0  # workers at work
         self._away = self._returning = 0  # those that only wait, and those of them that are done with it
@@ -136,8 +136,9 @@ class Pool:
         """
         with self._lock:
             room = min(self.away_at_most, self.most - self.workers) - self._away - self._returning
-            leaves = getattr(self._here, "leaf", False) and room > 0
+            leaves = getattr(self._here, "leaf", False) and not self._here.away and room > 0
             if leaves:
+                self._here.away = True
                 self._away += 1
                 self._alive -= 1
                 self._start()
@@ -145,6 +146,7 @@ class Pool:
             yield
         finally:
             if leaves:
+                self._here.away = False
                 self._come_back()
 
     def _come_back(self) -> None:
@@ -203,7 +205,7 @@ class Pool:
                 group.run(index, job)
 
     def _work(self) -> None:
-        self._here.leaf = True
+        self._here.leaf, self._here.away = True, False
         while True:
             with self._lock:
                 if not self._queue or self._alive + self._returning > self.workers:

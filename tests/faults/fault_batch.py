@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a run whose calls go in batches: the same command finds the open batch and goes on."""
+"""kill -9 while calls are in batches, a moment after any batch was taken: the same command finds it and goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import tempfile
 import time
 import warnings
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from common import CHOICES, Row, Rows, bench, process, undisturbed
@@ -28,7 +27,7 @@ def rows(short: bool) -> Rows:
     for provider in SPECS:
         tries = [_killed(provider, np.random.default_rng(seed)) for seed in range(5 if short else 50)]
         kept, lost, twice, sent = (sum(counts) for counts in zip(*tries, strict=True))
-        note = f"{sent} killed while a batch was open, or about to be sent"
+        note = f"{sent} of them with a batch that was open, or about to be sent"
         yield Row(f"kill -9 with batches of {provider}", len(tries), kept, lost, twice, note)
 
 
@@ -47,37 +46,36 @@ def _killed(provider: str, rng: np.random.Generator) -> tuple[int, int, int, int
     with tempfile.TemporaryDirectory() as folder, serving(load("small"), **DELAYS) as server:
         log = f"{folder}/log.sqlite"
         started, _ = process(made_in_batches, provider, _url(provider, server), log)
-        _wait_for(Path(log))
-        time.sleep(rng.uniform(0, _seconds(provider)))
+        _wait_for(server, int(rng.integers(1, _batches(provider) + 1)))
+        time.sleep(rng.uniform(0, 0.3))
         started.kill()
         started.join()
         with CallLog(log) as opened:
-            sent = opened.read("SELECT count(*) FROM batched")[0][0]
+            sent = opened.read("SELECT count(*) > 0 FROM batched")[0][0]
         kept = made_in_batches(provider, _url(provider, server), log) == undisturbed()[0]
         with CallLog(log) as opened:
             paid = int(opened.calls()["paid"].sum())
             open_still = opened.read("SELECT count(*) FROM batched")[0][0]
         ledger = server.ledger()
-        return int(kept), abs(ledger["successes"] - paid) + open_still, ledger["repeated"], int(sent > 0)
+        return int(kept), abs(ledger["successes"] - paid) + open_still, ledger["repeated"], int(sent)
 
 
 @cache
-def _seconds(provider: str) -> float:
-    """What an undisturbed run takes."""
+def _batches(provider: str) -> int:
+    """How many batches an undisturbed run sends."""
     with tempfile.TemporaryDirectory() as folder, serving(load("small"), **DELAYS) as server:
-        began = time.perf_counter()
         made_in_batches(provider, _url(provider, server), f"{folder}/log.sqlite")
-        return time.perf_counter() - began
+        return server.ledger()["batches"]
 
 
 def _url(provider: str, server: Endpoint) -> str:
     return server.openai_url if provider == "openai" else server.url
 
 
-def _wait_for(file: Path) -> None:
-    """Return when a process has begun its log."""
-    for _ in range(3_000):
-        if file.exists():
+def _wait_for(server: Endpoint, batches: int) -> None:
+    """Return when a server has taken so many batches."""
+    for _ in range(10_000):
+        if server.ledger().get("batches", 0) >= batches:
             return
-        time.sleep(0.01)
-    raise TimeoutError(f"no log at {file} after 30 s")
+        time.sleep(0.003)
+    raise TimeoutError(f"no {batches} batches after 30 s")
