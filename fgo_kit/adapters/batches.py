@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate, groupby
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from ..calls import log_sql as sql
 from ..calls.budget import Cost
 from ..calls.clock import now, sleep_until
 from ..calls.log_file import LogFile
-from ..calls.protocol import CallFailed, Cancelled, FGOError
+from ..calls.protocol import CallFailed, Cancelled, FGOError, Overloaded
 from ..calls.requests import Asked
 from .batch_endpoints import Endpoint
 
@@ -71,8 +72,7 @@ class Batches:
         return partial(self._send, request, most, check)
 
     def _send(self, request: Asked, most: Cost, check: Callable[[], None], body: dict[str, Any]) -> dict[str, Any]:
-        size = len(str(body))
-        letter = _Letter(request.key, f"{request.key}-{request.sample}", most, body, size)
+        letter = _Letter(request.key, f"{request.key}-{request.sample}", most, body, len(str(body)))
         with self._lock:
             self._gathering.append(letter)
             self._latest = now()
@@ -136,15 +136,18 @@ class Batches:
             self._log.write([(sql.SENT_AS, (" ".join(ids), tag))])
         if not ids:
             self._unsend(tag, letters)
-            raise failed or _not_sent(tag)
+            raise failed or Overloaded(f"the batch {tag} was about to be sent, and the provider does not list it")
         try:
             for batch in ids:
                 while not self._steadily(partial(self._endpoint.has_ended, batch), letters):
                     _pause(min(LAST_LOOK, max(FIRST_LOOK, SHARE * (time.time() - at))), letters)
-            names = sorted({letter.name for letter in letters} | self._names(tag, letters[0]))
-            results = self._steadily(partial(self._endpoint.results, ids, names), letters)
+            sent = self._log.read(sql.SENT_WITH, (tag,))  # all that are open still, whoever waits for them
+            names = {letters[0].name.replace(letters[0].key, key) for key, _ in sent} | {each.name for each in letters}
+            results = self._steadily(partial(self._endpoint.results, ids, sorted(names)), letters)
         except CallFailed as error:
-            if error.status == 404:  # nobody can have its answers any more
+            if error.status == 404 and time.time() < at + LISTED:
+                error.waiting_helps = True  # it is about to be known
+            elif error.status == 404:  # nobody can have its answers any more
                 self._unsend(tag, letters)
                 error.maybe_billed = True
             raise
@@ -176,20 +179,10 @@ class Batches:
                 wait = min(LAST_LOOK, max(FIRST_LOOK, SHARE * (now() - since), error.retry_after or 0.0))
             _pause(min(wait, self._patience), letters)
 
-    def _names(self, tag: str, letter: _Letter) -> set[str]:
-        """The names of all requests of a batch that have no answer yet."""
-        return {letter.name.replace(letter.key, key) for key, _ in self._log.read(sql.SENT_WITH, (tag,))}
-
     def _unsend(self, tag: str, letters: Sequence[_Letter]) -> None:
         """Forget that these were sent: they are sent again if anyone asks."""
         if letters:
             self._log.write([(sql.UNSEND, (letter.key, tag)) for letter in letters])
-
-
-def _not_sent(tag: str) -> CallFailed:
-    error = CallFailed(f"the batch {tag} could not be sent, and the provider does not list it")
-    error.waiting_helps = True
-    return error
 
 
 @contextmanager
@@ -232,14 +225,7 @@ def _pause(seconds: float, letters: Sequence[_Letter]) -> None:
 
 def _parts(letters: Sequence[_Letter]) -> Iterator[list[_Letter]]:
     """Letters that are still waited for, in parts that a provider takes as one batch."""
-    part: list[_Letter] = []
-    size = 0
-    for letter in letters:
-        if letter.answer.cancelled():
-            continue
-        if part and size + letter.size > MOST_BYTES:
-            yield part
-            part, size = [], 0
-        part, size = [*part, letter], size + letter.size
-    if part:
-        yield part
+    waited = [letter for letter in letters if not letter.answer.cancelled()]
+    sizes = accumulate(letter.size for letter in waited)
+    for _, part in groupby(zip(waited, sizes, strict=True), lambda each: each[1] // MOST_BYTES):
+        yield [letter for letter, _ in part]

@@ -19,11 +19,14 @@ TOOL_PROMPT = 1024  # tokens a provider may add to explain the use of tools, bey
 
 
 class Tariff:
-    """What calls of one LLM cost. Raises ValueError for a USD budget on a model without a known price."""
+    """What calls of one LLM cost. batch: whether they go in batches where it has them.
 
-    def __init__(self, llm: LLM, limits: Limits):
+    Raises ValueError for a USD budget on a model without a known price.
+    """
+
+    def __init__(self, llm: LLM, limits: Limits, batch: bool = False):
         self._llm, self._base_url = llm, llm.params.get("base_url")
-        self._tier = tier_of(llm)
+        self._tier = tier_of(llm, batch)
         self._budgeted = limits.budget_usd is not None
         self._free = price(llm.name, Usage(1_000_000, 1_000_000), self._base_url) == 0.0
         if self._budgeted and self.usd(Usage(1, 1)) is None:

@@ -19,7 +19,7 @@ from .limiter import Limiter
 from .limits import DEFAULT, Limits
 from .log import CallLog, LogNotWritten, NotACallLog
 from .outcomes import Outcomes
-from .prices import is_batched
+from .prices import BATCH, tier_of
 from .protocol import LLM, BudgetExceeded, CallFailed, Cancelled, ContextOverflow, Message, Reply, Unreachable, as_reply
 from .reply_text import thought_apart
 from .requests import Asked, Place, Response, asked
@@ -44,14 +44,16 @@ class _Flight:
 class Meter:
     """Asks an LLM on behalf of one run: log, budget, limiter and workers in one place.
 
-    on_call: called with (place, paid) after each call that ended well, in the thread that made it.
+    on_call: called with (place, paid) after each call that ended well, in the thread that made it. batch: whether calls
+    go in batches where an LLM has them.
     Raises ValueError for a USD budget on a model without a known price.
     """
 
     def __init__(
         self, llm: LLM, log: CallLog, run_id: str, limits: Limits = DEFAULT, *, sample: int = 0,
-        on_call: Callable[[Place, bool], None] | None = None,
+        on_call: Callable[[Place, bool], None] | None = None, batch: bool = False,
     ):  # fmt: skip
+        self._may_batch = batch
         self.log, self.run_id, self.limits, self.sample, self.on_call = log, run_id, limits, sample, on_call
         self.pool = Pool(limits.workers)
         self._asks(llm)
@@ -67,14 +69,14 @@ class Meter:
         self._lock = threading.Lock()
 
     def _asks(self, llm: LLM) -> None:
-        self.llm, self._tariff, self._served = llm, Tariff(llm, self.limits), Served(llm.name)
+        self.llm, self._tariff, self._served = llm, Tariff(llm, self.limits, self._may_batch), Served(llm.name)
         self._no_credit: CallFailed | None = None
         keyed = llm.params | getattr(llm, "knowledge", {})
         self._params = json.dumps(keyed, sort_keys=True, default=str)
         self.log.know(llm, self._params)
         self._with_less_room = self.log.with_less_room(llm.name, self._params)
         self._batches: Any = None
-        if is_batched(llm):
+        if tier_of(llm, self._may_batch) == BATCH:
             in_batches = llm.in_batches  # pyright: ignore[reportAttributeAccessIssue]
             self._batches = in_batches(self.log, self.run_id, self.limits.patience)
             self.pool.away_at_most = max(self.pool.away_at_most, SIDE_BY_SIDE)

@@ -38,14 +38,9 @@ def price(spec: str, usage: Usage, base_url: str | None = None, service_tier: st
     return float(listed.total_price) * (0.5 if service_tier == BATCH and not known else 1)
 
 
-def is_batched(llm: LLM) -> bool:
-    """Whether an LLM's calls go in batches."""
-    return getattr(llm, "batch", False)
-
-
-def tier_of(llm: LLM) -> str:
-    """The service tier whose price an LLM's calls have."""
-    return BATCH if is_batched(llm) else llm.params.get("service_tier", "default")
+def tier_of(llm: LLM, batch: bool = True) -> str:
+    """The service tier whose price an LLM's calls have, with batch=False if all are made at once."""
+    return BATCH if batch and getattr(llm, "batch", False) else llm.params.get("service_tier", "default")
 
 
 def tier_is_priced(spec: str, service_tier: str) -> bool:

@@ -86,7 +86,15 @@ def load_llm(spec: str, **params: Any) -> LLM:
     fields of the request, as a dict.
     native_tools=False for a server without tool calls of its own, which are then written as text;
     source, the spec of the LLM to replay where a log holds several (replay).
+    batch=True: a run's calls go in the provider's batches, at half the price and for no hurry: those that can be made
+    side by side wait for each other, are sent as one batch, and have their answers within a day. So a run takes as many
+    batches as `critical_path(unit="calls")`, dialogues one for each turn. Its id and its results are those of a run
+    without. Stopped or killed, the same command waits for the batch that is open. Give a role that is often asked for
+    one thing alone, the merger say, an LLM without.
     Raises ValueError for an unknown spec, parameter or value, AuthError without a key.
+
+    >>> slow = load_llm("openai:gpt-5-mini", batch=True)                                   # doctest: +SKIP
+    >>> run(bench, slow, merger=load_llm("openai:gpt-5"), log="cheap.sqlite")              # doctest: +SKIP
     """
     if not isinstance(spec, str):
         raise TypeError(f"spec={spec!r} is no text; give one such as 'simulated', for a function: fgo.wrap_llm")

@@ -7,7 +7,7 @@ from dataclasses import fields
 from ..algorithm.benchmark import Benchmark
 from ..calls.limits import Limits
 from ..calls.log import CallLog
-from ..calls.prices import price
+from ..calls.prices import price, tier_of
 from ..calls.protocol import LLM, Usage
 from ..calls.roles import Roles
 from ..records.later import pandas as pd
@@ -29,7 +29,8 @@ def estimate(bench: Benchmark, model: LLM | str, stand_in: LLM | str, **choices)
     >>> estimate(bench, "openai:gpt-5-mini", "simulated", method="base")["calls"] == len(bench.test)  # doctest: +SKIP
     True
     """
-    return priced(model if isinstance(model, str) else model.name, dry_run(bench, stand_in, **choices).sum())
+    name, tier = (model, "default") if isinstance(model, str) else (model.name, tier_of(model))
+    return priced(name, dry_run(bench, stand_in, **choices).sum(), tier)
 
 
 def dry_run(bench: Benchmark, stand_in: LLM | str, **choices) -> pd.DataFrame:
@@ -41,9 +42,10 @@ def dry_run(bench: Benchmark, stand_in: LLM | str, **choices) -> pd.DataFrame:
     return run(bench, stand_in, workers=1, **{"log": CallLog(None), **own}).tokens().set_index("phase")[COUNTED]
 
 
-def priced(model: str, used: pd.Series) -> dict:
+def priced(model: str, used: pd.Series, service_tier: str = "default") -> dict:
     """So many calls, prompt and completion tokens of a stand-in, as a model would take and bill them."""
     calls, prompt, completion = int(used["calls"]), int(used["prompt"]), int(LONGER * used["completion"])
-    each = price(model, Usage(prompt // max(1, calls), completion // max(1, calls)))  # long prompts may cost more
+    mean = Usage(prompt // max(1, calls), completion // max(1, calls))
+    each = price(model, mean, service_tier=service_tier)  # long prompts may cost more
     usd = None if each is None else each * calls
     return {"calls": calls, "prompt_tokens": prompt, "completion_tokens": completion, "usd": usd}

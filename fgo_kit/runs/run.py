@@ -87,7 +87,7 @@ def run(
         if past["status"] == "ok" and past["result"] and "state" in past["result"]:
             state = from_json(State, past["result"]["state"])
             return watch.done(Run(run_id, config, state, opened, past["result"]["seconds"]))
-        meter = Meter(llm, opened, run_id, limits, sample=settings.seed, on_call=watch.on_call)
+        meter = Meter(llm, opened, run_id, limits, sample=settings.seed, on_call=watch.on_call, batch=True)
         meter.pool.most = bench.at_once or meter.pool.most
         start = time.perf_counter()
         try:

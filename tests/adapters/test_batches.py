@@ -27,6 +27,8 @@ from fgo_kit.calls.protocol import (
     Usage,
 )
 from fgo_kit.calls.providers import load_llm
+from fgo_kit.planning.preflight import preflight
+from fgo_kit.runs.estimate import estimate
 from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
@@ -288,3 +290,15 @@ def test_the_key_is_in_no_error(bench):
     with pytest.raises(Unreachable) as caught:
         llm._endpoint.has_ended(f"batch-{KEY}")
     assert KEY not in str(caught.value) and caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_a_look_before_a_run_does_not_wait_for_batches(bench):
+    with serving(load("small")) as server:
+        found = preflight(bench, client("chat", server), load("small"), pilot=0)
+        assert len(found.checks) and server.ledger()["successes"] > 0 and "batches" not in server.ledger()
+
+
+def test_an_estimate_knows_the_price_of_batches(bench):
+    usd = [estimate(bench, load_llm("openai:gpt-5-mini", api_key=KEY, batch=batch), "simulated", method="base")["usd"]
+           for batch in (False, True)]  # fmt: skip
+    assert usd[1] == pytest.approx(usd[0] / 2)
