@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from copy import copy
 from typing import Any
 
@@ -111,8 +110,9 @@ class Meter:
             self.llm.name, self._params, messages, tools=tools, schema=response_schema, sample=self.sample
         )
         try:
-            with self.pool.away() if self._batches else nullcontext():  # what goes in a batch only waits
-                response, paid = self._answer(request, messages, (tools, response_schema), place)
+            if self._batches:  # what goes in a batch only waits
+                self.pool.leave()
+            response, paid = self._answer(request, messages, (tools, response_schema), place)
             if response.finish == "overflow":  # billed, but no answer: it fails the same way every time
                 raise ContextOverflow(response.text)
         except KeyboardInterrupt:
@@ -122,6 +122,8 @@ class Meter:
             if not isinstance(error, (BudgetExceeded, Cancelled, LogNotWritten, NotACallLog)):  # those were never made
                 self.log.record(self.run_id, place, request, error=error, span=(began, now()))
             raise
+        finally:
+            self.pool.come_back()
         if not paid:
             self.log.record(self.run_id, place, request, span=(began, now()))
         self._served.see(response.model)
@@ -207,9 +209,9 @@ class Meter:
         for llm in () if response else self._with_less_room:
             response = response or self.log.find_under(llm, key)
         while response is None and self._leases and not self._leases.take(key):
-            with self.pool.away():
-                self.pool.check()
-                time.sleep(TICK / 2)
+            self.pool.leave()
+            self.pool.check()
+            time.sleep(TICK / 2)
             response = self.log.find(key)
         return response
 
@@ -223,8 +225,8 @@ class Meter:
                 except CallFailed as error:
                     since = since or now()
                     again_at = now() + self._limiter.failed(error, tries, since)
-                with self.pool.away():
-                    sleep_until(lambda: again_at, self.pool.check)  # noqa: B023
+                self.pool.leave()
+                sleep_until(lambda: again_at, self.pool.check)  # noqa: B023
         except BaseException:
             if self._leases:  # an answer that is logged ends its lease
                 self._leases.release(request.key)

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -126,9 +126,8 @@ class Pool:
 
         return self._await(group, start)
 
-    @contextmanager
-    def away(self):
-        """A worker that only waits in here leaves its place to another job, and takes one again after it.
+    def leave(self) -> None:
+        """A worker that only waits from here on leaves its place to another job, until it comes back.
 
         At most twice as many as `workers` are away, or `AWAY`: more would do nothing but wait either, unless what they
         wait for is a batch. Where no more than `most` jobs can be under way, none is begun that would wait for those
@@ -136,21 +135,18 @@ class Pool:
         """
         with self._lock:
             room = min(self.away_at_most, self.most - self.workers) - self._away - self._returning
-            leaves = getattr(self._here, "leaf", False) and not self._here.away and room > 0
-            if leaves:
+            if getattr(self._here, "leaf", False) and not self._here.away and room > 0:
                 self._here.away = True
                 self._away += 1
                 self._alive -= 1
                 self._start()
-        try:
-            yield
-        finally:
-            if leaves:
-                self._here.away = False
-                self._come_back()
 
-    def _come_back(self) -> None:
+    def come_back(self) -> None:
+        """Take a place again, when one is free, after all that others may wait for is done."""
+        if not getattr(self._here, "away", False):
+            return
         with self._room:
+            self._here.away = False
             self._away -= 1
             self._returning += 1
             while self._alive >= self.workers and self._here.group.cause is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import wait_until
+from helpers import ScriptedLLM, context, wait_until
 
 from fgo_kit.calls.budget import Account
 from fgo_kit.calls.limits import Limits
@@ -643,3 +643,17 @@ def test_one_ask_costs_little(log):
             meter.ask(chat(f"{batch} {n}"), place(f"{batch} {n}"))
         best = min(best, (time.process_time() - started) / 200)
     assert best < 500e-6  # about 80 µs on a quiet machine; the bound leaves room for a busy one
+
+
+def test_a_call_that_is_tried_again_is_not_kept_by_those_that_wait_for_it():
+    """More of them than there are places, those of workers that are away included."""
+    asked = []
+
+    def reply(messages):
+        asked.append(messages)
+        return Overloaded("not yet") if len(asked) == 1 else "yes"
+
+    meter = context(ScriptedLLM(reply), workers=2).meter
+    message = [{"role": "user", "content": "the same"}]
+    found = meter.map(lambda n: meter.ask(message, Place("rollout", task=str(n))).text, range(60))
+    assert found == ["yes"] * 60 and len(asked) == 2

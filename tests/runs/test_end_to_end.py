@@ -21,8 +21,9 @@ from fgo_kit.calls.protocol import BudgetExceeded, Usage
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.records import to_json
 from fgo_kit.runs.run import run
+from fgo_kit.simulate.answering import KINDS
 from fgo_kit.simulate.model import load
-from fgo_kit.simulate.server import KINDS, serving
+from fgo_kit.simulate.server import serving
 
 CHOICES = {"n_subsets": 3, "counts": True, "audit": 4}
 KEY = "sk-very-secret-0123456789abcdef"
