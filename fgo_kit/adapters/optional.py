@@ -59,6 +59,7 @@ class Wishes:
         self._parts = parts
         self._without: frozenset[Part] = frozenset()
         self._accepted: frozenset[Part] = frozenset()
+        self._suspected: frozenset[Part] = frozenset()
 
     @property
     def refused(self) -> frozenset[str]:
@@ -68,10 +69,12 @@ class Wishes:
     def settle(self, name: str, present: frozenset[Part], send: Callable[[frozenset[Part]], Answer]) -> Answer:
         """`send(without)` until nothing in the request is refused any more; what is left out is kept and told.
 
+        What a 500 without words may be about is left out for good at the second time: the first may have been a fault
+        that passed.
         name: the LLM's. present: the parts that this request has. Raises what `send` does, of a part left out on
         trial what it raised before.
         """
-        without, words, before = self._without, "", None
+        without, words, before, doubtful = self._without, "", None, frozenset()
         while True:
             try:
                 answer = send(without)
@@ -84,10 +87,14 @@ class Wishes:
                     raise
                 before = None if is_named else error
                 without, words = without | {part}, str(error)
+                if not is_named and error.status >= 500:
+                    doubtful = {part} - self._suspected
+        self._suspected |= doubtful
+        without -= doubtful
         for part in without - self._without:
             warnings.warn(f"the server refuses the {part.name}, so from now on {part.instead} ({words})", stacklevel=4)
         self._without |= without
-        self._accepted |= present - without
+        self._accepted |= present - without - doubtful
         return answer
 
     def _refused(self, error: CallFailed, parts: frozenset[Part]) -> tuple[Part | None, bool]:

@@ -64,8 +64,15 @@ class Response:
     def checksum(self, key: str) -> str:
         """A hash of a key and of all fields as a file gives them back."""
         values = vars(self)
-        plain = [None if values[name] is None else kind(values[name]) for name, kind in _KINDS.items()]
+        plain = [None if values[name] is None else _as(kind, values[name]) for name, kind in _KINDS.items()]
         return sha256(repr([key, *plain]).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _as(kind: type, value: object) -> object:
+    try:
+        return kind(value)
+    except ValueError:  # of a damaged file, whose checksum is another then
+        return value
 
 
 _KINDS = {field.name: {"str": str, "int": int}.get(str(field.type), float) for field in fields(Response)}

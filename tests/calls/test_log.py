@@ -214,6 +214,15 @@ def test_a_damaged_log_is_refused(tmp_path):
         CallLog(path)
 
 
+@pytest.mark.parametrize("column", ["prompt", "completion", "usd", "start", "attempts"])
+@pytest.mark.parametrize("value", [b"", b"\xff\x00", "many"])
+def test_an_answer_with_a_number_that_is_none_is_named(log, column, value):
+    log.record("r", Place("rollout", task="t"), request("q"), response=response())
+    log.write([(f"UPDATE responses SET {column} = ?", (value,))])
+    with pytest.raises(NotACallLog, match=f"{request('q').key} is not what was stored"):
+        log.find(request("q").key)
+
+
 def test_two_connections_share_a_file(log):
     with CallLog(log.path) as second:
         for n in range(20):
