@@ -8,7 +8,7 @@ from pathlib import Path
 import api_page
 import pandas as pd
 
-from fgo_kit.experiments.main_results import pilot, waiting_title
+from fgo_kit.experiments.main_results import kept, pilot, waiting_title
 from fgo_kit.report.summary import cells
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +48,9 @@ def test_what_is_said_of_the_methods_holds_in_the_committed_tables():
     assert ((of["fgo+"]["gain_other_lo"] < 0) & (of["fgo+"]["gain_other_hi"] > 0)).all()
     assert not ((of["fgo+"]["gain_other_lo"] > -0.03) & (of["fgo+"]["gain_other_hi"] < 0.03)).any()  # equivalent nowhere
     assert (of["all_at_once"]["gain_other_hi"] < 0).all() and (of["all_at_once"]["score"] < of["fgo+"]["score"] - 0.05).all()
+    shares = [kept(table_of(name))["kept, %"] for name in ("quickstart_methods", "main_results", "alfworld_official_methods")]
+    least, most = int(pd.concat(shares).min()), int(pd.concat(shares).max())
+    assert f"keeps {least} to {most} % of the best method's gain over the base" in " ".join(README.split())
     said = waiting_title(table).removeprefix("fgo+: ").removesuffix(" than bootstrapping")
     assert said in " ".join(README.split())
 
