@@ -114,3 +114,9 @@ def test_intervals_of_several_differences_hold_together_unless_each_is_asked_for
     assert differences(found, [("a", "b")])["lo"][0] == each["lo"][0]
     assert together["verdict"].tolist()[:2] == ["better", "better"]
     assert differences(found, [("b", "a")], seeds=[0, 1, 2, 3])["verdict"].tolist() == ["worse"]
+
+
+def test_three_labels_or_more_with_the_same_mean_are_counted_and_none_is_said_twice():
+    table = pd.DataFrame({"method": ["a", "b", "b", "c"], "score": [0.6, 0.6, 0.6, 0.4], "lo": 0.3, "hi": 0.7})
+    assert highest(table) == "a and b (intervals overlap)"
+    assert highest(table.assign(score=0.6)) == "3 alike (intervals overlap)"
