@@ -18,8 +18,9 @@ from ..report.summary import cells, differences, numbers
 from ..report.verdicts import MARGIN, counted
 from ..runs.variants import VARIANTS
 from ..simulate.varied import varied
+from ..stats import FEWEST_WORLDS
 from .presets import preset
-from .sets import SETS, WORLDS_PLAYED, Grid, documents, played
+from .sets import SETS, Grid, documents, played
 
 SEQUENTIAL = ("bootstrapping + counts", "bootstrapping + counts + review")
 """With the switches of fgo+. Which of them is best is read off the scores it is compared with, in their favour."""
@@ -27,12 +28,14 @@ ALL_AT_ONCE = "all_at_once + counts + review"
 METHODS = {name: VARIANTS[name] for name in ("fgo+", *SEQUENTIAL, ALL_AT_ONCE)}
 GAMES, QUESTIONS = (32, None, 3), (64, None, 3)
 """Training tasks, subsets and one test task in so many: smaller than in the main comparison, which has one profile."""
+WORLDS = FEWEST_WORLDS
+"""As many as make them random."""
 
 
 def grids(name: str, log: str) -> dict[str, Grid]:
     """A grid a set at a preset; documents alone at the fast one."""
     chosen = preset(name)
-    chosen = replace(chosen, worlds=chosen.worlds[:WORLDS_PLAYED], games=GAMES, questions=QUESTIONS)
+    chosen = replace(chosen, worlds=chosen.worlds[:WORLDS], games=GAMES, questions=QUESTIONS)
     found = {"logisticsqa everywhere": documents(chosen, METHODS, log)}
     if name == "full":
         found |= {f"{name} everywhere": played(name, chosen, METHODS, log) for name in ("alfworld", "gaia")}

@@ -20,7 +20,7 @@ def test_a_full_preset_asks_every_set_and_each_profile_with_two_mergers():
     assert len(everywhere.grids("fast", "log.sqlite")) == 1
     grids = everywhere.grids("full", "log.sqlite")
     assert [name.split()[0] for name in grids] == list(SETS)
-    assert {len(grid.data) for grid in grids.values()} == {4}
+    assert {len(grid.data) for grid in grids.values()} == {3}
     names = [llm.name for llm in everywhere.models("simulated", ("small", "null"))]
     assert names == ["simulated:small", "simulated:small weighing=0", "simulated:null", "simulated:null weighing=0"]
     assert everywhere.models("openai:some-model", ("small",)) == ["openai:some-model"]
