@@ -77,8 +77,9 @@ def kept(table: pd.DataFrame, method: str = "fgo+") -> pd.DataFrame:
     Columns: benchmark, llm, best (the method that gains most), "its gain, points", "kept, %" (NaN where none gains).
     """
     lines = []
-    for (benchmark, llm), part in table.dropna(subset=["gain"]).groupby(["benchmark", "llm"], sort=False):
-        gain = 100 * part.set_index("method")["gain"]
+    for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
+        score = 100 * part.set_index("method")["score"]
+        gain = (score - score["base"]).dropna()
         share = 100 * gain[method] / gain.max() if gain.max() > 0 else math.nan
         lines.append((benchmark, llm, gain.idxmax(), round(gain.max(), 1), round(share, 0)))
     return pd.DataFrame(lines, columns=["benchmark", "llm", "best", "its gain, points", "kept, %"])
