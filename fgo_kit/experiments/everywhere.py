@@ -89,7 +89,7 @@ def plot_everywhere(table: pd.DataFrame) -> Figure:
     title = f"fgo+ against the best method in sequence: {counted(table['verdict'])}"
     figure, axes = new_figure(len(sets), 0.45 * len(rows) + 0.9, title, sharey=True, sharex=True)
     for ax, name in zip(axes, sets, strict=True):
-        ax.axvspan(-100 * MARGIN, 100 * MARGIN, color="#EEEEEE")
+        ax.axvspan(-100 * MARGIN, 100 * MARGIN, color="#EEEEEE", label=f"within {100 * MARGIN:g} points")
         ax.axvline(0, color="#666666", linewidth=0.7)
         part = table[table["benchmark"] == name].assign(gain=lambda part: part["difference"])
         look = looks(f"{level} merger" for level in dict.fromkeys(table["merger"]))

@@ -1,7 +1,8 @@
 """03: what a merger could keep at best. An oracle that knows the answers of all training tasks merges the same modules.
 
-It takes the union of the rules that the subsets wrote and keeps what is more often right than wrong on all training
-tasks, rule by rule. It is a bound for diagnosis, outside the simulated LLM, which never sees these answers.
+It takes the union of the rules that the subsets wrote and drops, one after another, whichever rule does most harm on
+the training tasks, until none does. It is a bound for diagnosis (of choosing, not of new words), outside the simulated
+LLM, which never sees these answers.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from ..algorithm.benchmark import Benchmark
@@ -33,26 +35,47 @@ def grid(name: str, log: str) -> Grid:
     return Grid("logisticsqa", ({"n_train": chosen.n_train},), methods, chosen.seeds, log)
 
 
-def bound(run: Run, bench: Benchmark, llm: LLM) -> dict:
-    """For `compare(after=bound)`: test scores by task of the module that the oracle makes, and its number of rules."""
+def chosen_by_oracle(run: Run, bench: Benchmark, llm: LLM) -> dict:
+    """For `compare(after=)`: test scores by task of the module that the oracle makes, and its number of rules."""
     union = {rule.text: rule for leaf in run.merge_tree.leaves for rule in leaf.module.rules}
-    kept = tuple(rule for text, rule in union.items() if helps(text, bench.train))
-    module = bench.seed_module.with_rules({bench.seed_module.components[0].name: kept})
+    explored = [j.trajectory for j in run.state.record if j.place.phase == "rollout"]
+    first = {trajectory.task_id: trajectory.score for trajectory in reversed(explored)}
+    kept = [union[text] for text in choose(list(union), bench.train, [first[task.id] for task in bench.train])]
+    module = bench.seed_module.with_rules({bench.seed_module.components[0].name: tuple(kept)})
     again = {"method": "base", "seed": run.config["seed"], "counts": run.config["counts"]}
     played = run_once(replace(bench, seed_module=module), llm, **again)
     return {"oracle_scores": dict(played.scores), "oracle_rules": len(kept)}
 
 
-def helps(text: str, tasks: Sequence[Task]) -> bool:
-    """Whether a rule is more often right than wrong where it answers at all."""
-    rule = parse_rule(text)
-    given = [(rule.answer(read(task.text)), task.answer) for task in tasks] if rule else []
-    right = [normal(answer) == normal(expected) for answer, expected in given if answer is not None]
-    return 2 * sum(right) > len(right)
+def choose(texts: Sequence[str], tasks: Sequence[Task], without: Sequence[float]) -> list[str]:
+    """The rules that are left when none does harm any more: of those that apply to a task the most specific answers.
+
+    without: the score of each task where no rule applies.
+    """
+    understood = [(rule, text) for text in texts if (rule := parse_rule(text))]
+    rules = sorted(understood, key=lambda pair: -pair[0].specificity)
+    readings = [read(task.text) for task in tasks]
+    given = [[rule.answer(reading) for reading in readings] for rule, _ in rules]
+    applies = np.array([[answer is not None for answer in row] for row in given] + [[True] * len(tasks)])
+    gold = [normal(task.answer) for task in tasks]
+    right = np.array([[float(normal(answer or "") == expected) for answer, expected in zip(row, gold, strict=True)]
+                      for row in given] + [list(without)])  # fmt: skip
+
+    def score(kept: list[int]) -> float:
+        rows = [*kept, len(rules)]
+        return right[rows, :][applies[rows, :].argmax(axis=0), np.arange(len(tasks))].sum()
+
+    kept = list(range(len(rules)))
+    while kept:
+        best, worst = max((score([n for n in kept if n != rule]), rule) for rule in kept)
+        if best <= score(kept):
+            break
+        kept.remove(worst)
+    return [rules[n][1] for n in kept]
 
 
 def bounded_by_oracle(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with `bound`, one line an LLM and method: score and rules as merged, what the oracle's module has more.
+    """Rows with `chosen_by_oracle`, one line an LLM and method: what was merged, and what the oracle's module has more.
 
     Columns: llm, method, score, difference (oracle - merged), lo, hi, p, verdict, rules, oracle_rules, constants. The
     intervals of one LLM hold together.
