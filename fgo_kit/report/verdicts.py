@@ -116,7 +116,7 @@ def headline(labels: Iterable[str], verdicts: Iterable[str], reference: str) -> 
 
 
 def highest(table: pd.DataFrame, value: str = "score", by: str = "method", least: bool = False) -> str:
-    """The labels (column `by`) with the highest mean, or the least; marked where that is not clear.
+    """The labels (column `by`) with the highest mean, or the least; marked where that is not clear, counted from three on.
 
     "(intervals overlap)": with another row's, or it has none. That is strict: two intervals that overlap a little can
     belong to a clear paired difference.
@@ -130,4 +130,6 @@ def highest(table: pd.DataFrame, value: str = "score", by: str = "method", least
         return "no run"
     best = intervals(top, value)  # several where they are equal
     clear = len(best) == 1 and all(i.hi < best[0].lo or i.lo > best[0].hi for i in intervals(rest, value))
-    return f"{' and '.join(top[by])}{'' if clear else ' (intervals overlap)'}"
+    labels = list(dict.fromkeys(top[by]))
+    named = " and ".join(labels) if len(labels) <= 2 else f"{len(labels)} alike"
+    return f"{named}{'' if clear else ' (intervals overlap)'}"
