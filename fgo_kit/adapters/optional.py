@@ -59,7 +59,6 @@ class Wishes:
         self._parts = parts
         self._without: frozenset[Part] = frozenset()
         self._accepted: frozenset[Part] = frozenset()
-        self._suspected: frozenset[Part] = frozenset()
 
     @property
     def refused(self) -> frozenset[str]:
@@ -69,12 +68,11 @@ class Wishes:
     def settle(self, name: str, present: frozenset[Part], send: Callable[[frozenset[Part]], Answer]) -> Answer:
         """`send(without)` until nothing in the request is refused any more; what is left out is kept and told.
 
-        What a 500 without words may be about is left out for good at the second time: the first may have been a fault
-        that passed.
+        After a 500 without words the same is sent once more before anything is left out: it may be a fault that passes.
         name: the LLM's. present: the parts that this request has. Raises what `send` does, of a part left out on
         trial what it raised before.
         """
-        without, words, before, doubtful = self._without, "", None, frozenset()
+        without, words, before, again = self._without, "", None, False
         while True:
             try:
                 answer = send(without)
@@ -85,16 +83,15 @@ class Wishes:
                 part, is_named = self._refused(error, present - without)
                 if part is None:
                     raise
+                if not is_named and error.status >= 500 and not again:
+                    again = True
+                    continue
                 before = None if is_named else error
                 without, words = without | {part}, str(error)
-                if not is_named and error.status >= 500:
-                    doubtful = {part} - self._suspected
-        self._suspected |= doubtful
-        without -= doubtful
         for part in without - self._without:
             warnings.warn(f"the server refuses the {part.name}, so from now on {part.instead} ({words})", stacklevel=4)
         self._without |= without
-        self._accepted |= present - without - doubtful
+        self._accepted |= present - without
         return answer
 
     def _refused(self, error: CallFailed, parts: frozenset[Part]) -> tuple[Part | None, bool]:
