@@ -183,7 +183,6 @@ class Adapter:
 
 def _shown(task: Task, trajectory: Trajectory, feedback: Feedback) -> dict[str, str]:
     played = "\n".join(f"{step.observation}\n> {step.action}" for step in trajectory.steps)
-    return {
-        "Inputs and Generated Outputs": played,
-        "Feedback": f"score {feedback.score:g}; expected answer: {task.answer}\n{feedback.text}",
-    }
+    expected = "" if feedback.blind else f"; expected answer: {task.answer}"
+    shown = f"score {feedback.score:g}{expected}\n{feedback.text}"
+    return {"Inputs and Generated Outputs": played, "Feedback": shown}

@@ -27,7 +27,8 @@ class Settings:
     merged before. fan_in: modules a merge. edits: optimiser and merger edit rules, the merger those of the children's
     union; with "list" the merger writes the list of rules that stay, with False both rewrite the text. gold: the
     evaluator is shown score and right answer; with False it judges without them, and its verdicts take the place of
-    the scores in all that is learnt (gate and test tasks are scored as ever). counts: the
+    the scores in proposals, counts and reviews (gates, tests, divisions that survey the base agent, few_shot and gepa
+    score as ever). counts: the
     agent cites rules, and optimiser and merger see how often each was right, and the same tasks without it. review:
     before the last merge of a round is final, every subset votes on the united rules, shown its own trajectories.
     audit: training tasks on which every merged module is rolled out to drop rules that do harm. controls: bounds on

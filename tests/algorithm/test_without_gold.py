@@ -2,12 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
-from helpers import ScriptedLLM, TinyBench, context, job_of, small_bench, tasks
+from helpers import ScriptedLLM, TinyBench, context, job_of, small_bench, take_over_all, tasks
 
 import fgo_kit as fgo
-from fgo_kit.algorithm import prompts
+from fgo_kit.algorithm import gepa_peer, prompts
 from fgo_kit.algorithm.optimize import explore
 from fgo_kit.algorithm.settings import Settings
 from fgo_kit.calls.log import Place
@@ -22,11 +23,15 @@ def judge_of(verdicts):
     """An agent that is right on even tasks, a judge with these verdicts by task id, an optimiser of one rule."""
 
     def reply(messages):
+        if len(messages) == 1:  # GEPA's own prompt
+            return "```\nDo the task well.\n```"
         text = messages[1]["content"]
         if "VERDICT" in messages[0]["content"]:
             return verdicts[re.search(r'task="(\w+)"', text)[1]]
         if job_of(messages) == "propose":
             return json.dumps({"edits": [] if RULE in text else [{"op": "add", "text": RULE, "support": ["t0"]}]})
+        if job_of(messages) == "merge":
+            return take_over_all(messages)
         number = re.search(r"number (\d)", text)[1]
         right = int(number) % 2 == 0
         cited = "RULES: " + (re.search(r"\[(\S+)\]", messages[0]["content"]) or ["", "none"])[1] + "\n"
@@ -94,6 +99,18 @@ def test_the_simulated_evaluator_says_that_it_cannot_judge():
 def test_the_bill_of_such_a_run_can_be_estimated():
     blind, told = (fgo.estimate(small_bench(), "openai:gpt-5-mini", gold=gold, n_subsets=2) for gold in (False, True))
     assert blind["calls"] == told["calls"] > 0
+
+
+def test_no_method_shows_the_right_answer_of_a_training_task(tmp_path):
+    """Those that compare with GEPA's package too, where it is installed; few_shot demonstrates them by its nature."""
+    secret = tuple(replace(task, answer=f"secret {n}") for n, task in enumerate(TASKS))
+    bench = TinyBench(train=secret, gate=tasks(2, "g"), test=tasks(2, "x"))
+    methods = {"all_at_once", "bootstrapping", "fgo", "combee"} | ({"gepa"} if gepa_peer.version() else set())
+    for method in methods:
+        llm, log = judge_of(WRONG), tmp_path / f"{method}.sqlite"
+        llm.simulated, llm.name = False, "own:model"  # a real model is shown GEPA's own prompt
+        run(bench, llm, method=method, gold=False, epochs=1, n_subsets=2, workers=1, max_failures=1.0, log=log)
+        assert llm.asked and "secret" not in str(llm.asked), method
 
 
 @pytest.mark.parametrize(
