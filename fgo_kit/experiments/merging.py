@@ -35,8 +35,8 @@ LOG = "data/runs/merge_ablations.sqlite"
 
 
 def grids(name: str) -> dict[str, Grid]:
-    """The notebook's grids at a preset: all factors crossed, one factor at a time, the plane, the two other sets,
-    and one setting everywhere."""
+    """The notebook's grids at a preset: all factors crossed, one factor at a time, the planes, the two other
+    sets, and one setting everywhere."""
     chosen, full = preset(name), name == "full"
     fan_ins = [2, 4, 8] if full else [2]
     rest = {"gate": ["none", "hard"] + ["soft"] * full, "edits": [True, "list"] + [False] * full}
@@ -49,7 +49,7 @@ def grids(name: str) -> dict[str, Grid]:
     asked = {"strategies": strategies, "references": REFERENCES, "single": single, "controls": CONTROLS}
     found = {part: Grid("logisticsqa", data, in_paper_s_setting(methods), chosen.seeds, LOG, times=2.7)
              for part, methods in asked.items()}  # fmt: skip
-    found |= {"plane": plane.grid(name, LOG)} | everywhere.grids(name, MAIN_LOG)
+    found |= plane.grids(name, LOG) | everywhere.grids(name, MAIN_LOG)
     strategies = in_paper_s_setting(crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]))
     return found | (elsewhere(chosen, strategies, LOG) if full else {})
 

@@ -20,6 +20,8 @@ SUMMARIES = {
     "division_profiles": "Division strategies, compared with the default",
     "merge_profiles": "Merge strategies, compared with the default",
     "merge_plane": "Width and depth, compared with all at once under the same switches",
+    "merge_plane_alfworld": "The same on ALFWorld-gen",
+    "merge_plane_gaia": "The same on GAIA-like",
     "held_out_trace2skill": "Held-out check: parallel merging against learning in sequence (Trace2Skill)",
 }
 OTHERS = {

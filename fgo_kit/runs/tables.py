@@ -113,11 +113,17 @@ def why(node: MergeNode, rule_id: str) -> str:
 
 
 def _subsets(rule: Rule, known: dict[str, Rule]) -> list[str]:
-    """Where the rules without known parents that this one goes back to were written."""
-    parents = [known[parent] for parent in rule.parents if parent in known and parent != rule.id]
-    if not parents:
-        return [rule.origin.split("/")[0]]
-    return list(dict.fromkeys(name for parent in parents for name in _subsets(parent, known)))
+    """Where the rules without known parents that this one goes back to were written; each is looked at once."""
+    origins, seen, waiting = {}, set(), [rule]
+    while waiting:
+        rule = waiting.pop()
+        parents = [known[parent] for parent in rule.parents if parent in known and parent != rule.id]
+        if not parents:
+            origins[rule.origin.split("/")[0]] = None
+        if rule.id not in seen:
+            waiting += reversed(parents)
+        seen.add(rule.id)
+    return list(origins)
 
 
 def _made_of(rule_id: str, rules: Sequence[Rule]) -> list[str]:

@@ -5,22 +5,23 @@ import pytest
 from made_rows import noisy, rows_of
 
 from fgo_kit.experiments import everywhere
-from fgo_kit.experiments.sets import SETS
 
 SCORES = {"fgo+": 0.7, "bootstrapping + counts": 0.5, "bootstrapping + counts + review": 0.6, everywhere.ALL_AT_ONCE: 0.4}
 CHAINS = {"fgo+": 10, "bootstrapping + counts": 40, "bootstrapping + counts + review": 80, everywhere.ALL_AT_ONCE: 5}
+DEVELOPMENT = range(3)
 
 
-def cell(llm="simulated:small", scores=SCORES, benchmark="LogisticsQA-gen"):
-    made = rows_of({name: noisy(score) for name, score in scores.items()}, chain=lambda method, seed: CHAINS[method])
-    return made.assign(llm=llm, benchmark=benchmark)
+def cell(llm="simulated:small", scores=SCORES, benchmark="LogisticsQA-gen", subsets=8, chains=CHAINS):
+    made = rows_of({name: noisy(score) for name, score in scores.items()}, chain=lambda method, seed: chains[method])
+    return made.assign(llm=llm, benchmark=benchmark, n_subsets=subsets)
 
 
 def test_a_full_preset_asks_every_set_and_each_profile_with_two_mergers():
     assert len(everywhere.grids("fast", "log.sqlite")) == 1
     grids = everywhere.grids("full", "log.sqlite")
-    assert [name.split()[0] for name in grids] == list(SETS)
-    assert {len(grid.data) for grid in grids.values()} == {3}
+    worlds = {name.removesuffix(" everywhere"): len(grid.data) for name, grid in grids.items()}
+    assert worlds == {"logisticsqa": 20, "alfworld": 12, "gaia": 20, "real invoices": 5, "official games": 1}
+    assert min(data["world"] for grid in grids.values() for data in grid.data if "world" in data) > max(DEVELOPMENT)
     names = [llm.name for llm in everywhere.models("simulated", ("small", "null"))]
     assert names == ["simulated:small", "simulated:small weighing=0", "simulated:null", "simulated:null weighing=0"]
     assert everywhere.models("openai:some-model", ("small",)) == ["openai:some-model"]
@@ -34,6 +35,23 @@ def test_a_row_compares_with_the_best_method_in_sequence_and_with_all_at_once():
     for row in (weighing, blind):
         assert row["lo"] < row["difference"] < row["hi"]
         assert row["over_all_at_once"] > row["difference"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "missed"),
+    [
+        ({}, "nothing"),
+        ({"scores": SCORES | {"fgo+": 0.3}}, "score, above all at once"),
+        ({"chains": CHAINS | {"fgo+": 11}}, "path"),
+        ({"chains": CHAINS | {"fgo+": 11}, "subsets": 4}, "nothing"),  # 8 steps are no long sequence
+    ],
+)
+def test_a_row_names_what_it_misses_of_what_was_hoped_for(changed, missed):
+    rows = cell(**({"scores": SCORES | {"fgo+": 1.0}} | changed))
+    [row] = everywhere.everywhere(rows).to_dict("records")
+    assert row["missed"] == missed
+    rows.loc[rows["method"] == "fgo+", "tokens_all_in"] *= 1.2
+    assert "tokens" in everywhere.everywhere(rows)["missed"].iloc[0]
 
 
 def test_the_figure_has_a_panel_a_set_and_says_what_came_out():

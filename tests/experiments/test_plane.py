@@ -1,7 +1,6 @@
 """The plane of width and depth: which points are asked for, and what is shown of them."""
 
 import numpy as np
-import pytest
 from made_rows import noisy, rows_of
 
 from fgo_kit.algorithm.settings import Settings
@@ -17,10 +16,12 @@ def test_every_subset_has_two_tasks_and_all_else_is_fgo_plus():
         assert {k: v for k, v in choices.items() if k not in ("n_subsets", "rounds")} == VARIANTS["fgo+"]
 
 
-@pytest.mark.parametrize(("preset", "points", "seeds"), [("fast", 4, 3), ("full", 24, 4)])
-def test_the_grid_of_a_preset(preset, points, seeds):
-    grid = plane.grid(preset, "log.sqlite")
-    assert len(grid.methods) == points and len(grid.seeds) == seeds and len(grid.data) == 1
+def test_a_full_preset_asks_for_the_plane_of_every_set_with_two_tasks_a_subset():
+    grids = {name: (len(grid.methods), len(grid.seeds)) for name, grid in plane.grids("full", "log.sqlite").items()}
+    assert grids == {"logisticsqa plane": (24, 4), "alfworld plane": (15, 2), "gaia plane": (19, 4)}
+    [only] = plane.grids("fast", "log.sqlite").values()
+    assert (only.benchmark, len(only.methods), len(only.seeds)) == ("logisticsqa", 4, 3)
+    assert set(grids) == set(plane.FILES)
 
 
 def test_both_levels_of_the_merger_for_the_simulated_llm_alone():
@@ -32,7 +33,7 @@ def test_both_levels_of_the_merger_for_the_simulated_llm_alone():
 def test_a_point_has_its_width_its_depth_and_the_mean_of_its_chains():
     points = plane.points(64, (1, 4))
     rows = rows_of({name: noisy(0.2 * at) for at, name in enumerate(points, 1)}, chain=lambda method, seed: 10 * len(method) + seed)
-    table = plane.plane(rows, points)
+    table = plane.plane(rows)
     assert list(zip(table["width"], table["depth"], strict=True)) == [(1, 1), (1, 4), (4, 1), (4, 4)]
     assert table["chain"].tolist() == [33.5] * 4
     assert np.isnan(table["gain"][0]) and (table["gain"][1:] > 0).all()

@@ -21,9 +21,10 @@ from fgo_kit.algorithm.context import Judged
 from fgo_kit.algorithm.registry import division
 from fgo_kit.calls.log import CallLog, Place, Response, asked
 from fgo_kit.calls.protocol import AuthError, BadRequest, BudgetExceeded, Overloaded, TooManyFailures, Unreachable
-from fgo_kit.records import MergeNode, Task, Trajectory, to_json
+from fgo_kit.records import Component, MergeNode, Module, Rule, Task, Trajectory, to_json
 from fgo_kit.runs.result import Run, State
 from fgo_kit.runs.run import run
+from fgo_kit.runs.tables import rule_table
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
 
@@ -588,6 +589,16 @@ def test_tables_of_a_run(bench):
     assert [len(votes) > 0 for votes in merges["votes"]] == [False, False, True]  # the last merge is reviewed
     with pytest.raises(KeyError, match="no trajectory of task 'nobody' in phase 'test'"):
         found.trajectory("nobody")
+
+
+def test_rules_that_name_each_other_as_parents_and_many_generations_have_a_table():
+    def generation(at, *parents):
+        return Rule(f"r{at}", "a rule", ("t",), origin=f"s{at}", parents=parents)
+
+    circle = Module((Component("rules", "", (generation(1, "r2"), generation(2, "r1"), generation(3, "r3"))),))
+    assert rule_table([], circle)["subsets"].tolist() == [[], [], ["s3"]]
+    line = Module((Component("rules", "", tuple(generation(at, f"r{at - 1}", f"r{at - 2}") for at in range(400))),))
+    assert rule_table([], line)["subsets"].tolist()[-1] == ["s0"]
 
 
 def test_a_run_without_rules_has_empty_tables_with_their_columns(bench):
