@@ -32,6 +32,8 @@ OTHERS = {
     "everywhere": "fgo+ compared with the best method in sequence, on every set, profile and level of merger",
     "merge_oracle": "What the union of all rules would gain, were it chosen with all training answers known",
     "merge_dissection": "Why answers are wrong: shares of the test tasks, by cause",
+    "merge_dissection_alfworld": "The same on ALFWorld-gen",
+    "merge_dissection_gaia": "The same on GAIA-like",
     "held_out_findings": "Findings of others about merging, and what is simulated in the same form",
     "held_out_summhay": "Held-out check: SummHay",
 }
