@@ -17,6 +17,7 @@ SUMMARIES = {
     "alfworld_official_methods": "ALFWorld's own games, train to valid_seen, one seed",
     "matched_tokens": "At matched tokens, compared with fgo",
     "fgo_steps": "From fgo to fgo+, one change after another",
+    "without_gold": "LogisticsQA-gen: learning from a judge that does not see the right answers",
     "division_profiles": "Division strategies, compared with the default",
     "merge_profiles": "Merge strategies, compared with the default",
     "merge_plane": "Width and depth, compared with all at once under the same switches",
