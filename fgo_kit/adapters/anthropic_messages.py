@@ -15,7 +15,7 @@ from .usage import Reported, tokens
 
 
 class AnthropicMessages(Remote):
-    """A model behind Anthropic's messages. `sample` only tells draws apart: it has no seed."""
+    """A model behind Anthropic's messages. `sample` only numbers draws: it has no seed."""
 
     spec = "anthropic:<model>"
     parameters = (*Remote.parameters, "thinking")

@@ -19,7 +19,7 @@ _FINISH = {"max_output_tokens": "length", "content_filter": "refusal"}
 
 
 class OpenAIResponses(OpenAIChat):
-    """A model behind Responses. `sample` only tells draws apart: it has no seed. Nothing is stored at the provider."""
+    """A model behind Responses. `sample` only numbers draws: it has no seed. Nothing is stored at the provider."""
 
     optional = (TEMPERATURE, SYSTEM, SCHEMA, TOOLS)
 

@@ -1,6 +1,6 @@
 """What a request can do without: each part is left out, or named otherwise, once a server has refused it.
 
-Servers differ in what they take beside messages and model, and say so in words of their own. What is learned is kept
+Servers differ in what they take besides messages and model, and say so in words of their own. What is learned is kept
 for the life of the LLM and told in one warning; it changes no key of the log.
 """
 

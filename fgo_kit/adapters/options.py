@@ -1,4 +1,4 @@
-"""What may be asked of a provider beside messages and model, checked before anything is sent.
+"""What may be asked of a provider besides messages and model, checked before anything is sent.
 
 All of it is part of an LLM's `params`, and so of the identity of a run.
 """

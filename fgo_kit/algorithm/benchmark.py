@@ -22,7 +22,7 @@ class Environment:
     """One task being played: `observe`, then `step` until it is over, then `close`.
 
     Raises EnvironmentFailed where it is this task that cannot be played; any other error ends the run.
-    answer: what counts at the end, None for what the agent wrote last. info: what is told of the play beside the
+    answer: what counts at the end, None for what the agent wrote last. info: what is known of the play besides the
     answer, e.g. task type, steps, invalid actions. final: what came of the last action.
     """
 

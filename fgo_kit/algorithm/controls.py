@@ -22,7 +22,7 @@ class Controls:
     rules of the seed module that no edit and no merge may change. must_pass: ids of training or gate tasks; a
     candidate that fails one which the module before it passes is refused. remember: the optimiser is shown the rules
     that a gate refused before. stop_after: so many epochs (of fgo and combee: passes) in a row without a better score
-    on the gate split end the run, and the best module is kept. What was cut stands in `run.rules()`, its fate "cut".
+    on the gate split end the run, and the best module is kept. `run.rules()` lists what was cut, with the fate "cut".
 
     Raises ValueError for a value that is not allowed.
 

@@ -2,7 +2,7 @@
 
 It gets the same training tasks, the gate split as its validation set, and as many rollouts in all as the
 other methods have (epochs x passes x training tasks, its validation included). Every call goes through the
-run's meter, so its tokens stand in the same ledger. A real model is asked with GEPA's own reflection prompt.
+run's meter, so its tokens are in the same ledger. A real model is asked with GEPA's own reflection prompt.
 The simulated LLM cannot read that: there, GEPA proposes through its custom-proposal hook with this package's
 proposal prompt, and its candidates are rules with support like those of other methods.
 """

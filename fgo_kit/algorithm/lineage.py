@@ -58,7 +58,7 @@ def read_merged(text: str, pool: Module) -> Listed[MergedRule]:
 
 
 def pooled(modules: Sequence[Module]) -> Module:
-    """All rules of all modules in order; a rule that several children share stands once, its record united."""
+    """All rules of all modules in order; a rule that several children share is there once, its record united."""
     first = modules[0]
     rules: dict[str, dict[str, list[Rule]]] = {component.name: {} for component in first.components}
     for module in modules:
@@ -80,7 +80,7 @@ def _with_all_records(sources: Sequence[Rule]) -> Rule:
 def joined(sources: Sequence[Rule], rule_id: str, text: str, origin: str) -> Rule:
     """One rule made of several: support united, uses summed, its parents all of them.
 
-    What was made on the way to this one, at the same node, stands nowhere: in its place come its own parents.
+    What was made on the way to this one, at the same node, is in no module: its own parents are named instead.
     """
     named = (rule.parents if rule.origin == origin and rule.parents else (rule.id,) for rule in sources)
     parents = tuple(dict.fromkeys(parent for parents in named for parent in parents))

@@ -10,7 +10,7 @@ from numbers import Real
 class Limits:
     """Validates itself: ValueError names what is out of its bounds.
 
-    workers: calls at a time, beside those that wait for a batch. max_failures: the share of failed answers in a phase
+    workers: calls at a time, without those that wait for a batch. max_failures: the share of failed answers in a phase
     beyond which the run stops. patience: seconds without progress after which calls are given up. budget_usd,
     budget_tokens (prompt and completion), budget_calls: what the run may pay in all, however often it is resumed and
     however many processes ask for it at once; None is no limit, and answers from the log cost nothing, whichever run

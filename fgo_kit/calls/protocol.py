@@ -73,7 +73,7 @@ class LLM(Protocol):
     """What answers messages. Two LLMs with the same `name` and `params` are the same for the cache, unless one has
     `knowledge`, a dict that decides its answers too but is no part of a run's id.
 
-    name: the spec it was loaded by, e.g. "openai:gpt-4o-mini". params: everything beside the messages
+    name: the spec it was loaded by, e.g. "openai:gpt-4o-mini". params: everything but the messages
     that changes the answer. max_completion: upper bound of completion tokens of one call.
     counter: how `count` counts before a call ("estimate", "tiktoken o200k_base"). native_tools: whether it is
     given the tools of a benchmark and answers with tool calls; without that it writes calls as text.

@@ -10,7 +10,7 @@ from .providers import as_llm
 
 @dataclass(frozen=True)
 class Roles:
-    """LLMs, or specs of them, beside the one that plays the agent; None is the default.
+    """LLMs, or specs of them, other than the one that plays the agent; None is the default.
 
     optimizer: evaluates, proposes and merges; by default the agent's. evaluator, merger: by default the optimizer.
     Raises what `load_llm` raises for a spec.

@@ -137,7 +137,7 @@ def consistency_figures(table: pd.DataFrame) -> pd.DataFrame:
 
     Columns: llm, method, constants, figure, points, lo, hi.
     """
-    titles = {"worst": "worst size", "spread": "spread"}
+    titles = {"worst": "gain at\nworst size", "spread": "best minus\nworst size"}
     return pd.concat([
         table[["llm", "method", "constants"]].assign(
             figure=title, points=100 * table[name], lo=100 * table[f"{name}_lo"], hi=100 * table[f"{name}_hi"])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import LLM
 from ..records import Module
-from ..report.drawing import SPARE, add_legend, draw_bars, new_figure, note_simulated, tidy
+from ..report.drawing import SPARE, add_legend, draw_bars, in_lines, new_figure, note_simulated, tidy
 from ..report.verdicts import bounded, highest
 from ..runs.result import Run
 from ..runs.variants import VARIANTS
@@ -97,15 +97,15 @@ def plot_causes(table: pd.DataFrame) -> Figure:
     [benchmark] = table["benchmark"].unique()
     wide, colours = show_causes(table).loc[benchmark], dict(zip(CAUSES, SPARE, strict=False))
     llms = list(dict.fromkeys(table["llm"]))
-    largest = "; ".join(f"{llm}: {most}" for llm, most in largest_causes(table).items())
-    title, height = f"{benchmark}, what fgo+ loses most by: {largest}", 1.1 + 0.2 * table["method"].nunique()
-    figure, axes = new_figure(len(llms), height, title, width=1.8 + 2.2 * len(llms), sharey=True)
+    title, height = f"{benchmark}: why answers are wrong", 1.3 + 0.2 * table["method"].nunique()
+    figure, axes = new_figure(len(llms), height, title, width=1.8 + 2.2 * len(llms), sharey=True, sharex=True)
+    largest = largest_causes(table)
     for ax, llm in zip(axes, llms, strict=True):
         draw_bars(ax, wide.loc[llm][::-1].reset_index(), colours)
-        ax.set_title(llm, fontsize=8)
+        ax.set_title(in_lines(f"{llm}: fgo+ loses most by {largest.get(llm, 'no run')}", 34), fontsize=8)
         ax.set_xlabel("wrong test answers, %", fontsize=8)
         tidy(ax)
-    add_legend(figure, colours)
+    add_legend(figure)
     return note_simulated(figure, table["constants"])
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..calls.protocol import LLM
-from ..report.drawing import SHARES, add_legend, draw_points, looks, new_figure, note_simulated
-from ..report.figures import along_calls
+from ..report.drawing import SHARES, across, add_legend, draw_points, looks, new_figure, note_simulated
+from ..report.figures import along_calls, best_title
 from ..report.summary import cells, numbers, summary
 from ..report.verdicts import highest
 from ..runs.variants import VARIANTS
@@ -79,19 +79,18 @@ def show_plane(table: pd.DataFrame) -> pd.DataFrame:
 def plot_plane(table: pd.DataFrame) -> Figure:
     """Score against critical path (log scale): a line a width, along it the depths from left to right."""
     widths = {width: f"width {width}" for width in sorted(set(table["width"]))}
-    look, title = looks(widths.values()), "; ".join(f"{llm} {best}" for llm, best in best_points(table).items())
-    panels = table.groupby("llm", sort=False)
-    title = f"{table['benchmark'].iloc[0]}, highest mean (width × depth): {title}"
-    wide = 1.3 + 2.2 * len(panels)
+    look, panels = looks(widths.values()), table.groupby("llm", sort=False)
+    title, wide = f"{table['benchmark'].iloc[0]}: score by width × depth", 1.3 + 2.2 * across(len(panels))
     figure, axes = new_figure(len(panels), 2.6, title, wide, sharey=True)
     for ax, (llm, part) in zip(axes, panels, strict=True):
         for width, label in widths.items():
             line = part[part["width"] == width].sort_values("depth")
             style = {"linestyle": "-", "label": label, **look[label]}
             draw_points(ax, line, "score", line["chain"], upright=True, **style)
-        ax.set_title(str(llm), fontsize=8)
+        ax.set_title(f"{llm}\n{best_title(part)}", fontsize=8)
         along_calls(ax)
-    axes[0].set_ylabel(SHARES["score"], fontsize=8)
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel(SHARES["score"], fontsize=8)
     add_legend(figure)
     return note_simulated(figure, table["constants"])
 

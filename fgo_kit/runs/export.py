@@ -66,7 +66,7 @@ def _json(run: Any, path: Path) -> Path:
 
 
 def _skill(run: Any, folder: Path) -> Path:
-    """A folder with SKILL.md, as agents read skills, and the provenance beside it."""
+    """A folder with SKILL.md, as agents read skills, and the provenance next to it."""
     (folder / "references").mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:64] or "learnt-rules"
     about = f"Rules learnt for tasks of {run.config['benchmark']}. Use when working on tasks like these."

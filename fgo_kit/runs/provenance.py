@@ -1,4 +1,4 @@
-"""What a result depends on beside its config: the code that decides it, its commit, and the versions it ran with."""
+"""What a result depends on besides its config: the code that decides it, its commit, and the versions it ran with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARSER = Lock()  # in Python 3.11 threads must not parse at the same time
 
 
 def manifest() -> dict:
-    """What a result depends on beside its config: versions and commit."""
+    """What a result depends on besides its config: versions and commit."""
     packages = ("fgo-kit", "numpy", "scipy", "scikit-learn", "pandas", "pydantic", "openai", "anthropic")
     return {
         "python": sys.version.split()[0], "commit": commit(), **{name: _version(name) for name in packages},

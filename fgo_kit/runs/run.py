@@ -58,7 +58,7 @@ def run(
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
 
-    choices: the fields of `Settings` and of `Roles` (optimizer, evaluator, merger: LLMs beside the agent's), which
+    choices: the fields of `Settings` and of `Roles` (optimizer, evaluator, merger: LLMs other than the agent's), which
     decide the result, and those of `Limits`, which do not: workers, patience and budgets.
     method may be a name of `VARIANTS` too, changed by the other choices, as is the default: "fgo+", which merges on
     evidence; "fgo" is the paper's setting.

@@ -124,7 +124,7 @@ def _calls(message: dict) -> list[str]:
 
 
 def _call(function: Any, call: Any) -> str:
-    """OpenAI nests name and arguments (as JSON text) under `function`; Inspect has the name there, arguments beside."""
+    """OpenAI nests name and arguments (as JSON text) under `function`; Inspect has them next to each other."""
     if isinstance(function, str):
         return call_text(function, call.get("arguments", {}))
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):

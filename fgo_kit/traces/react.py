@@ -58,7 +58,7 @@ def _is_summary(part: str) -> bool:
 
 
 def _traces(part: str, default_id: str) -> list[Trace]:
-    """The games or questions of a part, each with the score that stands after it."""
+    """The games or questions of a part, each with the score that follows it."""
     named = _NAME.match(part)
     task_id = f"env_{named[1]}" if named else default_id
     begins = [match.end() for match in _START.finditer(part)]

@@ -90,6 +90,6 @@ def test_curves_show_sizes_and_windows():
     dataset_size.draw_windows(figure, (8_000, 32_000))
     (ax,) = figure.axes
     assert [label.get_text() for label in ax.get_xticklabels()] == ["8", "16"]
-    assert ax.get_title().startswith("simulated:small\nhighest mean at 16: ")
+    assert ax.get_title() == "simulated:small\n12 (base) to 12 (base) at 16"  # the least and the most
     assert {"8k window", "32k window"} == {text.get_text() for text in ax.texts}  # the prompts are of 12k
     plt.close(figure)

@@ -1,13 +1,18 @@
 """Figures name what they show; files hold a table, its figure and where they come from."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from fgo_kit import report
 from fgo_kit.report import drawing, figures
 from fgo_kit.report import save_figures as files
+
+COMMITTED = sorted((Path(__file__).resolve().parents[2] / "paper_figures").glob("*.png"))
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +89,47 @@ def test_a_strategy_keeps_its_colour_wherever_it_appears():
     strategies = ["random", "contiguous", "stratified", "similar", "difficulty", "failure", "budget"]
     assert len({look["color"] for look in drawing.looks(strategies).values()}) == 7
     assert among["mine"]["color"] != among["mine, too"]["color"]
+
+
+def test_methods_are_told_by_their_marker_in_a_grey_print():
+    methods = list(drawing.COLOURS)[:13]
+    markers = {method: look["marker"] for method, look in drawing.looks(methods).items()}
+    assert len(set(markers.values())) == 13
+    assert drawing.looks(["mine", "fgo+"])["fgo+"]["marker"] == markers["fgo+"]
+
+
+def drawn():
+    """A figure of every kind, with labels as long as they get."""
+    methods = ["all_at_once + counts + review", "most_frequent_reference", "bootstrapping + counts + review", "gepa, 5 epochs"]
+    line = {"tokens_call_mean": 900.0, "tokens_call_max": 1000.0, "chain": 30.0, "constants": "0123456789abcdef", "lo": 0.1, "hi": 0.9}
+    llms = ["simulated:frontier-helmet", "simulated:small weighing=0", "c", "d", "e", "f"]
+    table = pd.DataFrame([line | {"method": method, "llm": llm, "benchmark": f"{llm} set", "size": 8 * at, "score": 0.2 * at, "gate": gate}
+                          for llm in llms for at, method in enumerate(methods, 1) for gate in ("hard gate", "soft gate")])
+    yield figures.plot_methods(table)
+    yield figures.plot_points(table[table["llm"].isin(llms[:2])], panel="llm")
+    yield figures.plot_points(table, "method", "gate", title="What was found is said in a title of more than one line " * 3)
+    yield figures.plot_curves(table[table["llm"].isin(llms[:2])], "size", "method", "score", ("training tasks", "test score, %"))
+    yield figures.plot_waiting(table[table["llm"].isin(llms[:3])], "fgo+: fewer calls wait")
+
+
+def test_no_text_is_cut_and_none_has_a_name_of_code():
+    for figure in drawn():
+        figure.canvas.draw()
+        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        assert not [text for text in texts if "_" in text or "weighing=0" in text]
+
+
+def test_panels_that_compare_scores_have_equal_axes():
+    for figure in drawn():
+        scored = [ax for ax in figure.axes if "test score" in ax.get_xlabel()]
+        assert len({ax.get_xlim() for ax in scored}) <= 1
+        assert len({ax.get_ylim() for ax in figure.axes if ax not in scored and "test score" in ax.get_ylabel()}) <= 1
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_nothing_reaches_the_edge_of_a_committed_figure(path):
+    pixels = figures.plt.imread(path)[..., :3]
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    assert (edge == 1).all()

@@ -157,9 +157,10 @@ def test_figures_say_which_points_have_no_interval():
     line = {"benchmark": "b", "llm": "m", "constants": "c", "tokens_call_mean": 900.0, "tokens_call_max": 1000.0}
     table = pd.DataFrame([line | {"method": "fgo", "score": 0.5, "lo": 0.4, "hi": 0.6}, line | {"method": "base", "score": 0.4}])
     for drawn in (report.plot_points(table), report.plot_methods(table)):
-        assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["too few seeds for an interval"]
+        said = [text.get_text() for text in drawn.legends[0].get_texts()]
+        assert said[-2:] == ["95 % interval", "too few seeds for an interval"]
         report.drawing.plt.close(drawn)
-    assert not report.plot_points(table[:1]).legends
+    assert [text.get_text() for text in report.plot_points(table[:1]).legends[0].get_texts()] == ["95 % interval"]
     report.drawing.plt.close("all")
 
 

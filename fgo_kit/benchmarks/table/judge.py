@@ -1,4 +1,4 @@
-"""An LLM as the scorer: `score="judge:<spec>"`. Its calls are in the run's ledger, beside the rollout's."""
+"""An LLM as the scorer: `score="judge:<spec>"`. Its calls are in the run's ledger, next to the rollout's."""
 
 from __future__ import annotations
 
