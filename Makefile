@@ -94,7 +94,7 @@ test: $(STAMP) engine  ## run the whole test suite, notebooks included (ARGS="-k
 test-faults: $(STAMP)  ## bring about every kind of fault in full, half an hour, and write tests/faults/README.md
 	@$(RUN) tests/faults/table.py $(ARGS)
 
-bench: $(STAMP)  ## measure speed beside GEPA and DSPy, 12 minutes, and write paper_figures/bench.md (ARGS="log" picks a part)
+bench: $(STAMP)  ## measure speed beside GEPA and DSPy, 25 minutes, and write paper_figures/bench.md (ARGS="log" picks a part, "scale" one more)
 	@$(RUN) tests/bench/bench.py $(ARGS)
 
 test-browser: $(STAMP)  ## drive the notebooks in JupyterLab with an installed Chromium (CHROMIUM=/path names one)
