@@ -8,34 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ..algorithm.context import Cut, Judged
-from ..calls.log import CallLog, Place
+from ..calls.log import CallLog
 from ..calls.requests import UNCOUNTED
-from ..records import Division, MergeNode, Module, Task, Trajectory
+from ..records import Trajectory
 from ..records.later import pandas as pd
 from ..records.showing import escape, folded, showable
 from ..stats import Interval, mean_interval, wilson
 from .export import export, prompt
 from .saving import save
+from .state import State
 from .tables import merge_table, rule_table, trajectory_table
 from .timing import concurrency, critical_path, path_in_words
 
 OPTIMISER_PHASES = ("propose", "merge", "review", "repair")
-
-
-@dataclass(frozen=True)
-class State:
-    """What a finished run leaves in its log beside the calls."""
-
-    module: Module
-    record: list[Judged]
-    dropped: list[Place]
-    division: Division | None = None
-    merge_tree: MergeNode | None = None
-    tasks: tuple[Task, ...] = ()  # those of the record, without their texts: a trajectory holds what was read
-    earlier: tuple[MergeNode, ...] = ()  # merge trees of the passes before the last
-    cuts: list[Cut] = field(default_factory=list)  # rules that controls took out
-    unused: list[tuple[Place, str]] = field(default_factory=list)  # parts of adopted answers that were of no use, why
 
 
 @dataclass(frozen=True)

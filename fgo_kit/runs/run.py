@@ -36,7 +36,8 @@ from .choices import split, takes
 from .first_epoch import as_first_epoch, logged_part
 from .places import RUNS, placed
 from .provenance import code_version, manifest
-from .result import Run, State
+from .result import Run
+from .state import State, restored, stored
 from .tracking import Tracker, watched
 from .variants import expanded
 
@@ -85,7 +86,7 @@ def run(
     with alone, watched(tracker, opened, run_id, config, on_call) as watch:
         past = opened.begin(run_id, config, manifest())
         if past["status"] == "ok" and past["result"] and "state" in past["result"]:
-            state = from_json(State, past["result"]["state"])
+            state = restored(from_json(State, past["result"]["state"]))
             return watch.done(Run(run_id, config, state, opened, past["result"]["seconds"]))
         meter = Meter(llm, opened, run_id, limits, sample=settings.seed, on_call=watch.on_call, batch=True)
         meter.pool.most = bench.at_once or meter.pool.most
@@ -100,7 +101,7 @@ def run(
             opened.finish(run_id, type(error).__name__)
             raise
         seconds = time.perf_counter() - start
-        kept = {} if opened.path is None else {"state": to_json(state), "seconds": seconds}
+        kept = {} if opened.path is None else {"state": to_json(stored(state)), "seconds": seconds}
         done = bool(opened.failures(run_id)["lasting"].all())  # else the same command asks again for what failed
         opened.finish(run_id, "ok" if done else "incomplete", kept)
         return watch.done(Run(run_id, config, state, opened, seconds))

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from ..calls.log import CallLog
 from ..records import from_json
 from ..records.later import pandas as pd
-from .result import Run, State
+from .result import Run
 from .saving import FILE, LEDGERS, TABLES, VERSION
+from .state import State, restored
 
 
 class SavedLog(CallLog):
@@ -49,9 +50,9 @@ def load_run(folder: str | Path) -> Run:
         if held["fgo_run"] > VERSION:
             raise ValueError(f"it has format {held['fgo_run']}, and this fgo_kit reads up to {VERSION}; update fgo_kit")
         tables = {name: _table(*held["tables"][name]) for name in TABLES}
-        state = from_json(State, json.dumps(held["state"]))
+        state = restored(from_json(State, json.dumps(held["state"])))
         return Run(held["id"], held["config"], state, SavedLog(held["id"], tables), held["seconds"])
-    except (KeyError, TypeError, AttributeError, RecursionError, ValidationError, UnicodeDecodeError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError, ValidationError, UnicodeDecodeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise ValueError(f"{file} is no saved run, or is damaged ({why}); save it anew: run.save(folder)") from error
     except ValueError as error:

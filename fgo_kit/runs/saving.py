@@ -15,8 +15,9 @@ from ..algorithm.context import Judged
 from ..records import NOT_SHOWN, concealed, to_json
 from ..records.later import pandas as pd
 from ..records.showing import storable
+from .state import stored
 
-FILE, VERSION = "run.json", 1
+FILE, VERSION = "run.json", 2
 LEDGERS = ("phase", "llm")
 """What a run's tokens are counted by."""
 TABLES = ("calls", "failures", *LEDGERS)
@@ -34,7 +35,7 @@ def save(run: Any, folder: str | Path) -> Path:
     tables = {name: _without_texts(held[name], private) for name in TABLES}
     written = {
         "fgo_run": VERSION, "id": run.id, "config": run.config, "seconds": run.seconds,
-        "state": json.loads(to_json(_without_private(run.state))),
+        "state": json.loads(to_json(stored(_without_private(run.state)))),
         "tables": {name: [table.dtypes.astype(str).to_dict(), table.to_dict("list")] for name, table in tables.items()},
     }  # fmt: skip
     (folder / FILE).write_text(storable(json.dumps(written, ensure_ascii=False)), encoding="utf-8")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..calls.log import CallLog
 from ..records import from_json
-from ..runs.result import State
+from ..runs.state import State
 from .formats import file_format
 from .source import Source
 from .trace import Trace

@@ -18,6 +18,7 @@ from ..records import Module, digest, from_json, to_json
 from ..records.later import pandas as pd
 from ..runs.provenance import manifest
 from ..runs.result import Run
+from ..runs.state import restored, stored
 from .merging_by_hand import Decision, Desk, Merging, unmerged
 from .steps import apply
 
@@ -78,7 +79,7 @@ def run_by_hand(decisions: Iterable[Decision | Mapping[str, Any]], desk: Desk) -
     began = time.perf_counter()
     past = run.log.begin(desk.run_id, config, manifest())
     if past["status"] == "ok" and past["result"]:
-        finished = from_json(type(run.state), past["result"]["state"])
+        finished = restored(from_json(type(run.state), past["result"]["state"]))
         return Run(desk.run_id, config, finished, run.log, past["result"]["seconds"])
     _adopt_calls(run, desk.run_id)
     state = _replay(desk, decisions)
@@ -97,7 +98,8 @@ def run_by_hand(decisions: Iterable[Decision | Mapping[str, Any]], desk: Desk) -
     made = {"module": state.module, "merge_tree": state.open[0], "record": record, "cuts": cuts, "unused": unused}
     kept = replace(run.state, **made)
     seconds = time.perf_counter() - began
-    run.log.finish(desk.run_id, "ok", {} if run.log.path is None else {"state": to_json(kept), "seconds": seconds})
+    result = {} if run.log.path is None else {"state": to_json(stored(kept)), "seconds": seconds}
+    run.log.finish(desk.run_id, "ok", result)
     return Run(desk.run_id, config, kept, run.log, seconds)
 
 

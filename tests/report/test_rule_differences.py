@@ -15,7 +15,8 @@ from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.records import MergeNode, Rule, Task, Trajectory
 from fgo_kit.report import flipped_tasks, rule_differences
 from fgo_kit.report.rule_differences import ancestry
-from fgo_kit.runs.result import Run, State
+from fgo_kit.runs.result import Run
+from fgo_kit.runs.state import State
 
 
 def made(name, scores, rules=(), cited=None, tree=None, private=False, **config):

@@ -101,7 +101,7 @@ def test_a_loaded_run_can_be_browsed_and_merged_by_hand(run, tmp_path):
 
 
 @pytest.mark.parametrize("content, says", [
-    ("{", "cannot be opened"), ("[]", "no saved run"), ('{"fgo_run": 99}', "format 99, and this fgo_kit reads up to 1"), ("{}", "no saved run"),
+    ("{", "cannot be opened"), ("[]", "no saved run"), ('{"fgo_run": 99}', "format 99, and this fgo_kit reads up to 2"), ("{}", "no saved run"),
     ('{"fgo_run": 1, "id": "a"}', "damaged"), ("\x00", "cannot be opened"), ("[" * 100_000, "no saved run|cannot be opened"),
 ])  # fmt: skip
 def test_damaged_folders_are_answered_clearly(tmp_path, content, says):

@@ -13,7 +13,8 @@ import fgo_kit as fgo
 from fgo_kit.algorithm.context import Judged
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.records import MergeNode, Rule, Step, Task, Trajectory
-from fgo_kit.runs.result import Run, State
+from fgo_kit.runs.result import Run
+from fgo_kit.runs.state import State
 from fgo_kit.widgets.comparison_view import MOST, STATIC_ROWS
 
 
