@@ -23,8 +23,8 @@ from fgo_kit.calls.log import CallLog, Place, Response, asked
 from fgo_kit.calls.protocol import AuthError, BadRequest, BudgetExceeded, Overloaded, TooManyFailures, Unreachable
 from fgo_kit.records import Component, MergeNode, Module, Rule, Task, Trajectory, to_json
 from fgo_kit.runs.result import Run
-from fgo_kit.runs.state import State
 from fgo_kit.runs.run import run
+from fgo_kit.runs.state import State
 from fgo_kit.runs.tables import rule_table
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving

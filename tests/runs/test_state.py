@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from helpers import small_bench
 
 import fgo_kit as fgo

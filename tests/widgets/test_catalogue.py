@@ -10,8 +10,8 @@ from fgo_kit.algorithm.context import Judged
 from fgo_kit.calls.log import CallLog, Place
 from fgo_kit.records import Component, Feedback, MergeNode, Module, Rule, Ruling, Step, Task, Trajectory, Vote
 from fgo_kit.runs.result import Run
-from fgo_kit.runs.state import State
 from fgo_kit.runs.run import run
+from fgo_kit.runs.state import State
 from fgo_kit.widgets.trajectory_entries import Filters
 from fgo_kit.widgets.trajectory_filter import PAGE, Catalogue
 
