@@ -28,7 +28,7 @@ def test_scores_are_those_of_the_committed_tables():
     table = table_of("main_results")
     shown = table.assign(cell=cells(table)).pivot(index="benchmark", columns="method", values="cell")
     methods = ["base", "all_at_once", "bootstrapping", "fgo", "fgo+"]
-    rows = [f"| {name} | {' | '.join(shown.loc[name, methods])} |" for name in dict.fromkeys(table["benchmark"])]
+    rows = [f"|{name}|{'|'.join(shown.loc[name, methods])}|" for name in dict.fromkeys(table["benchmark"])]
     block = re.search(r"<!-- results -->\n(.*?)\n<!-- /results -->", README, re.DOTALL)[1]
     assert block.splitlines()[2:] == rows
 
@@ -54,6 +54,15 @@ def test_what_is_said_of_the_methods_holds_in_the_committed_tables():
     assert f"keeps {least} to {most} % of the best method's gain over the base" in " ".join(README.split())
     said = waiting_title(table).removeprefix("fgo+: ").removesuffix(" than bootstrapping")
     assert said in " ".join(README.split())
+
+
+def test_what_a_run_costs_is_measured_at_list_prices():
+    own, text = table_of("main_results").query("method == 'fgo+'"), " ".join(README.split())
+    models = ("gpt-5-mini", "claude-haiku-4-5", "gemini-2.5-flash")
+    ranges = [(own[f"USD, {model}"].min(), own[f"USD, {model}"].max(), model) for model in models]
+    (least, most, model), *others = ranges
+    rest = ", ".join(f"{low:.2f} to {high:.2f} with {name}" for low, high, name in others)
+    assert f"a run of `fgo+` on our three sets takes {least:.2f} to {most:.2f} USD with {model}, {rest};" in text
 
 
 def test_the_missed_finding_is_the_measured_one():
