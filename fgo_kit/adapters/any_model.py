@@ -11,7 +11,7 @@ from ..calls.reply_text import thought_apart
 from ..calls.tokens import count_messages, encoding_for
 from .coroutines import settled
 from .failures import failure, translated
-from .keys import Redaction, without_password
+from .keys import Redaction, loaded_elsewhere, without_password
 from .options import check
 from .remote import CONTEXT_WINDOW, FINISH, MAX_COMPLETION, TIMEOUT, clean
 from .usage import Estimate, Reported, tokens
@@ -42,7 +42,10 @@ class AnyModel:
         if not provider or not name:
             raise ValueError(f"spec='any:{model}' names no model; use any:<provider>/<model>, as any:google/<model>")
         given = {"base_url": without_password(base_url), "api_key": api_key}
-        return cls(model, _made(provider, name, {key: value for key, value in given.items() if value}), given, **params)
+        asked = _made(provider, name, {key: value for key, value in given.items() if value})
+        loaded = cls(model, asked, given, **params)
+        loaded._given = {"model": model, "base_url": base_url, **params}
+        return loaded
 
     def __init__(
         self, model: str, asked: Any, given: dict[str, Any], *, max_completion: int = MAX_COMPLETION,
@@ -66,8 +69,8 @@ class AnyModel:
     def __repr__(self) -> str:
         return f"load_llm({self.name!r}, {', '.join(f'{key}={value!r}' for key, value in self.params.items())})"
 
-    def __getstate__(self):
-        raise TypeError(f"{self.name} may hold an API key and is not pickled; call load_llm where it is needed")
+    def __reduce__(self) -> tuple:
+        return loaded_elsewhere(self, self._given, self._scrub)
 
     def count(self, messages: Sequence[Message]) -> int:
         return count_messages(messages, self._count)

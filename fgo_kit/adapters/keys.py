@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64encode
+from collections.abc import Mapping
+from functools import partial
 from html import escape
 from json import dumps
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 
 from ..calls.prices import is_local
@@ -19,10 +22,10 @@ _KEY_NAMES = re.compile(r"key|token|secret|sig|auth|passw|credential", re.IGNORE
 _KEY_SEGMENT = re.compile(r".*\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}\b.*")  # names are split by dashes
 
 
-def key_for(base_url: str | None, variable: str) -> str:
+def key_for(base_url: str | None, variable: str, keyed: bool = False) -> str:
     """The key in an environment variable; AuthError where there is none."""
     key = os.environ.get(variable, "")
-    if base_url and is_local(base_url):
+    if base_url and is_local(base_url) and not keyed:
         return "none"  # a key from the environment is not shown to whatever listens on this machine
     if not key:
         free = " (any text where the server asks for none)" if base_url else ""
@@ -37,6 +40,14 @@ def without_password(base_url: str | None) -> str | None:
     if base_url and "@" in urlsplit(base_url).netloc:
         raise ValueError("base_url holds a user name or password, which would be logged; use api_key=")
     return base_url
+
+
+def loaded_elsewhere(llm: Any, given: Mapping[str, Any], scrub: Redaction) -> tuple:
+    """What pickles an LLM (`__reduce__`): it is loaded again by what it was given, with the key that the environment
+    has there. No key is in it: TypeError for one in another argument than api_key."""
+    if scrub(str(given)) != str(given):
+        raise TypeError(f"{llm.name} has a key in its base_url or extra, so it goes to no other process; use api_key=")
+    return partial(type(llm).load, **given), ()
 
 
 class Redaction:

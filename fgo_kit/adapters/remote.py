@@ -23,7 +23,7 @@ from ..calls.tokens import count_messages, encoding_for
 from .batch_endpoints import Endpoint
 from .batches import Batches
 from .failures import Refused, read_body, translated
-from .keys import Redaction, key_for, without_password
+from .keys import Redaction, key_for, loaded_elsewhere, without_password
 from .optional import Part, Wishes
 from .options import check, check_room, check_tokens
 from .usage import Estimate, Reported, read_less, settled
@@ -66,13 +66,18 @@ class Remote(ABC):
     home = ""
     optional: tuple[Part, ...] = ()
     allowed: Mapping[str, tuple[str, ...]] = {}
+    _given: Mapping[str, Any] = {}
 
     @classmethod
-    def load(cls, model: str, *, base_url: str | None = None, api_key: str | None = None, **params: Any) -> Remote:
-        """Raises AuthError without a key, ValueError for a password in the base URL or a value that is not allowed."""
-        base_url = cls._elsewhere(base_url)
-        base_url = without_password(base_url)
-        return cls(model, api_key=api_key or key_for(base_url, cls.key_variable), base_url=base_url, **params)
+    def load(
+        cls, model: str, *, base_url: str | None = None, api_key: str | None = None, keyed: bool = False, **params: Any
+    ) -> Remote:  # fmt: skip
+        """keyed: a server on this machine is shown the key of the environment too. Raises AuthError without a key,
+        ValueError for a password in the base URL or a value that is not allowed."""
+        url = without_password(cls._elsewhere(base_url))
+        loaded = cls(model, api_key=api_key or key_for(url, cls.key_variable, keyed), base_url=url, **params)
+        loaded._given = {"model": model, "base_url": base_url, "keyed": keyed or bool(api_key), **params}
+        return loaded
 
     @classmethod
     def _elsewhere(cls, base_url: str | None) -> str | None:
@@ -108,8 +113,8 @@ class Remote(ABC):
         shown = self.params | ({"batch": True} if self.batch else {})
         return f"load_llm({self.name!r}, {', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
-    def __getstate__(self):
-        raise TypeError(f"{self.name} holds an API key and is not pickled; call load_llm where it is needed")
+    def __reduce__(self) -> tuple:
+        return loaded_elsewhere(self, self._given, self._scrub)
 
     @property
     def refused(self) -> frozenset[str]:

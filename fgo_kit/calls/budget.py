@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
+from . import log_sql as sql
 from .clock import TICK
 from .limits import Limits
+from .log import CallLog
 from .prices import price, tier_of
 from .protocol import LLM, BudgetExceeded, Message, Usage
 
@@ -74,17 +76,26 @@ class Account:
         self._flying = 0
         self._changed = threading.Condition()
 
-    def hold(self, most: Cost, check: Callable[[], None], key: str = "") -> None:
-        """Set `most` aside, waiting for calls in flight if it does not fit beside them. Raises BudgetExceeded."""
+    @classmethod
+    def logged(cls, log: CallLog, run_id: str | None, limits: Limits) -> Account:
+        """That of a run, or with None of all, as its log has it."""
+        (calls, tokens, usd), lost = log.paid(run_id), log.lost(run_id)
+        sent = {key: tuple(most) for key, *most in log.read(sql.SENT_BY, {"run_id": run_id})}
+        return cls(limits, _sum((calls, tokens, usd or 0.0), lost), sent)
+
+    def hold(self, most: Cost, key: str = "") -> bool:
+        """Set `most` aside if it fits beside the calls in flight; else a moment has passed. Raises BudgetExceeded."""
         with self._changed:
             self._spent = _less(self._spent, self._sent.pop(key, NOTHING))  # it is held from here on
-            while short := self._short(most):
-                check()
-                if not self._flying:
-                    raise BudgetExceeded(short)
+            short = self._short(most)
+            if short and not self._flying:
+                raise BudgetExceeded(short)
+            if short:
                 self._changed.wait(TICK)
+                return False
             self._flying += 1
             self._held = _sum(self._held, most)
+            return True
 
     def settle(self, most: Cost, cost: Cost) -> None:
         """A try has ended: what was held for it is free, what it cost is spent."""

@@ -1,15 +1,19 @@
-"""Limiter: how long a call that failed waits, when all calls wait with it, and when it is given up."""
+"""Limiter: how many calls are under way, how long one that failed waits, when all wait with it, when it is given up."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from .clock import now, sleep_until
+from .budget import Account, Cost
+from .clock import TICK, now
+from .limits import Limits
 from .protocol import CallFailed, Overloaded, RateLimited
+from .requests import Place
 
 SHORTEST = 0.25  # seconds to wait at least
 LONGEST = 30.0  # seconds to wait at most, unless the provider asks for more
@@ -18,11 +22,27 @@ RECENT, MOST = 16, 0.75  # all calls are held when such a share of so many recen
 ALONE_TRIES, ALONE_SECONDS = 3, 60.0  # after both a call is given up that fails while others succeed
 
 
-class Limiter:
-    """Shared by all threads of a run. patience: seconds without any answer after which calls are given up."""
+@dataclass(frozen=True)
+class Try:
+    """A try of a call: whose, where, under which key, and what it can cost at most. batched: it waits for a batch."""
 
-    def __init__(self, patience: float, seed: int = 0):
-        self._patience = patience
+    run_id: str
+    place: Place
+    key: str
+    most: Cost
+    batched: bool = False
+
+
+class Limiter:
+    """Shared by all threads of a run, and by runs side by side.
+
+    limits: its `workers` are tries at a time, beside those that wait for a batch; its `patience` the seconds without
+    any answer after which calls are given up. total: a budget over all runs.
+    """
+
+    def __init__(self, limits: Limits, seed: int = 0, total: Account | None = None):
+        self._patience, self.total = limits.patience, total
+        self._permits = threading.Semaphore(limits.workers)
         self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
         self._recent: deque[bool] = deque(maxlen=RECENT)  # whether a try failed
@@ -30,29 +50,48 @@ class Limiter:
         self._answered_at = 0.0
         self._failing_since: float | None = None
 
-    def wait(self, check: Callable[[], None]) -> None:
-        """Return when no hold is on; `check` is called meanwhile and may raise."""
-        sleep_until(lambda: self._held_until, check)
+    def begin(self, this: Try) -> bool:
+        """Whether a try may be made now; where not, a moment has passed. Raises BudgetExceeded."""
+        if not (this.batched or self._permits.acquire(timeout=TICK)):
+            return False
+        begun = False
+        try:
+            begun = not self._is_held() and (self.total is None or self.total.hold(this.most, this.key))
+            return begun
+        finally:
+            if not (begun or this.batched):
+                self._permits.release()
 
-    def answered(self) -> None:
-        """A try got its answer."""
-        with self._lock:
-            self._recent.append(False)
-            self._answered_at, self._failing_since = now(), None
+    def _is_held(self) -> bool:
+        left = self._held_until - now()
+        if left > 0:
+            time.sleep(min(TICK, left))
+        return left > 0
 
-    def failed(self, error: CallFailed, tries: int, since: float) -> float:
-        """Seconds to wait before the next try of a call that failed so often since then; raises `error` to give it up.
+    def end(self, this: Try, cost: Cost, answered: bool) -> None:
+        """A try that was begun has ended, and did cost, or can have cost, so much."""
+        if not this.batched:
+            self._permits.release()
+        if self.total is not None:
+            self.total.settle(this.most, cost)
+        if answered:
+            with self._lock:
+                self._recent.append(False)
+                self._answered_at, self._failing_since = now(), None
+
+    def failed(self, error: CallFailed, tries: int, since: float) -> float | None:
+        """Seconds to wait before the next try of a call that failed so often since then; None to give it up.
 
         One call that fails waits alone. When most of the recent tries of all calls failed, all are held as long.
         """
         if not error.waiting_helps:
-            raise error
+            return None
         with self._lock:
             moment = now()
             self._recent.append(True)
             self._failing_since = self._failing_since or moment
             if self._given_up(error, tries, since, moment):
-                raise error
+                return None
             seconds = self._seconds(error, moment - since)
             if 3 <= sum(self._recent) >= MOST * len(self._recent):
                 self._held_until = max(self._held_until, moment + seconds)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..records.later import pandas as pd
 from . import log_sql as sql
+from .leases import Leases
 from .log_file import LogFile, LogNotWritten, NotACallLog, damaged, text_checksum
 from .requests import LISTED, Asked, Place, Response, asked, listed_messages, llm_hash, message_hash, redact
 
@@ -45,6 +46,10 @@ class CallLog(LogFile):
 
     def __repr__(self) -> str:
         return f"CallLog({str(self.path) if self.path else 'in memory'})"
+
+    def leases(self) -> Leases:
+        """Those of a new holder."""
+        return Leases(self)
 
     # -- runs
 

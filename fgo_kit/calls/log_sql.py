@@ -119,7 +119,7 @@ SEND = "INSERT OR REPLACE INTO batched VALUES (?, ?, '', ?, ?, ?, ?, ?)"
 SENT_AS = "UPDATE batched SET ids = ? WHERE tag = ?"
 SENT = "SELECT tag, ids, at FROM batched WHERE key = ?"
 SENT_WITH = "SELECT key, ids FROM batched WHERE tag = ? ORDER BY key"
-SENT_BY = "SELECT key, calls, tokens, usd FROM batched WHERE run_id = ?"
+SENT_BY = "SELECT key, calls, tokens, usd FROM batched WHERE :run_id IS NULL OR run_id = :run_id"
 UNSEND = "DELETE FROM batched WHERE key = ? AND tag = ?"
 
 LOSE = "INSERT INTO lost VALUES (?, ?, ?, ?, ?, ?, ?)"

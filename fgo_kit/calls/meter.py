@@ -10,11 +10,9 @@ from copy import copy
 from typing import Any
 
 from ..records.showing import storable
-from . import log_sql as sql
 from .budget import NOTHING, Account, Tariff
 from .clock import TICK, now, sleep_until
-from .leases import Leases
-from .limiter import Limiter
+from .limiter import Limiter, Try
 from .limits import DEFAULT, Limits
 from .log import CallLog, LogNotWritten, NotACallLog
 from .outcomes import Outcomes
@@ -56,13 +54,10 @@ class Meter:
         self.log, self.run_id, self.limits, self.sample, self.on_call = log, run_id, limits, sample, on_call
         self.pool = Pool(limits.workers)
         self._asks(llm)
-        (calls, tokens, usd), lost = log.paid(run_id), log.lost(run_id)
-        sent = {key: tuple(most) for key, *most in log.read(sql.SENT_BY, (run_id,))}
-        self._account = Account(limits, (calls + lost[0], tokens + lost[1], (usd or 0.0) + lost[2]), sent)
-        self._limiter = Limiter(limits.patience, sample)
+        self._account = Account.logged(log, run_id, limits)
+        self._limiter = Limiter(limits, sample)
         self._outcomes = Outcomes(log, run_id, limits.max_failures)
-        self._leases = Leases(log) if log.path else None  # what is in memory nobody else has
-        self._permits = threading.Semaphore(limits.workers)
+        self._leases = log.leases() if log.path else None  # what is in memory nobody else has
         self._flights: dict[str, _Flight] = {}
         self._others: dict[int, Meter] = {}
         self._lock = threading.Lock()
@@ -80,12 +75,13 @@ class Meter:
             self._batches = in_batches(self.log, self.run_id, self.limits.patience)
             self.pool.away_at_most = max(self.pool.away_at_most, SIDE_BY_SIDE)
 
-    def beside(self, others: Sequence[Meter]) -> None:
-        """Share workers and limiter with the meters of other runs; before the first call."""
+    def beside(self, limiter: Limiter, others: Sequence[Meter] = ()) -> None:
+        """Share a limiter with other runs, and workers with the meters of those in this process; before any call."""
+        self._limiter = limiter
         for other in others[:1]:
             other.pool.most = min(other.pool.most, self.pool.most)
             other.pool.away_at_most = max(other.pool.away_at_most, self.pool.away_at_most)
-            self.pool, self._limiter, self._permits = other.pool, other._limiter, other._permits
+            self.pool = other.pool
 
     def asking(self, llm: LLM) -> Meter:
         """The same meter for another LLM of the run: one log, budget, limiter and pool of workers for both."""
@@ -224,7 +220,10 @@ class Meter:
                     return self._try(request, messages, options, place, tries)
                 except CallFailed as error:
                     since = since or now()
-                    again_at = now() + self._limiter.failed(error, tries, since)
+                    seconds = self._limiter.failed(error, tries, since)
+                    if seconds is None:
+                        raise
+                    again_at = now() + seconds
                 self.pool.leave()
                 sleep_until(lambda: again_at, self.pool.check)  # noqa: B023
         except BaseException:
@@ -236,32 +235,34 @@ class Meter:
         """Ask once, log the answer, and account for it. Times and cost are those of this try."""
         at_once = self.pool.away_at_most if self._batches else self.limits.workers
         self.log.need_room(request, self.llm.max_completion, at_once)
-        most, cost = self._tariff.most(messages, request.extra), NOTHING
-        self._account.hold(most, self.pool.check, request.key)
+        most, cost, answered = self._tariff.most(messages, request.extra), NOTHING, False
+        this = Try(self.run_id, place, request.key, most, self._batches is not None)
+        sender = {"send": self._batches.sender(request, most, self.pool.check)} if self._batches else {}
+        self._wait_for(lambda: self._account.hold(most, request.key))
         try:
-            sender = {"send": self._batches.sender(request, most, self.pool.check)} if self._batches else {}
-            while not (sender or self._permits.acquire(timeout=TICK)):
-                self.pool.check()
+            self._wait_for(lambda: self._limiter.begin(this))
             try:
                 began, reply, error = self._complete(messages, *options, sender=sender)
+                answered, response = True, self._response(reply, began, tries)
+                cost = (1, response.prompt + response.completion, response.usd or 0.0)
+                self.log.record(self.run_id, place, request, response=response, error=error)
+                return response
+            except CallFailed as error:
+                if error.maybe_billed:
+                    cost = self._tariff.most(messages, request.extra, priced=True)
+                    self.log.lose(self.run_id, place, cost, error)
+                raise
             finally:
-                if not sender:
-                    self._permits.release()
-            response = self._response(reply, began, tries)
-            cost = (1, response.prompt + response.completion, response.usd or 0.0)
-            self.log.record(self.run_id, place, request, response=response, error=error)
-            return response
-        except CallFailed as error:
-            if error.maybe_billed:
-                cost = self._tariff.most(messages, request.extra, priced=True)
-                self.log.lose(self.run_id, place, cost, error)
-            raise
+                self._limiter.end(this, cost, answered)
         finally:
             self._account.settle(most, cost)
 
+    def _wait_for(self, true: Callable[[], bool]) -> None:
+        while not true():
+            self.pool.check()
+
     def _complete(self, messages, tools, schema, sender: dict) -> tuple[float, Reply, ContextOverflow | None]:
         """When the call began, the answer, and the error of one that was billed and overflowed all the same."""
-        self._limiter.wait(self.pool.check)
         self.pool.check()
         if self._no_credit:  # nor is there any for this call
             raise self._no_credit
@@ -283,7 +284,6 @@ class Meter:
             if error.no_credit:
                 self._no_credit = error
             raise
-        self._limiter.answered()
         return began, reply, None
 
     def _response(self, reply: Reply, began: float, attempt: int) -> Response:

@@ -1,8 +1,8 @@
 """`compare`: many runs side by side, and what such a grid would cost before it is paid for.
 
 The runs of a grid are independent. Simulated ones go to processes and leave a row each in the grid's log;
-runs of a real model go some side by side through threads and leave every call. Either way a grid that was
-stopped goes on where it was.
+runs of a real model go some side by side through threads and leave every call, or wherever an executor has them made.
+Either way a grid that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from inspect import isfunction
 from multiprocessing import get_context, parent_process
@@ -26,13 +26,16 @@ from tqdm.auto import tqdm
 from ..algorithm.benchmark import Benchmark
 from ..algorithm.registry import DIVISIONS, GATES, MERGES, METHODS
 from ..algorithm.settings import Settings
-from ..calls.limits import Limits
+from ..calls.budget import Account
+from ..calls.limiter import Limiter
+from ..calls.limits import DEFAULT, Limits
 from ..calls.log import CallLog
 from ..calls.meter import Meter
 from ..calls.protocol import LLM, FGOError
 from ..calls.providers import as_llm
 from ..calls.requests import source_of
 from ..calls.roles import Roles
+from ..cluster.executor import client_of, elsewhere
 from ..records import digest
 from ..records.later import pandas as pd
 from .choices import takes
@@ -58,8 +61,6 @@ class _Job:
     limits: Limits
     roles: Roles
     after: After | None = None
-    log: CallLog | str | None = None
-    total_usd: float | None = None
 
     @property
     def config(self) -> dict:
@@ -122,18 +123,18 @@ def compare(
     if "seed" in choices:
         raise ValueError(f"seed={choices['seed']!r}: compare takes several, give seeds=[{choices['seed']!r}]")
     if total_usd is not None:
-        if executor is not None:
-            raise ValueError(f"total_usd={total_usd!r} needs one run after another; leave executor= out")
         choices = {"budget_usd": total_usd, **choices}  # so a price that is not known is told at once
     labelled, seeds = _labelled(methods, choices), _checked_seeds(seeds)
     llms = [as_llm(each) for each in _many(llm)]
     choices |= {name: as_llm(choices[name]) for name in vars(Roles()) if choices.get(name) is not None}
-    rows_log = CallLog(log_path(log, llms[0]) if llms else None)
-    grid = _jobs(_many(bench), llms, labelled, seeds, choices)
-    jobs = [replace(job, after=after, log=_own_log(job, rows_log, executor), total_usd=total_usd) for job in grid]
+    jobs = [replace(job, after=after) for job in _jobs(_many(bench), llms, labelled, seeds, choices)]
+    asked = sorted((llm for job in jobs for llm in job.llms), key=lambda llm: llm.simulated)
+    rows_log = CallLog(log_path(log, asked[0]) if asked else None)
     rows = {job.run_id: row for job in jobs if (row := _past_row(rows_log, job.row_id)) is not None}
     todo = list({job.run_id: job for job in jobs if job.run_id not in rows}.values())
-    for job, row in _carry_out(todo, executor, _bar(len(todo), progress)):
+    total = None if total_usd is None else Account.logged(rows_log, None, Limits(budget_usd=total_usd))
+    limits = max((job.limits for job in todo), key=lambda limits: limits.workers, default=DEFAULT)
+    for job, row in _made(todo, rows_log, Limiter(limits, total=total), executor, _bar(len(todo), progress, executor)):
         if job.simulated and row["status"] == "ok":
             rows_log.begin(job.row_id, job.config, manifest())
             rows_log.finish(job.row_id, "ok", {"row": row})
@@ -190,13 +191,6 @@ def _jobs(
                     yield replace(job, run_id=digest(job.config), limits=limits)
 
 
-def _own_log(job: _Job, rows_log: CallLog, executor: Executor | None) -> CallLog | str | None:
-    """Runs of a real model leave every call in the grid's log."""
-    if rows_log.path is None or job.simulated:
-        return None
-    return rows_log if executor is None else str(rows_log.path)
-
-
 def _past_row(log: CallLog, run_id: str) -> dict | None:
     try:
         result = log.run(run_id)["result"]
@@ -205,48 +199,63 @@ def _past_row(log: CallLog, run_id: str) -> dict | None:
     return result.get("row") if result else None
 
 
-def _carry_out(jobs: list[_Job], executor: Executor | None, bar):
+def _made(
+    jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor | None, bar: tqdm
+) -> Iterator[tuple[_Job, dict]]:
     """(job, row) as runs end."""
-    with bar:
-        if executor is None and not (len(jobs) > 1 and all(_movable(job) for job in jobs)):
-            alone = len(jobs) == 1 or any(job.simulated or job.total_usd is not None for job in jobs)
-            for done in ((job, _row(job)) for job in jobs) if alone else _in_threads(jobs):
-                yield done
-                bar.update()
-            return
-        own = executor is None
-        workers = min(os.cpu_count() or 1, len(jobs))
-        pool = executor or ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent)
-        try:
-            with _no_script() if own else nullcontext():
-                futures = {pool.submit(_row, job): job for job in jobs}
-            for future in as_completed(futures):
-                yield futures[future], _result(future)
-                bar.update()
-        finally:
-            if own:
-                pool.shutdown(cancel_futures=True)
+    if executor is not None:
+        done = _by_executor(jobs, log, limiter, executor)
+    elif len(jobs) > 1 and all(map(_movable, jobs)):
+        done = _in_processes(jobs)
+    elif len(jobs) == 1 or limiter.total is not None or any(job.simulated for job in jobs):
+        done = ((job, _row(job, log, lambda meter: meter.beside(limiter))) for job in jobs)
+    else:
+        done = _in_threads(jobs, log, limiter)
+    with bar, closing(done):
+        for each in done:
+            yield each
+            bar.update()
 
 
-def _in_threads(jobs: list[_Job]) -> Iterator[tuple[_Job, dict]]:
-    """Some runs side by side, under one limiter and with no more calls at a time than one run has."""
+def _by_executor(
+    jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor
+) -> Iterator[tuple[_Job, dict]]:
+    with elsewhere(executor, _row, jobs, log, limiter) as submit:
+        yield from _as_completed({submit(job): job for job in jobs})
+
+
+def _in_processes(jobs: list[_Job]) -> Iterator[tuple[_Job, dict]]:
+    pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn"), _end_with_parent)
+    try:
+        with _no_script():
+            futures = {pool.submit(_row, job): job for job in jobs}
+        yield from _as_completed(futures)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_threads(jobs: list[_Job], log: CallLog, limiter: Limiter) -> Iterator[tuple[_Job, dict]]:
+    """Some runs side by side, with no more calls at a time than one run has."""
     meters, lock, threads = [], Lock(), ThreadPoolExecutor(SIDE_BY_SIDE)
 
     def join(meter: Meter) -> None:
         with lock:
-            meter.beside(meters)
+            meter.beside(limiter, meters)
             meters.append(meter)
 
     try:
-        futures = {threads.submit(_row, job, join): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        yield from _as_completed({threads.submit(_row, job, log, join): job for job in jobs})
     except BaseException:
         for meter in meters:
             meter.cancel()
         raise
     finally:
         threads.shutdown(cancel_futures=True)
+
+
+def _as_completed(futures: Mapping[Future, _Job]) -> Iterator[tuple[_Job, dict]]:
+    for future in as_completed(futures):
+        yield futures[future], _result(future)
 
 
 def _end_with_parent() -> None:
@@ -283,20 +292,11 @@ def _movable(job: _Job) -> bool:
     return job.simulated and all(map(is_ours, parts))
 
 
-def _left(job: _Job) -> dict:
-    """The run's budget, where all runs in its log share one: what the others left of it."""
-    if job.total_usd is None or not isinstance(job.log, CallLog):
-        return {}
-    log, own = job.log, job.limits.budget_usd
-    everyone, itself = ((log.paid(run)[2] or 0.0) + log.lost(run)[2] for run in (None, job.run_id))
-    left = max(0.0, job.total_usd - everyone + itself)
-    return {"budget_usd": left if own is None else min(own, left)}
-
-
-def _row(job: _Job, on_start: Callable[[Meter], None] | None = None) -> dict:
-    choices = vars(job.settings) | vars(job.limits) | vars(job.roles) | _left(job)
+def _row(job: _Job, log: CallLog | None = None, on_start: Callable[[Meter], None] | None = None) -> dict:
+    """Runs of a real model leave every call in the grid's log."""
+    choices = vars(job.settings) | vars(job.limits) | vars(job.roles)
     try:
-        done = run(job.bench, job.llm, log=job.log, on_start=on_start, **choices)
+        done = run(job.bench, job.llm, log=None if job.simulated else log, on_start=on_start, **choices)
         return done.row() | (job.after(done, job.bench, job.llm) if job.after else {})
     except FGOError as error:  # a recorded status, never a wrong answer
         nan = float("nan")
@@ -304,8 +304,11 @@ def _row(job: _Job, on_start: Callable[[Meter], None] | None = None) -> dict:
         return {"run_id": job.run_id, **described(job.config), **empty, "status": type(error).__name__}
 
 
-def _bar(total: int, progress: bool | None) -> tqdm:
+def _bar(total: int, progress: bool | None, executor: Executor | None) -> tqdm:
     if progress is None:
         notebook = "ipykernel" in sys.modules and not os.environ.get("FGO_HEADLESS")
         progress = total > 1 and (notebook or sys.stderr.isatty())
-    return tqdm(total=total, desc="runs", unit="run", leave=False, disable=not progress)
+    bar = tqdm(total=total, desc="runs", unit="run", leave=False, disable=not progress)
+    if client := client_of(executor):
+        bar.set_postfix_str(client.dashboard_link)
+    return bar

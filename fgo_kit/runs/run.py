@@ -22,7 +22,6 @@ from ..algorithm.rollout import rollouts
 from ..algorithm.settings import Settings
 from ..algorithm.trimming import finally_trimmed
 from ..calls.budget import Tariff
-from ..calls.leases import Leases
 from ..calls.limits import Limits
 from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
@@ -82,7 +81,7 @@ def run(
     config = config_of(bench, llm, settings, roles) | logged_part(logged)
     run_id = digest(config)
     opened = log if isinstance(log, CallLog) else CallLog(log_path(log, llm))
-    alone = Leases(opened).alone(f"run {run_id}")  # made elsewhere with the same log, it is waited for
+    alone = opened.leases().alone(f"run {run_id}")  # made elsewhere with the same log, it is waited for
     with alone, watched(tracker, opened, run_id, config, on_call) as watch:
         past = opened.begin(run_id, config, manifest())
         if past["status"] == "ok" and past["result"] and "state" in past["result"]:

@@ -275,14 +275,14 @@ def test_a_budget_is_not_passed(bench):
 
 def test_what_an_open_batch_can_cost_is_part_of_what_was_spent():
     account = Account(Limits(budget_calls=2), (0, 0, 0.0), {"sent": (1, 50, 0.0)})
-    account.hold((1, 50, 0.0), lambda: None, "sent")  # its answer was paid for before
-    account.hold((1, 50, 0.0), lambda: None, "new")
+    account.hold((1, 50, 0.0), "sent")  # its answer was paid for before
+    account.hold((1, 50, 0.0), "new")
     account.settle((1, 50, 0.0), (1, 5, 0.0))
     account.settle((1, 50, 0.0), (1, 5, 0.0))
     with pytest.raises(BudgetExceeded, match="2 spent"):
-        account.hold((1, 50, 0.0), lambda: None, "other")
+        account.hold((1, 50, 0.0), "other")
     with pytest.raises(BudgetExceeded, match="2 spent"):
-        Account(Limits(budget_calls=2), (0, 0, 0.0), {"a": (1, 9, 0.0), "b": (1, 9, 0.0)}).hold((1, 9, 0.0), lambda: None)
+        Account(Limits(budget_calls=2), (0, 0, 0.0), {"a": (1, 9, 0.0), "b": (1, 9, 0.0)}).hold((1, 9, 0.0))
 
 
 def test_the_key_is_in_no_error(bench):

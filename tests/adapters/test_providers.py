@@ -2,6 +2,7 @@
 
 import pickle
 import traceback
+from contextlib import nullcontext
 from email.utils import formatdate
 from time import time
 
@@ -227,8 +228,31 @@ def test_the_key_is_in_no_log_and_no_pickle(llm, server, tmp_path):
         meter.ask(CHAT, Place("rollout", task="2"))
     assert any(KEY in str(headers) for _, _, headers in server.seen)
     assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.iterdir())
-    with pytest.raises(TypeError, match="API key"):
-        pickle.dumps(llm)
+
+
+@pytest.mark.parametrize("spec, variable", [
+    ("openai:m", "OPENAI_API_KEY"), ("anthropic:m", "ANTHROPIC_API_KEY"), ("any:openai/m", "OPENAI_API_KEY"),
+])  # fmt: skip
+def test_what_is_pickled_holds_no_key_and_has_that_of_its_new_environment(spec, variable, server, monkeypatch):
+    llm = load_llm(spec, api_key=KEY, base_url=server.url, timeout=7.0, max_completion=99)
+    pickled = pickle.dumps(llm)
+    assert KEY.encode() not in pickled
+    asks_for_none = spec.startswith("any:")  # pydantic-ai, where there is a base URL
+    with nullcontext() if asks_for_none else pytest.raises(api.AuthError, match=variable):
+        pickle.loads(pickled)
+    monkeypatch.setenv(variable, "sk-its-own")
+    again = pickle.loads(pickled)
+    assert (again.name, again.params, repr(again)) == (llm.name, llm.params, repr(llm))
+    again.complete(CHAT)
+    assert "sk-its-own" in str(server.seen[-1][2]) and KEY not in str(server.seen[-1][2])
+
+
+@pytest.mark.parametrize("secret", [
+    {"base_url": "https://x.org/v1?api_key=abcdefgh"}, {"base_url": "https://x.org/v1", "extra": {"token": KEY}},
+])  # fmt: skip
+def test_what_has_its_key_elsewhere_is_not_pickled(secret):
+    with pytest.raises(TypeError, match="key in its base_url or extra"):
+        pickle.dumps(load_llm("openai:m", api_key=KEY, **secret))
 
 
 # -- replay

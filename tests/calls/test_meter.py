@@ -447,11 +447,12 @@ def test_answers_that_were_lost_count_against_the_budget_also_of_a_run_that_is_r
 
 def test_a_call_that_does_not_fit_beside_others_waits_for_them():
     account = Account(Limits(budget_tokens=100), (0, 0, 0.0))
-    account.hold((1, 90, 0.0), lambda: None)
+    assert account.hold((1, 90, 0.0))
     done = threading.Event()
 
     def wait_and_hold():
-        account.hold((1, 50, 0.0), lambda: None)
+        while not account.hold((1, 50, 0.0)):
+            pass
         done.set()
 
     threading.Thread(target=wait_and_hold, daemon=True).start()
@@ -460,7 +461,7 @@ def test_a_call_that_does_not_fit_beside_others_waits_for_them():
     assert done.wait(1)
     with pytest.raises(BudgetExceeded, match="30 spent"):
         account.settle((1, 50, 0.0), (0, 0, 0.0))
-        account.hold((1, 71, 0.0), lambda: None)
+        account.hold((1, 71, 0.0))
 
 
 def test_a_budget_in_usd_needs_a_price(log):

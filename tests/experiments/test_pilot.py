@@ -71,12 +71,10 @@ def test_it_stops_goes_on_and_replays(study, tmp_path):
     assert server.ledger()["requests"] == requests
 
 
-def test_a_total_is_for_priced_models_and_runs_in_turn(study):
+def test_a_total_is_for_priced_models(study):
     (benches, asked), unknown = study[2][0], fgo.load_llm("openai:no-such-model", base_url=study[0].openai_url, api_key="none")
     with pytest.raises(ValueError, match="price"):
         fgo.compare(benches, unknown, **asked)
-    with pytest.raises(ValueError, match="total_usd=5.0 needs one run after another"):
-        fgo.compare(benches, study[1], **asked, executor=object())
     assert study[0].ledger()["requests"] == 0
 
 

@@ -1,0 +1,139 @@
+"""Hub: serves a log and a limiter to runs elsewhere. The process that it is in alone has the log's file.
+
+A run's connections stay open as long as the run. When one breaks, the run is taken to be gone: its leases are free,
+and what its calls under way can have cost is noted as lost. What is sent are pickles, and only to and from who has the
+hub's token, which travels with the run.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import threading
+import time
+from collections import deque
+from hmac import compare_digest
+from pathlib import Path
+from secrets import token_bytes
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from ..calls.budget import Cost
+from ..calls.clock import TICK, now
+from ..calls.limiter import Limiter, Try
+from ..calls.log import CallLog
+from ..calls.protocol import CallFailed, Cancelled, Unreachable
+
+SECRET, NAME = 32, 16
+"""Bytes that a connection begins with: the hub's token, and the name of the run that asks."""
+ALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4}
+"""A machine that is switched off is noticed within a minute."""
+
+
+class Address(NamedTuple):
+    """Where a hub is, with what opens it. path: of its log."""
+
+    host: str
+    port: int
+    token: bytes
+    path: Path | None
+
+
+class _Guest:
+    """What one run elsewhere may ask for, and what it has: leases, and tries under way."""
+
+    def __init__(self, hub: Hub):
+        self._hub, self._leases, self._tries, self.is_gone = hub, hub.log.leases(), deque[Try](), False
+        self.read, self.write, self.check_room = hub.log.read, hub.log.write, hub.log.check_room
+        self.take, self.release, self.release_all = self._leases.take, self._leases.release, self._leases.release_all
+
+    def begin(self, this: Try) -> bool:
+        if self._hub.is_closing:
+            raise Cancelled("the grid was stopped; running it again resumes it")
+        begun = self._hub.limiter.begin(this)
+        if begun:
+            self._tries.append(this)
+        return begun
+
+    def end(self, this: Try, cost: Cost, answered: bool) -> None:
+        self._tries.remove(this)
+        self._hub.limiter.end(this, cost, answered)
+
+    def failed(self, error: CallFailed, tries: int, failing: float) -> float | None:
+        return self._hub.limiter.failed(error, tries, now() - failing)
+
+    def leave(self) -> None:
+        """It is gone: what it had is free, and what it can have paid without a word is lost."""
+        self.is_gone = True
+        self._leases.release_all()
+        while self._tries:
+            this = self._tries.pop()
+            self._hub.limiter.end(this, this.most, False)
+            if not this.batched and self._hub.log.find(this.key) is None:
+                self._hub.log.lose(this.run_id, this.place, this.most, Unreachable("its worker ended"))
+
+
+class _Visit(StreamRequestHandler):
+    """One connection of a run elsewhere."""
+
+    disable_nagle_algorithm = True
+    server: Hub
+
+    def handle(self) -> None:
+        keep_alive(self.connection)
+        if not compare_digest(self.rfile.read(SECRET), self.server.address.token):
+            return
+        guest = self.server.guest(self.rfile.read(NAME))
+        try:
+            while not guest.is_gone:
+                request, arguments = pickle.load(self.rfile)
+                try:
+                    answer = True, getattr(guest, request)(*arguments)
+                except Exception as error:  # raised where it was asked for
+                    answer = False, error
+                self.wfile.write(pickle.dumps(answer))
+        except (EOFError, OSError):
+            pass  # it has left
+        finally:
+            guest.leave()
+
+
+class Hub(ThreadingTCPServer):
+    """At an address of this machine, until `close`."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, log: CallLog, limiter: Limiter, host: str):
+        super().__init__((host, 0), _Visit)
+        self.log, self.limiter, self.is_closing = log, limiter, False
+        self.address = Address(host, self.server_address[1], token_bytes(SECRET), log.path)
+        self._guests: WeakValueDictionary[bytes, _Guest] = WeakValueDictionary()
+        self._lock = threading.Lock()
+        threading.Thread(target=self.serve_forever, args=(TICK,), daemon=True, name="fgo hub").start()
+
+    def guest(self, name: bytes) -> _Guest:
+        """The run of a name, whichever of its connections asks."""
+        with self._lock:
+            guest = self._guests[name] = self._guests.get(name) or _Guest(self)
+            return guest
+
+    def close(self) -> None:
+        """No call is begun any more. The answers of those under way are taken until their runs have left."""
+        self.is_closing = True
+        threading.Thread(target=self._end, daemon=True, name="fgo hub").start()
+
+    def _end(self) -> None:
+        while self._guests:
+            time.sleep(TICK)
+        self.shutdown()
+        self.server_close()
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Have the connection break when the other machine is gone without a word."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in ALIVE.items():
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
