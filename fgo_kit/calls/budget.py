@@ -87,10 +87,9 @@ class Account:
         """Set `most` aside if it fits beside the calls in flight; else a moment has passed. Raises BudgetExceeded."""
         with self._changed:
             self._spent = _less(self._spent, self._sent.pop(key, NOTHING))  # it is held from here on
-            short = self._short(most)
-            if short and not self._flying:
-                raise BudgetExceeded(short)
-            if short:
+            if short := self._short(most):
+                if not self._flying:
+                    raise BudgetExceeded(short)
                 self._changed.wait(TICK)
                 return False
             self._flying += 1

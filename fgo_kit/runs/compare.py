@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -84,6 +84,9 @@ class _Job:
         return digest([self.run_id, asked, *_own_after(self.after)])
 
 
+_Rows = Generator[tuple[_Job, dict], None, None]  # as runs end
+
+
 def _own_after(after: After) -> list[str]:
     """Source and enclosed values of a function from elsewhere, say a notebook cell: an edited one is another."""
     return [] if is_ours(after) else [source_of(after), *(repr(cell.cell_contents) for cell in after.__closure__ or ())]
@@ -109,12 +112,20 @@ def compare(
     choices: further choices of `run` for all rows, budgets included (they hold for every run on its own); where
     a label has a choice of its own, that one holds. A name of `VARIANTS` is a fixed setting: ValueError for a
     choice that contradicts it.
-    executor: where runs go; by default processes for simulated LLMs, this process and threads for others.
+    executor: where runs go; by default processes for simulated LLMs, this process and threads for others. It may be any
+    of `concurrent.futures`, or that of a Dask cluster: `dask.distributed.Client(address).get_executor()`, with this
+    package in the same version on all its machines. Runs of a simulated LLM send a row. Those of others ask this
+    process for all they share: the log, which it alone writes, so that nothing is paid twice; one rate limit; budgets;
+    and `workers`, calls at a time of all runs together. LLMs travel without their keys: every worker reads those of its
+    own environment. Before a grid begins, all workers of a Dask cluster are looked at; `NotReady` says which lack a
+    key, are of another version or do not reach this process. A worker that is killed, or joins late, costs or saves
+    time alone; only a run that lost more workers than the scheduler's `allowed-failures` (3) ends the grid, which the
+    same command resumes. What a call that was under way then can have cost counts as spent.
     after: `f(run, bench, llm)` gives further columns of a run's row, as a dict of what JSON can hold; it is called
     where the run was made, so that what the columns come from need not be kept. A function with a name, made by
     def or lambda: TypeError for others. One of your own is known by its source, so an edited one is asked again.
     total_usd: what all runs in the log may pay together, those of other grids included; the rest then have the status
-    BudgetExceeded. Not with an executor.
+    BudgetExceeded. Here one run follows another then; those of an executor go side by side until it is spent.
     Rows are in the order of the arguments, whatever ran first.
 
     >>> compare(bench, methods=["base", "fgo"], seeds=[0, 1])[["method", "seed", "score"]]   # doctest: +SKIP
@@ -199,10 +210,7 @@ def _past_row(log: CallLog, run_id: str) -> dict | None:
     return result.get("row") if result else None
 
 
-def _made(
-    jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor | None, bar: tqdm
-) -> Iterator[tuple[_Job, dict]]:
-    """(job, row) as runs end."""
+def _made(jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor | None, bar: tqdm) -> _Rows:
     if executor is not None:
         done = _by_executor(jobs, log, limiter, executor)
     elif len(jobs) > 1 and all(map(_movable, jobs)):
@@ -217,14 +225,12 @@ def _made(
             bar.update()
 
 
-def _by_executor(
-    jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor
-) -> Iterator[tuple[_Job, dict]]:
+def _by_executor(jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor) -> _Rows:
     with elsewhere(executor, _row, jobs, log, limiter) as submit:
         yield from _as_completed({submit(job): job for job in jobs})
 
 
-def _in_processes(jobs: list[_Job]) -> Iterator[tuple[_Job, dict]]:
+def _in_processes(jobs: list[_Job]) -> _Rows:
     pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn"), _end_with_parent)
     try:
         with _no_script():
@@ -234,7 +240,7 @@ def _in_processes(jobs: list[_Job]) -> Iterator[tuple[_Job, dict]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _in_threads(jobs: list[_Job], log: CallLog, limiter: Limiter) -> Iterator[tuple[_Job, dict]]:
+def _in_threads(jobs: list[_Job], log: CallLog, limiter: Limiter) -> _Rows:
     """Some runs side by side, with no more calls at a time than one run has."""
     meters, lock, threads = [], Lock(), ThreadPoolExecutor(SIDE_BY_SIDE)
 
@@ -253,7 +259,7 @@ def _in_threads(jobs: list[_Job], log: CallLog, limiter: Limiter) -> Iterator[tu
         threads.shutdown(cancel_futures=True)
 
 
-def _as_completed(futures: Mapping[Future, _Job]) -> Iterator[tuple[_Job, dict]]:
+def _as_completed(futures: Mapping[Future, _Job]) -> _Rows:
     for future in as_completed(futures):
         yield futures[future], _result(future)
 
