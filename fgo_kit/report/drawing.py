@@ -43,7 +43,7 @@ COLOURS = {
     "too few seeds for an interval": "#888888", "not known": "#888888",
 }  # fmt: skip
 SPARE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-MARKERS = "osD^vP*X<>phd8"
+MARKERS = "osD^vP*X<>phdx"
 INTERVAL = "95 % interval"
 WORDS = {"always_none": "always None", "gepa": "GEPA", "combee": "Combee", "oneshot": "one shot",
          "concat": "concatenated", " weighing=0": ", blind merger"}  # fmt: skip
