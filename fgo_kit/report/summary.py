@@ -39,7 +39,8 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     leaves them out of all scores: unanswered, the share of them, and score_min and score_max, the score if all of them
     were wrong, or right; where other answers were of no use, failed_answers and unusable_answers, means a run (see
     `Run.failures`). Where an agent of the user's own asks models by itself: agent_runs, how often it was run, a mean a
-    run; what that takes is in none of the token figures.
+    run; what that takes is in none of the token figures. Where a provider's cache was read: cached, the share of prompt
+    tokens from it, a mean a run.
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
@@ -86,6 +87,7 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     for name in ("failed", "unusable"):
         line |= {f"{name}_answers": count} if (count := float(runs[name].mean()) if name in runs else 0.0) > 0 else {}
     line |= {"agent_runs": float(runs["agent_runs"].mean())} if "agent_runs" in runs else {}
+    line |= {"cached": float(runs.loc[runs["status"] == "ok", "cached"].fillna(0).mean())} if "cached" in runs else {}
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
 
 
@@ -209,6 +211,8 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
             shown[f"{name.replace('_', ' ')} a run"] = numbers(table[name].fillna(0))
     if "agent_runs" in table:
         shown["agent runs, tokens not known"] = numbers(table["agent_runs"].fillna(0))
+    if "cached" in table:
+        shown["prompt tokens from the provider's cache, %"] = numbers(100 * table["cached"].fillna(0))
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
     return by_method(shown.drop(columns=[name for name in shown if name in none or (shown[name] == "").all()]))
 

@@ -177,6 +177,12 @@ class Run:
         """How many runs of the user's own agent asked models by themselves: their tokens are not known."""
         return int((self.calls()["counter"] == UNCOUNTED).sum())
 
+    @property
+    def cached(self) -> float:
+        """The share of prompt tokens, the test's included, that came from the provider's cache."""
+        tokens = self.tokens()
+        return float(tokens["cached"].sum() / max(1, tokens["prompt"].sum()))
+
     def prompt(self) -> str:
         """The module as a clean text, without ids: what goes into an agent's instructions."""
         return prompt(self.module)
@@ -201,7 +207,8 @@ class Run:
         return save(self, folder)
 
     def row(self) -> dict:
-        """The run as one row of `compare`. chain: how many calls wait for each other (see `critical_path`)."""
+        """The run as one row of `compare`. chain: how many calls wait for each other (see `critical_path`). cached, where there
+        is any: the share of prompt tokens from the provider's cache."""
         tokens, statuses, (lo, hi), (least, most) = self.tokens(), self.failures()["status"], self.ci, self.bounds
         return {
             "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
@@ -213,6 +220,7 @@ class Run:
             "dropped": len(self.state.dropped), "usd": float(tokens["paid_usd"].sum(min_count=1)),
             "seconds": self.seconds, "status": "ok", "scores": self.scores,
             **({"agent_runs": self.agent_runs} if self.agent_runs else {}),
+            **({"cached": self.cached} if self.cached else {}),
         }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -225,9 +233,10 @@ class Run:
         )
 
     def _taken(self) -> str:
-        """Tokens in total, and the critical path, as it would be at one latency."""
+        """Tokens in total, what of them was cached, and the critical path, as it would be at one latency."""
         path = path_in_words(len(self.calls()), self.critical_path("calls"))
-        return f"{self.token_figures()['tokens_all_in']:,} tokens without the test, {path}"
+        cached = f"{100 * self.cached:.0f} % of prompt tokens from the provider's cache, " if self.cached else ""
+        return f"{self.token_figures()['tokens_all_in']:,} tokens without the test, {cached}{path}"
 
     def _not_known(self) -> str:
         counts = self.failures()["status"].value_counts()

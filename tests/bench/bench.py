@@ -140,6 +140,27 @@ def overlap() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def cached() -> pd.DataFrame:
+    """Shares of prompt tokens that a provider's cache holds already, on one-turn tasks and on dialogues with tools.
+
+    By the simulated provider, whose cache knows whole messages from 1,024 tokens on: it misses what only begins alike.
+    """
+    import fgo_kit as fgo
+    from fgo_kit.simulate.server import serving as provider
+
+    rows = []
+    for bench in (fgo.load_benchmark("logisticsqa"), fgo.load_benchmark("gaia", n_train=24, n_test=16)):
+        for method in ("fgo", "fgo+", "bootstrapping"):
+            with provider(fgo.load_llm("simulated:large")) as server:
+                llm = fgo.load_llm("openai:gpt-5-mini", base_url=server.openai_url, api_key="none")
+                run = fgo.run(bench, llm, method=method, log=fgo.CallLog(None), workers=page.AT_ONCE)
+            phases = run.tokens().set_index("phase")
+            shares = (phases["cached"] / phases["prompt"]).to_dict()
+            rows.append({"benchmark": bench.name, "method": method, "prompt_tokens": phases["prompt"].sum(), "cached": run.cached,
+                         **{phase: shares.get(phase) for phase in ("rollout", "evaluate", "propose", "merge", "review", "test")}})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 class _Slow:
     """An LLM that takes its time."""
 
@@ -222,8 +243,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, serving() as url:
         peer = Path(os.environ["BENCH_PEERS"]) if "BENCH_PEERS" in os.environ else peers(Path(folder) / "peers")
         parts: dict[str, Callable[[], pd.DataFrame]] = {
-            "calls": lambda: calls(url, peer), "learning": lambda: learning(url, peer), "overlap": overlap, "growth": growing,
-            "log": large_log, "start_up": start_up, "versions": lambda: versions(peer), "scale": scale,
+            "calls": lambda: calls(url, peer), "learning": lambda: learning(url, peer), "overlap": overlap, "cached": cached,
+            "growth": growing, "log": large_log, "start_up": start_up, "versions": lambda: versions(peer), "scale": scale,
         }  # fmt: skip
         for name, measure in parts.items():
             path = FIGURES / f"bench_{name}.csv"

@@ -3,8 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import small_bench
 
+import fgo_kit as fgo
 from fgo_kit import report
+from fgo_kit.calls.log import CallLog
+from fgo_kit.calls.protocol import Reply, Usage
 from fgo_kit.report import gains, highest, p_together, power, show, summary
 from fgo_kit.report.summary import MEANS
 
@@ -167,3 +171,18 @@ def test_figures_say_which_points_have_no_interval():
 def test_printed_lines_are_wrapped_at_words(capsys):
     report.say("on the frontier: base, fgo", "short", width=20)
     assert capsys.readouterr().out == "on the frontier:\n  base, fgo\nshort\n"
+
+
+def test_what_came_from_the_providers_cache_is_shown_where_there_is_any():
+    def answered(cached):
+        usage = Usage(200, 10, cached)
+        llm = fgo.wrap_llm(lambda messages: Reply("ANSWER: None", usage), name=f"{cached} cached")
+        return fgo.run(small_bench(n_train=2, n_test=4), llm, method="base", log=CallLog(None))
+
+    some, none = answered(50), answered(0)
+    assert some.cached == some.row()["cached"] == 0.25 and "25 % of prompt tokens from the provider's cache" in repr(some)
+    assert none.cached == 0 and "cached" not in none.row() and "provider's cache" not in repr(none)
+    title = "prompt tokens from the provider's cache, %"
+    rows = pd.DataFrame([some.row(), none.row(), {**some.row(), "seed": 1, "cached": float("nan")}])  # as of a run without
+    table = show(summary(rows))
+    assert table[title].tolist() == ["12.5", "0.0"] and title not in show(summary(pd.DataFrame([none.row()])))
