@@ -207,8 +207,8 @@ class Run:
         return save(self, folder)
 
     def row(self) -> dict:
-        """The run as one row of `compare`. chain: how many calls wait for each other (see `critical_path`). cached, where there
-        is any: the share of prompt tokens from the provider's cache."""
+        """The run as one row of `compare`. chain: how many calls wait for each other (see `critical_path`). cached: the
+        share of prompt tokens from the provider's cache, where there is any."""
         tokens, statuses, (lo, hi), (least, most) = self.tokens(), self.failures()["status"], self.ci, self.bounds
         return {
             "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
