@@ -32,8 +32,8 @@ def stored(state: State) -> State:
     Every subset of a later pass starts from all rules with all their support: written out, both would be multiplied.
     """
     known: dict[Rule, int] = {}
-    trees = _with_rules(state, lambda rule: Rule(str(known.setdefault(rule, len(known))), ""))
-    return replace(trees, shared=tuple(known))
+    numbered = _with_rules(state, lambda rule: Rule(str(known.setdefault(rule, len(known))), ""))
+    return replace(numbered, shared=tuple(known))
 
 
 def restored(state: State) -> State:
@@ -47,5 +47,4 @@ def _with_rules(state: State, change: Callable[[Rule], Rule]) -> State:
         children = tuple(map(of, node.children))
         return replace(node, module=node.module.map_rules(change), candidate=candidate, children=children)
 
-    tree = state.merge_tree and of(state.merge_tree)
-    return replace(state, merge_tree=tree, earlier=tuple(map(of, state.earlier)))
+    return replace(state, merge_tree=state.merge_tree and of(state.merge_tree), earlier=tuple(map(of, state.earlier)))
