@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -51,8 +52,8 @@ def plot_points(
         part = table[table[panel] == name] if panel else table
         draw_rows(ax, part, rows, (y, within or y), value, look)
         ax.set_title(str(name) if title else f"{name}\n{best_title(part, value, y)}", fontsize=8)
-        for label, x in (lines or {}).items():
-            ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle="--", label=label)
+        for (label, x), dashes in zip((lines or {}).items(), cycle(("--", ":", "-.")), strict=False):
+            ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle=dashes, label=label)
     add_legend(figure)
     return note_simulated(figure, table["constants"])
 
