@@ -10,7 +10,7 @@ import pytest
 
 from fgo_kit.records.later import Later
 
-HEAVY = ("pandas", "scipy", "sklearn", "openai", "anthropic", "matplotlib", "lxml", "tiktoken")
+HEAVY = ("pandas", "scipy", "sklearn", "openai", "anthropic", "matplotlib", "lxml", "tiktoken", "distributed")
 
 
 def test_the_package_imports_nothing_heavy():

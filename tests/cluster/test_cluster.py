@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 from engine import cluster
@@ -91,23 +92,38 @@ def test_a_key_that_a_worker_lacks_is_one_error_before_anything_runs(engine, ben
     assert KEY not in str(caught.value) and server.ledger()["requests"] == before
 
 
-@MINUTES
-def test_a_worker_that_is_killed_and_one_that_joins_change_nothing(engine, bench, server, local, tmp_path):
-    before, log = server.ledger()["successes"], tmp_path / "log.sqlite"
+def disturbed_grid(engine, bench, server, local, log, moment, victim=0):
+    """A grid in which a worker is killed, and another joins, after a share of the calls; checks it against the local."""
+    before = server.ledger()["successes"]
 
     def disturb():
-        wait_until(lambda: server.ledger()["successes"] - before > local[1] // 3, 120)
-        engine.end(engine.workers[0])
+        wait_until(lambda: server.ledger()["successes"] - before >= moment * local[1], 120)
+        engine.end(engine.workers[victim])
         engine.join()
 
     with ThreadPoolExecutor(1) as disturbing:
         disturbed = disturbing.submit(disturb)
         table = compare(bench, model(server), METHODS, range(3), log=log, executor=engine.client.get_executor())
         disturbed.result()
+    calls, asked = CallLog(log).lost(None)[0], server.ledger()["successes"] - before
     assert same(table, local[0])
-    calls, tokens, usd = CallLog(log).lost(None)
-    assert CallLog(log).paid(None)[0] == local[1] <= server.ledger()["successes"] - before <= local[1] + calls
+    assert CallLog(log).paid(None)[0] == local[1] <= asked <= local[1] + calls
     assert calls <= 8 and CallLog(log).read("SELECT * FROM leases") == []
+
+
+@MINUTES
+def test_a_worker_that_is_killed_and_one_that_joins_change_nothing(engine, bench, server, local, tmp_path):
+    disturbed_grid(engine, bench, server, local, tmp_path / "log.sqlite", 0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_twenty_killed_workers_of_twenty_change_nothing(engine, bench, server, local, tmp_path):
+    rng = np.random.default_rng(0)
+    for n in range(20):
+        moment, victim = rng.uniform(0, 0.9), int(rng.integers(3))
+        disturbed_grid(engine, bench, server, local, tmp_path / f"{n}.sqlite", moment, victim)
+        engine.client.wait_for_workers(3, timeout=120)
 
 
 @MINUTES
