@@ -96,6 +96,17 @@ def _missed(line: dict) -> str:
     return ", ".join(name for name, is_met in met.items() if not is_met) or "nothing"
 
 
+def together(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of every set, all profiles and mergers in one: fgo+ compared with each other method.
+
+    Columns: benchmark, and those of `report.differences`; the intervals of a set hold together. A world's difference is
+    the mean over its LLMs, which share its tasks, so the intervals are narrower than those of the cells.
+    """
+    pairs = [("fgo+", other) for other in METHODS if other != "fgo+"]
+    pooled = rows.assign(seed=rows["llm"] + ", seed " + rows["seed"].astype(str)).groupby("benchmark", sort=False)
+    return pd.concat([differences(part, pairs).assign(benchmark=name) for name, part in pooled], ignore_index=True)
+
+
 def show_everywhere(table: pd.DataFrame) -> pd.DataFrame:
     """`everywhere` for reading."""
     shown = table[["benchmark", "llm", "merger", "other"]].assign(**{

@@ -31,6 +31,7 @@ OTHERS = {
     "dataset_size_consistency": "Consistency over training-set sizes",
     "merge_gates": "What gates refuse, and whether the test split bears it out",
     "everywhere": "fgo+ compared with the best method in sequence, on every set, profile and level of merger",
+    "everywhere_together": "The same, all profiles and mergers of a set together",
     "merge_oracle": "What the union of all rules would gain, were it chosen with all training answers known",
     "merge_dissection": "Why answers are wrong: shares of the test tasks, by cause",
     "merge_dissection_alfworld": "The same on ALFWorld-gen",

@@ -54,6 +54,14 @@ def test_a_row_names_what_it_misses_of_what_was_hoped_for(changed, missed):
     assert "tokens" in everywhere.everywhere(rows)["missed"].iloc[0]
 
 
+def test_together_a_world_counts_once_whatever_llms_played_it():
+    one, two = cell(), cell("simulated:null", {name: score - 0.1 for name, score in SCORES.items()})
+    alone, both = everywhere.together(one), everywhere.together(pd.concat([one, two]))
+    assert list(both["other"]) == [name for name in everywhere.METHODS if name != "fgo+"]
+    mean = (alone["difference"] + everywhere.together(two)["difference"]) / 2
+    assert both["difference"].tolist() == pytest.approx(mean.tolist())
+
+
 def test_the_figure_has_a_panel_a_set_and_says_what_came_out():
     rows = pd.concat([cell(), cell("simulated:null", benchmark="GAIA-like")])
     table = everywhere.everywhere(rows)
