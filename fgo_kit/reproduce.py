@@ -11,7 +11,10 @@ import os
 import re
 import sys
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from .calls.budget import Tariff
@@ -19,15 +22,16 @@ from .calls.limits import Limits
 from .runs.places import FIGURES, HOME, RUNS
 
 HEADLINE = "quickstart_methods.csv"
+AT_ONCE = 2
+"""Notebooks at a time that ask nobody: one makes tables and figures while the runs of the other fill the cores."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one notebook did: seconds taken, figure files it wrote, and its error ("" when it ran)."""
+    """What one notebook did: seconds taken, and its error ("" when it ran)."""
 
     name: str
     seconds: float
-    figures: tuple[Path, ...] = field(default=())
     error: str = ""
 
 
@@ -44,12 +48,12 @@ def _stamps(folder: Path) -> dict[Path, int]:
     return {p: p.stat().st_mtime_ns for p in sorted(folder.glob("*")) if p.is_file()}
 
 
-def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Path) -> Outcome:
+def execute(notebook: Path, copy: Path, parameters: dict[str, str]) -> Outcome:
     """Run one notebook in its own folder; inject those parameters which its `parameters` cell defines."""
     import papermill
 
     copy.parent.mkdir(parents=True, exist_ok=True)
-    before, start, error = _stamps(figures), time.monotonic(), ""
+    start, error = time.monotonic(), ""
     try:
         known = papermill.inspect_notebook(str(notebook))
         papermill.execute_notebook(
@@ -62,8 +66,20 @@ def execute(notebook: Path, copy: Path, parameters: dict[str, str], figures: Pat
         error = f"cell In [{failure.exec_count}]: {failure.ename}: {failure.evalue}"
     except Exception as failure:  # a dead kernel or a broken file must not hide the other notebooks
         error = f"{type(failure).__name__}: {failure}"
-    written = tuple(p for p, stamp in _stamps(figures).items() if before.get(p) != stamp)
-    return Outcome(notebook.stem, time.monotonic() - start, written, error)
+    return Outcome(notebook.stem, time.monotonic() - start, error)
+
+
+def executed(notebooks: Sequence[Path], out: Path, parameters: dict[str, str], at_once: int) -> Iterator[Outcome]:
+    """What each did, in order. The first of those under way is waited for: what a notebook needs of the one before the
+    last, such as the runs in its log, is there."""
+    under_way: deque[Future[Outcome]] = deque()
+    with ThreadPoolExecutor(at_once) as threads:
+        for notebook in notebooks:
+            if len(under_way) == at_once:
+                yield under_way.popleft().result()
+            under_way.append(threads.submit(execute, notebook, out / notebook.name, parameters))
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def check(model: str, preset: str) -> None:
@@ -73,9 +89,14 @@ def check(model: str, preset: str) -> None:
     Tariff(fgo.load_llm(model), Limits(budget_usd=fgo.preset(preset).total_usd))
 
 
+def is_offline(model: str) -> bool:
+    """Whether nothing is asked of anybody."""
+    return model.partition(":")[0] in ("simulated", "replay")
+
+
 def agreed(model: str, preset: str, yes: bool) -> bool:
     """True when the run may start: it is offline, `yes` was given, or the user accepts the estimate."""
-    if model.partition(":")[0] in ("simulated", "replay"):
+    if is_offline(model):
         return True
     import fgo_kit as fgo
 
@@ -112,15 +133,16 @@ def write_page(figures: Path) -> None:
         print(f"\nAll results: {figures / 'README.md'}")
 
 
-def show(outcomes: list[Outcome], figures: Path) -> None:
-    """Print the closing table: notebook, seconds, figures; then the headline scores if they are new."""
+def show(outcomes: list[Outcome], figures: list[Path]) -> None:
+    """Print the closing table: notebook and seconds; the figure files written; then the headline scores if new."""
     width = max(len(o.name) for o in outcomes)
-    print(f"\n{'notebook':<{width}}  {'seconds':>7}  figures written")
+    print(f"\n{'notebook':<{width}}  {'seconds':>7}")
     for o in outcomes:
-        names = "FAILED" if o.error else " ".join(p.name for p in o.figures)
-        print(f"{o.name:<{width}}  {o.seconds:>7.1f}  {names}".rstrip())
-    if any(figures / HEADLINE in o.figures for o in outcomes):
-        print("", HEADLINE, headline(figures / HEADLINE), sep="\n")
+        print(f"{o.name:<{width}}  {o.seconds:>7.1f}{'  FAILED' * bool(o.error)}")
+    print("\nfigures written:", " ".join(path.name for path in figures) or "none")
+    for path in figures:
+        if path.name == HEADLINE:
+            print("", HEADLINE, headline(path), sep="\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -150,13 +172,14 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ["FGO_HEADLESS"] = "1"  # no progress bars, which a saved notebook keeps at 0 %
     figures = FIGURES if args.preset == "full" else FIGURES / args.preset
-    parameters, outcomes = {"PRESET": args.preset, "MODEL": args.model}, []
-    for n, notebook in enumerate(notebooks, 1):
-        print(f"[{n}/{len(notebooks)}] {notebook.stem} ... ", end="", flush=True)
-        copy = args.out / notebook.name
-        outcomes.append(o := execute(notebook, copy, parameters, figures))
-        print(f"FAILED, {o.error} (see {copy})" if o.error else "ok", f"{o.seconds:.1f} s", flush=True)
-    show(outcomes, figures)
+    before, outcomes = _stamps(figures), []
+    at_once = AT_ONCE if is_offline(args.model) else 1
+    done = executed(notebooks, args.out, {"PRESET": args.preset, "MODEL": args.model}, at_once)
+    for n, o in enumerate(done, 1):
+        outcomes.append(o)
+        ended = f"FAILED, {o.error} (see {args.out / f'{o.name}.ipynb'})" if o.error else "ok"
+        print(f"[{n}/{len(notebooks)}] {o.name} ... {ended} {o.seconds:.1f} s", flush=True)
+    show(outcomes, [path for path, stamp in _stamps(figures).items() if before.get(path) != stamp])
     write_page(figures)
     return 1 if any(o.error for o in outcomes) else 0
 

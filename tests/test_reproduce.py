@@ -51,7 +51,8 @@ def paid(monkeypatch, answer="", terminal=False, estimate=None):
 
 def test_runs_in_order_with_known_parameters_and_reports_figures(place, capsys):
     csv = "benchmark,llm,method,score,lo,hi,n\\ngen,simulated:small,fgo,0.71234,0.65,0.77,40\\n"
-    write(place / "notebooks", "01_second.ipynb", "open('../log', 'a').write('second')")
+    write(place / "notebooks", "01_second.ipynb", "print('at the same time as the first')")
+    write(place / "notebooks", "02_third.ipynb", "open('../log', 'a').write('third')")
     write(
         place / "notebooks", "00_first.ipynb",
         "import sys; open('../log', 'w').write(f'{PRESET} {MODEL} {sys.executable}\\n')",
@@ -64,9 +65,9 @@ def test_runs_in_order_with_known_parameters_and_reports_figures(place, capsys):
     assert call(place, "--preset", "full", "--model", "simulated:small") == 0
 
     log = (place / "log").read_text()
-    assert log == f"full simulated:small {sys.executable}\nsecond"
+    assert log == f"full simulated:small {sys.executable}\nthird"
     out = capsys.readouterr().out
-    assert out.index("[1/2] 00_first ... ok") < out.index("[2/2] 01_second ... ok")
+    assert out.index("[1/3] 00_first ... ok") < out.index("[2/3] 01_second ... ok") < out.index("[3/3] 02_third ... ok")
     assert "quickstart_methods.csv" in out and "old.png" not in out
     assert "71.2 [65.0, 77.0]" in out
     assert (place / "out" / "00_first.ipynb").is_file()

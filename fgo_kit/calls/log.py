@@ -17,7 +17,8 @@ from typing import Any
 from ..records.later import pandas as pd
 from . import log_sql as sql
 from .leases import Leases
-from .log_file import LogFile, LogNotWritten, NotACallLog, damaged, text_checksum
+from .log_errors import LogNotWritten, NotACallLog, damaged
+from .log_file import LogFile, text_checksum
 from .requests import LISTED, Asked, Place, Response, asked, listed_messages, llm_hash, message_hash, redact
 
 __all__ = ["Asked", "CallLog", "LogNotWritten", "NotACallLog", "Place", "Response", "asked", "redact"]
@@ -134,8 +135,7 @@ class CallLog(LogFile):
             parts = tuple(part for part in (*request.messages, *lists) if part[0] not in self._stored)
             key = request.key
             paid = (key, request.llm, request.sample, listed, *vars(response).values(), response.checksum(key))
-            statements += [(sql.PUT_MESSAGE, part) for part in parts]
-            statements += [(sql.PUT_RESPONSE, paid), (sql.RELEASE_DONE, (key,))]
+            statements = [*((sql.PUT_MESSAGE, part) for part in parts), (sql.PUT_RESPONSE, paid)]
         self.write([*statements, (sql.PUT_CALL, call)], keep=response is not None)
         if len(self._stored) > MOST_REMEMBERED:
             self._stored.clear()
@@ -170,7 +170,7 @@ class CallLog(LogFile):
         """
         if by not in sql.LEDGERS:
             raise ValueError(f"by={by!r} is unknown; use one of {list(sql.LEDGERS)}")
-        rows = self.read(sql.TOKENS.format(by=sql.LEDGERS[by]), {"run_id": run_id})
+        rows = self.read(sql.TOKENS.format(by=by), {"run_id": run_id})
         return self._table(rows, (by, *sql.TOKEN_COLUMNS[1:]), usd=float, paid_usd=float)
 
     def paid(self, run_id: str | None) -> tuple[int, int, float | None]:

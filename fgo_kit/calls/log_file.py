@@ -8,10 +8,10 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections import deque
 from collections.abc import Iterable
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from ..records.showing import storable
 from . import log_sql as sql
+from .log_errors import BUSY_SECONDS, LogNotWritten, NotACallLog, explained
 from .requests import Response
 
 try:
@@ -28,48 +29,9 @@ except ImportError:  # Windows
 
 HEADER = 100
 """Bytes that every SQLite file begins with."""
-BUSY_SECONDS = 30
 JUST_BEGUN = 0.2
 """A file that is still empty after so many seconds is none that another process begins at this moment."""
 _OWED: dict[Path | None, list[tuple[str, tuple]]] = {}  # paid for and not written yet, by file
-
-
-class NotACallLog(Exception):
-    """The file is no call log that this version can use, or is damaged; it was left as it is."""
-
-
-class LogNotWritten(OSError):
-    """The call log cannot be written: disk full, read-only, or in use for too long. Nothing more was asked."""
-
-
-@contextmanager
-def explained(path: Path | None):
-    """SQLite's errors, raised in here, become NotACallLog or LogNotWritten and name the file."""
-    try:
-        yield
-    except sqlite3.ProgrammingError:
-        raise  # an error of this package
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise LogNotWritten(
-                f"{path} cannot be written ({error}); make room on its disk and run the same again, which resumes"
-            ) from error
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-            raise LogNotWritten(f"{path} cannot be written ({error}); give a path that can be written") from error
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise LogNotWritten(
-                f"{path} has been in use by another program for {BUSY_SECONDS} s ({error}); end that program, or wait "
-                "and run the same again"
-            ) from error
-        raise damaged(path, str(error)) from error
-    except UnicodeDecodeError as error:  # SQLite's own message quotes what is damaged
-        raise damaged(path, str(error)) from error
-
-
-def damaged(path: Path | None, what: str) -> NotACallLog:
-    """The error for a log that was found to be damaged."""
-    return NotACallLog(f"{path} is damaged or no call log ({what}); use a copy of it, or give another path")
 
 
 @dataclass(eq=False, slots=True)
@@ -92,13 +54,17 @@ class LogFile:
         self._file = self.path and self.path.resolve()
         self.read_only = False
         self._lock = threading.Lock()
-        self._waiting: deque[_Waiting] = deque()
+        self._turns = threading.Condition(threading.Lock())
+        self._waiting: list[_Waiting] = []
+        self._writing = False
         with explained(self.path):
             self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
         if self.path is None:
-            return _prepared(_connect(":memory:"), None)
+            db = _connect(":memory:")
+            _empty().backup(db)
+            return _prepared(db, None)
         if self.path.is_dir():
             raise NotACallLog(f"{self.path} is a folder; give the path of a file")
         check_header(self.path)
@@ -125,35 +91,44 @@ class LogFile:
     def write(self, statements: Iterable[tuple[str, tuple]], keep: bool = False) -> int:
         """Carry out statements as one transaction; how many rows the last one changed. It is committed then.
 
-        What other threads want to write meanwhile is committed with the next of them. keep: what cannot be written now
-        is written with the next that can, by whoever has this file open here.
+        While one thread writes the others wait in line, and what they have is written together by the next. keep: what
+        cannot be written now is written with the next that can, by whoever has this file open here.
         """
         if self.read_only:
             raise LogNotWritten(f"{self.path} is read-only: it can be replayed, not added to; give another path")
         mine = _Waiting(list(statements))
-        self._waiting.append(mine)
-        with self._lock:
-            if mine.changed is None:
-                try:
-                    self._commit_with_others(mine)
-                except BaseException:
-                    if keep:
-                        _OWED.setdefault(self._file, []).extend(mine.statements)
-                    raise
+        with self._turns:
+            self._waiting.append(mine)
+            self._turns.wait_for(lambda: mine.changed is not None or not self._writing)
+            if mine.changed is not None:
+                return mine.changed
+            together, self._waiting, self._writing = self._waiting, [], True
+        try:
+            self._commit_for(mine, together)
+        except BaseException:
+            if keep:
+                _OWED.setdefault(self._file, []).extend(mine.statements)
+            raise
+        finally:
+            with self._turns:
+                self._waiting += [each for each in together if each.changed is None and each is not mine]
+                self._writing = False
+                self._turns.notify_all()
         return mine.changed or 0
 
-    def _commit_with_others(self, mine: _Waiting) -> None:
-        together = [self._waiting.popleft() for _ in range(len(self._waiting))]
+    def _commit_for(self, mine: _Waiting, together: list[_Waiting]) -> None:
+        """Commit all, or else one's own: each of the others tries it in its own thread then."""
         try:
             self._commit(together)
-        except BaseException:  # each of the others tries it in its own thread
-            self._waiting.extend(each for each in together if each is not mine)
-            raise
+        except Exception as error:
+            if together == [mine] or isinstance(error, LogNotWritten):
+                raise
+            self._commit([mine])
 
     def _commit(self, together: list[_Waiting]) -> None:
         owed = _OWED.pop(self._file, [])
         try:
-            with explained(self.path):
+            with self._lock, explained(self.path):
                 self._check_there()
                 with _alone(self._db):
                     for statement in owed:
@@ -262,6 +237,12 @@ def _connect(where: Path | str) -> sqlite3.Connection:
     return sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
+@cache
+def _empty() -> sqlite3.Connection:
+    """A new log in memory, to be copied: that takes less time than to make all its tables."""
+    return _prepared(_connect(":memory:"), None)
+
+
 def _prepared(db: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
     try:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -270,7 +251,7 @@ def _prepared(db: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 4000")
-        db.execute("PRAGMA cache_size = -32000")
+        db.execute("PRAGMA cache_size = -64000")
         db.execute("PRAGMA trusted_schema = OFF")
         _upgrade(db)
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

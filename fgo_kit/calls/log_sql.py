@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x46474F31  # "FGO1" in the SQLite header marks the file as ours
-VERSION = 4
+VERSION = 5
 
 RESPONSE_COLUMNS = (
     "text", "tool_calls", "finish", "prompt", "cached", "completion", "reasoning", "counter", "usd", "start", "end",
@@ -74,9 +74,56 @@ _TO_4 = (
         DELETE FROM batched WHERE key = new.key;
     END""",
 )
-UPGRADES = {1: _TO_2, 2: _TO_3, 3: _TO_4}
+_AMOUNTS = {  # what a call adds to a column of the ledger
+    "calls": "1", **{name: f"coalesce({{row}}.{name}, 0)" for name in USAGE[1:6]}, "usd": "coalesce({row}.usd, 0.0)",
+    "unpriced": "({row}.llm IS NOT NULL AND {row}.usd IS NULL)",
+}  # fmt: skip
+_PAID_AMOUNTS = {f"paid_{name}": _AMOUNTS[name] for name in ("calls", "prompt", "completion", "usd", "unpriced")}
+_SUMS = (*_AMOUNTS, *_PAID_AMOUNTS)
+
+
+def _enter(row: str, sign: int, logical: int = 1, source: str = "") -> str:
+    """Add rows of `calls`, or of `replaced`, which are not logical, to the ledger, or take them off."""
+    amounts = (*(f"{sign * logical} * {amount}" for amount in _AMOUNTS.values()),
+               *(f"{sign} * {{row}}.paid * {amount}" for amount in _PAID_AMOUNTS.values()))  # fmt: skip
+    known = ("coalesce({row}.llm, '')", "coalesce({row}.counter, '')")
+    values = ("{row}.run_id", "{row}.phase", *known, *amounts, "{row}.start")
+    return f"""INSERT INTO ledger SELECT {", ".join(values).format(row=row)} {source} WHERE true
+        ON CONFLICT (run_id, phase, llm, counter) DO UPDATE SET start = min(start, excluded.start),
+        {", ".join(f"{name} = {name} + excluded.{name}" for name in _SUMS)};"""
+
+
+# ledger: the sums of `calls` and `replaced`, which take seconds to add up from a million on; start: of the first call.
+# Rows of `responses` lie as they came in: by their keys, which are random, each new one would change a page of its own
+_TO_5 = (
+    f"""CREATE TABLE ledger (run_id TEXT NOT NULL, phase TEXT NOT NULL, llm TEXT NOT NULL, counter TEXT NOT NULL,
+        {", ".join(f"{name} NOT NULL" for name in _SUMS)}, start REAL NOT NULL,
+        PRIMARY KEY (run_id, phase, llm, counter)) WITHOUT ROWID""",
+    _enter("calls", 1, source="FROM calls"),
+    _enter("replaced", 1, 0, source="FROM replaced"),
+    f"CREATE TRIGGER entered AFTER INSERT ON calls BEGIN {_enter('new', 1)} END",
+    f"""CREATE TRIGGER changed AFTER UPDATE OF paid, {_USAGE} ON calls BEGIN
+        {_enter("old", -1)} {_enter("new", 1)}
+    END""",
+    f"CREATE TRIGGER kept AFTER INSERT ON replaced BEGIN {_enter('new', 1, 0)} END",
+    "ALTER TABLE responses RENAME TO former",
+    """CREATE TABLE responses (key TEXT PRIMARY KEY, llm TEXT NOT NULL, sample INTEGER NOT NULL,
+        messages TEXT NOT NULL, text TEXT NOT NULL, tool_calls TEXT NOT NULL, finish TEXT NOT NULL,
+        prompt INTEGER NOT NULL, cached INTEGER NOT NULL, completion INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+        counter TEXT NOT NULL, usd REAL, start REAL NOT NULL, end REAL NOT NULL, attempts INTEGER NOT NULL,
+        thought TEXT NOT NULL, model TEXT NOT NULL, written INTEGER NOT NULL, checksum TEXT NOT NULL)""",
+    "INSERT INTO responses SELECT * FROM former",
+    "DROP TABLE former",
+    """CREATE TRIGGER answered BEFORE INSERT ON responses BEGIN
+        DELETE FROM batched WHERE key = new.key;
+        DELETE FROM leases WHERE name = new.key;
+    END""",
+)
+UPGRADES = {1: _TO_2, 2: _TO_3, 3: _TO_4, 4: _TO_5}
 """What makes of a log of one version one of the next."""
-NAMES = {"runs", "llms", "messages", "responses", "calls", "replaced", "leases", "lost", "outcomes", "batched"}
+NAMES = {
+    "runs", "llms", "messages", "responses", "calls", "replaced", "ledger", "leases", "lost", "outcomes", "batched",
+}  # fmt: skip
 STOPPED = "TooManyFailures"
 """The status of a run whose useless answers are asked for again."""
 
@@ -113,7 +160,6 @@ TAKE_LEASE = """INSERT INTO leases SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until WHERE leases.holder IN (?2, ?4)"""
 RELEASE = "DELETE FROM leases WHERE name = ? AND holder = ?"
 RELEASE_ALL = "DELETE FROM leases WHERE holder = ?"
-RELEASE_DONE = "DELETE FROM leases WHERE name = ?"
 
 SEND = "INSERT OR REPLACE INTO batched VALUES (?, ?, '', ?, ?, ?, ?, ?)"
 SENT_AS = "UPDATE batched SET ids = ? WHERE tag = ?"
@@ -153,24 +199,19 @@ TOKEN_COLUMNS = (
     "phase", "calls", "paid_calls", "prompt", "cached", "written", "completion", "reasoning", "paid_prompt",
     "paid_completion", "usd", "paid_usd", "counter",
 )  # fmt: skip
-_EVERY_CALL = """(SELECT *, 1 AS logical FROM calls WHERE :run_id IS NULL OR run_id = :run_id
-    UNION ALL SELECT *, 0 FROM replaced WHERE :run_id IS NULL OR run_id = :run_id)"""
+LEDGERS = ("phase", "llm")
+_OF_RUN = "FROM ledger WHERE (:run_id IS NULL OR run_id = :run_id) AND (calls OR paid_calls)"
 
 
-def _usd(where: str) -> str:
+def _usd(kind: str = "") -> str:
     """A sum that is NULL, not too small, when a part of it has no price."""
-    return f"""CASE WHEN sum(llm IS NOT NULL AND usd IS NULL AND {where}) THEN NULL
-        ELSE coalesce(sum(CASE WHEN {where} THEN usd END), 0.0) END"""
+    return f"CASE WHEN sum({kind}unpriced) THEN NULL ELSE coalesce(sum({kind}usd), 0.0) END"
 
 
-TOKENS = f"""SELECT {{by}}, sum(logical), sum(paid),
-    {", ".join(f"coalesce(sum(logical * {column}), 0)" for column in TOKEN_COLUMNS[3:8])},
-    coalesce(sum(paid * prompt), 0), coalesce(sum(paid * completion), 0),
-    {_usd("logical")}, {_usd("paid")}, coalesce(group_concat(DISTINCT counter), '')
-    FROM {_EVERY_CALL} GROUP BY {{by}} ORDER BY min(start), {{by}}"""
-LEDGERS = {"phase": "phase", "llm": "coalesce(llm, '')"}
-PAID = f"""SELECT coalesce(sum(paid), 0), coalesce(sum(paid * (prompt + completion)), 0), {_usd("paid")}
-    FROM {_EVERY_CALL}"""
+TOKENS = f"""SELECT {{by}}, {", ".join(f"sum({name})" for name in TOKEN_COLUMNS[1:10])}, {_usd()}, {_usd("paid_")},
+    coalesce(group_concat(DISTINCT nullif(counter, '')), '') {_OF_RUN} GROUP BY {{by}} ORDER BY min(start), {{by}}"""
+PAID = f"""SELECT coalesce(sum(paid_calls), 0), coalesce(sum(paid_prompt + paid_completion), 0), {_usd("paid_")}
+    {_OF_RUN}"""
 
 UNITE = (
     """INSERT INTO runs SELECT * FROM other.runs WHERE true ON CONFLICT (run_id) DO UPDATE SET

@@ -10,15 +10,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from inspect import isfunction
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Lock, Thread
-from types import ModuleType
+from threading import Lock
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -39,6 +36,7 @@ from ..cluster.executor import client_of, elsewhere
 from ..records import digest
 from ..records.later import pandas as pd
 from .choices import takes
+from .processes import ended, in_processes
 from .provenance import manifest
 from .result import Run, described
 from .run import chosen_for, config_of, is_ours, log_path, run
@@ -214,7 +212,7 @@ def _made(jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor |
     if executor is not None:
         done = _by_executor(jobs, log, limiter, executor)
     elif len(jobs) > 1 and all(map(_movable, jobs)):
-        done = _in_processes(jobs)
+        done = in_processes(_row, jobs)
     elif len(jobs) == 1 or limiter.total is not None or any(job.simulated for job in jobs):
         done = ((job, _row(job, log, lambda meter: meter.beside(limiter))) for job in jobs)
     else:
@@ -227,17 +225,7 @@ def _made(jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor |
 
 def _by_executor(jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor) -> _Rows:
     with elsewhere(executor, _row, jobs, log, limiter) as submit:
-        yield from _as_completed({submit(job): job for job in jobs})
-
-
-def _in_processes(jobs: list[_Job]) -> _Rows:
-    pool = ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), get_context("spawn"), _end_with_parent)
-    try:
-        with _no_script():
-            futures = {pool.submit(_row, job): job for job in jobs}
-        yield from _as_completed(futures)
-    finally:
-        pool.shutdown(cancel_futures=True)
+        yield from ended({submit(job): job for job in jobs})
 
 
 def _in_threads(jobs: list[_Job], log: CallLog, limiter: Limiter) -> _Rows:
@@ -250,43 +238,13 @@ def _in_threads(jobs: list[_Job], log: CallLog, limiter: Limiter) -> _Rows:
             meters.append(meter)
 
     try:
-        yield from _as_completed({threads.submit(_row, job, log, join): job for job in jobs})
+        yield from ended({threads.submit(_row, job, log, join): job for job in jobs})
     except BaseException:
         for meter in meters:
             meter.cancel()
         raise
     finally:
         threads.shutdown(cancel_futures=True)
-
-
-def _as_completed(futures: Mapping[Future, _Job]) -> _Rows:
-    for future in as_completed(futures):
-        yield futures[future], _result(future)
-
-
-def _end_with_parent() -> None:
-    """A process of a grid ends when the one that made it is killed, which cannot tell it so."""
-    Thread(target=lambda: parent_process().join() or os._exit(1), daemon=True).start()  # pyright: ignore
-
-
-@contextmanager
-def _no_script() -> Iterator[None]:
-    """Processes started in here do not run the caller's script again: all they need comes from this package."""
-    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
-
-
-def _result(future: Future) -> dict:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            "a process of this grid ended early, for want of memory perhaps; pass executor=ThreadPoolExecutor(1) to do "
-            "without, or, with processes of your own, call compare under `if __name__ == '__main__':`"
-        ) from error
 
 
 def _movable(job: _Job) -> bool:

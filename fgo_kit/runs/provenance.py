@@ -30,6 +30,7 @@ def manifest() -> dict:
     }  # fmt: skip
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

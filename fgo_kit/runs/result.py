@@ -104,16 +104,7 @@ class Run:
         prompt tokens of all of them; tokens_all_in: prompt and completion of every call, rollouts,
         evaluations, audits and gates included. tokens_test: what the final test took.
         """
-        calls = self.calls()
-        asked = calls.loc[calls["phase"].isin(OPTIMISER_PHASES), "prompt"]
-        used, tested = calls["prompt"] + calls["completion"], calls["phase"] == "test"
-        return {
-            "tokens_call_mean": float(asked.mean()) if len(asked) else float("nan"),
-            "tokens_call_max": float(asked.max()) if len(asked) else float("nan"),
-            "tokens_optimiser": int(asked.sum()),
-            "tokens_all_in": int(used[~tested].sum()),
-            "tokens_test": int(used[tested].sum()),
-        }
+        return token_figures(self.calls())
 
     def trajectories(self) -> pd.DataFrame:
         """One row a trajectory, in the order of their places.
@@ -210,17 +201,19 @@ class Run:
         """The run as one row of `compare`. chain: how many calls wait for each other (see `critical_path`). cached: the
         share of prompt tokens from the provider's cache, where there is any."""
         tokens, statuses, (lo, hi), (least, most) = self.tokens(), self.failures()["status"], self.ci, self.bounds
+        calls, agents = self.calls(), "agent" in self.config and self.agent_runs
         return {
             "run_id": self.id, **described(self.config), "n_subsets": len(self.division) if self.division else 0,
-            "score": self.score, "lo": lo, "hi": hi, "score_min": least, "score_max": most, **self.token_figures(),
+            "score": self.score, "lo": lo, "hi": hi, "score_min": least, "score_max": most, **token_figures(calls),
             "failed": int((statuses != "unusable").sum()), "unusable": int((statuses == "unusable").sum()),
             "unused": len(self.state.unused),
             "tokens_paid": int(tokens["paid_prompt"].sum() + tokens["paid_completion"].sum()),
-            "calls": int(tokens["calls"].sum()), "chain": self.critical_path("calls"), "rules": len(self.module.rules),
-            "dropped": len(self.state.dropped), "usd": float(tokens["paid_usd"].sum(min_count=1)),
-            "seconds": self.seconds, "status": "ok", "scores": self.scores,
-            **({"agent_runs": self.agent_runs} if self.agent_runs else {}),
-            **({"cached": self.cached} if self.cached else {}),
+            "calls": int(tokens["calls"].sum()), "chain": critical_path(calls, self.trees, "calls"),
+            "rules": len(self.module.rules), "dropped": len(self.state.dropped),
+            "usd": float(tokens["paid_usd"].sum(min_count=1)), "seconds": self.seconds, "status": "ok",
+            "scores": self.scores,
+            **({"agent_runs": agents} if agents else {}),
+            **({"cached": cached} if (cached := self.cached) else {}),
         }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -260,3 +253,15 @@ def described(config: dict) -> dict:
     constants = config["llm_params"].get("constants", "")
     of_data = {"world": config.get("world"), "data": config["fingerprint"][:8]}
     return {**{name: config[name] for name in shown}, **of_data, "constants": constants}
+
+
+def token_figures(calls: pd.DataFrame) -> dict[str, float]:
+    """See `Run.token_figures`; calls: its table of them."""
+    asked = calls.loc[calls["phase"].isin(OPTIMISER_PHASES), "prompt"]
+    used, tested = calls["prompt"] + calls["completion"], calls["phase"] == "test"
+    return {
+        "tokens_call_mean": float(asked.mean()) if len(asked) else float("nan"),
+        "tokens_call_max": float(asked.max()) if len(asked) else float("nan"),
+        "tokens_optimiser": int(asked.sum()), "tokens_all_in": int(used[~tested].sum()),
+        "tokens_test": int(used[tested].sum()),
+    }  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..records import MergeNode
 from ..records.later import pandas as pd
@@ -25,21 +27,24 @@ def critical_path(calls: pd.DataFrame, trees: Sequence[MergeNode], unit: str = "
     """
     if unit not in UNITS:
         raise ValueError(f"unit={unit!r} is unknown; use one of {UNITS}")
-    calls = calls[calls["turn"] >= 0]  # an agent's run that made them is none of its calls
-    calls = calls if unit == "seconds" else calls.assign(seconds=1.0)
-    calls = calls.replace({"phase": {"divide": "rollout", "evaluate": "rollout"}})  # evaluated when a rollout ends
-    turns = calls.groupby(["phase", "subset", "epoch", "node", "task"])["seconds"].sum()
-    stage = turns.groupby(["phase", "subset", "epoch", "node"]).max()
-    chain = stage[stage.index.get_level_values("node") == ""].groupby("subset").sum()
-    at_node = stage.drop("", level="node", errors="ignore")
-    at_node = at_node.groupby(["phase", "epoch", "node"]).max().groupby("node").sum()  # subsets vote side by side
-    at_node = at_node.groupby(at_node.index.str.split("<").str[0]).sum()
-    length = 0.0
+    own = calls[calls["turn"] >= 0]  # an agent's run that made them is none of its calls
+    phases = own["phase"].replace(["divide", "evaluate"], "rollout")  # evaluated when a rollout ends
+    lengths = own["seconds"] if unit == "seconds" else [1.0] * len(own)
+    turns, stages, chain, at_node = (Counter[Any]() for _ in range(4))
+    for *at, length in zip(phases, own["subset"], own["epoch"], own["node"], own["task"], lengths, strict=True):
+        turns[tuple(at)] += length
+    for (phase, subset, epoch, node, _), length in turns.items():
+        stage = phase, "" if node else subset, epoch, node  # subsets vote side by side
+        stages[stage] = max(stages[stage], length)
+    for (_, subset, _, node), length in stages.items():
+        (at_node if node else chain)[node.split("<")[0] or subset] += length
+    total = 0.0
     for tree in trees:  # pass after pass: its subsets side by side, then its merges
         nodes = [node.id for node in tree.walk()]
-        length += max(chain[chain.index.isin(nodes)], default=0.0) + _merging(tree, at_node)
-        chain, at_node = chain[~chain.index.isin(nodes)], at_node[~at_node.index.isin(nodes)]
-    return float(length + chain.sum() + at_node.sum())  # the rest is one thing after another
+        total += max((chain.pop(name, 0.0) for name in nodes), default=0.0) + _merging(tree, at_node)
+        for name in nodes:
+            at_node.pop(name, None)
+    return float(total + chain.total() + at_node.total())  # the rest is one thing after another
 
 
 def seconds_with(calls, chain, workers: float = WORKERS):
@@ -64,6 +69,6 @@ def path_in_words(calls: int, chain: float) -> str:
     return f"critical path {chain:.0f} of {calls:,} calls ({times})"
 
 
-def _merging(node: MergeNode, at_node: pd.Series) -> float:
+def _merging(node: MergeNode, at_node: Mapping[str, float]) -> float:
     waited = max((_merging(child, at_node) for child in node.children), default=0.0)
     return waited + (at_node.get(node.id, 0.0) if node.children else 0.0)

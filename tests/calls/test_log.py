@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 import sqlite3
 import subprocess
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import ScriptedLLM, wait_until
 
@@ -91,6 +93,57 @@ def test_ledger_and_calls_sum_to_the_raw_tables(log):
     assert calls.paid_usd.sum() == table.paid_usd.sum() == 0.5 * 25
     assert calls[calls.paid].prompt.sum() == table.paid_prompt.sum()
     assert (calls.seconds == 1).all() and calls.place.is_unique
+
+
+def added_up(log, run_id):
+    """The ledger by phase, from the rows of all calls."""
+    calls, replaced = (
+        pd.DataFrame(log.read(f"SELECT phase, llm, paid, prompt, cached, completion, usd FROM {table} WHERE run_id = ?", (run_id,)),
+                     columns=["phase", "llm", "paid", "prompt", "cached", "completion", "usd"]) for table in ("calls", "replaced"))
+    sums = {}
+    for phase in dict.fromkeys([*calls.phase, *replaced.phase]):
+        mine, former = (table[table.phase == phase] for table in (calls, replaced))
+        paid = pd.concat([mine[mine.paid == 1], former[former.paid == 1]])
+        usd, paid_usd = (math.nan if (part.llm.notna() & part.usd.isna()).any() else part.usd.sum() for part in (mine, paid))
+        sums[phase] = [len(mine), len(paid), mine.prompt.sum(), mine.cached.sum(), mine.completion.sum(), paid.prompt.sum(), usd, paid_usd]
+    return sums
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_ledger_is_the_sum_of_all_calls_whatever_happened_to_them(tmp_path, log, seed):
+    rng, columns = np.random.default_rng(seed), ["calls", "paid_calls", "prompt", "cached", "completion", "paid_prompt", "usd", "paid_usd"]
+    with CallLog(tmp_path / "other.sqlite") as other:
+        other.begin("r", {"seed": 0}, {})
+        for n in range(120):
+            place, what = Place(["rollout", "merge"][rng.integers(2)], task=str(rng.integers(12))), request(str(rng.integers(9)))
+            target, usd = (log, other)[rng.integers(2)], None if rng.random() < 0.02 else float(rng.integers(8))
+            if rng.random() < 0.2:
+                target.record("r", place, what, error=TimeoutError("slow"), span=(n, n + 1))
+            else:
+                paid = None if target.find(what.key) else response(int(rng.integers(99)), int(rng.integers(99)), usd)
+                target.record("r", place, what, response=paid, span=(n, n + 1))
+            if n % 40 == 39:
+                log.settle("r", place, "empty", "no text")
+                log.finish("r", "TooManyFailures")
+                log.begin("r", {"seed": 0}, {})
+    for _ in range(2):
+        ledger = log.tokens("r").set_index("phase")
+        for phase, sums in added_up(log, "r").items():
+            assert ledger.loc[phase, columns].tolist() == pytest.approx(sums, nan_ok=True)
+        calls, tokens, usd = log.paid("r")
+        assert (calls, tokens) == (ledger.paid_calls.sum(), ledger[["paid_prompt", "paid_completion"]].sum().sum())
+        assert (usd is None) == ledger.paid_usd.isna().any()
+        assert log.tokens("r", by="llm").calls.sum() == ledger.calls.sum()
+        log.unite(tmp_path / "other.sqlite")
+
+
+def test_the_ledger_of_an_older_log_is_the_sum_of_its_calls(version1):
+    with CallLog(version1) as log:
+        for run_id in log.runs().run_id:
+            ledger = log.tokens(run_id).set_index("phase")
+            sums = added_up(log, run_id)
+            assert sorted(ledger.index) == sorted(sums)
+            assert [ledger.loc[phase, "paid_prompt"] for phase in sums] == [line[5] for line in sums.values()]
 
 
 def test_logging_again_changes_nothing(log):
@@ -684,6 +737,20 @@ def test_lists_of_messages_are_as_safe_as_messages(log):
     log.write([("UPDATE messages SET content = replace(content, '[', '[ ') WHERE role = ''", ())])
     with pytest.raises(NotACallLog, match="the message with hash"):
         log.messages_of(asked_for.key)
+
+
+def test_what_one_thread_cannot_write_keeps_no_other_from_writing(log):
+    def write(number):
+        try:
+            if number % 4 == 0:
+                log.write([("INSERT INTO runs (run_id) VALUES (?)", (str(number),))])  # columns are missing
+            log.record("r", Place("rollout", task=str(number)), request(str(number)), response=response())
+        except NotACallLog:
+            return number
+
+    with ThreadPoolExecutor(16) as pool:
+        refused = [number for number in pool.map(write, range(200)) if number is not None]
+    assert refused == list(range(0, 200, 4)) and len(log.calls("r")) == 150 == log.paid("r")[0]
 
 
 def test_what_threads_write_at_the_same_time_is_on_disk_when_each_goes_on(log):

@@ -11,7 +11,7 @@ from helpers import small_bench
 
 import fgo_kit as fgo
 from fgo_kit import reproduce
-from fgo_kit.calls.log_file import LogNotWritten
+from fgo_kit.calls.log_errors import LogNotWritten
 
 
 @pytest.fixture(scope="module")

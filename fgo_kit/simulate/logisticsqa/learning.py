@@ -16,15 +16,13 @@ from html import unescape
 from typing import Any
 
 from ...calls.tokens import estimate
-from ...records.later import Later
 from ..competence import Call, Draw, Known, Shown, find_section
 from ..learning import checked, comes_to_mind, harmful, merged, understood, voted, weighs
 from ..limits import assumed
 from .language import Convention, parse_rule, render
 from .reading import normal, read, words_of
 from .skills import explained
-
-_TEXT = Later("sklearn.feature_extraction.text")
+from .stop_words import STOP_WORDS
 
 CONTRASTED = 24
 """How many picks that are right here and wrong there are examined for a condition that separates the two."""
@@ -81,8 +79,7 @@ class _Evidence:
         for pick, text in reading.answers.items():
             side, seen = (self.right, bit) if normal(text) == expected else (self.wrong, bit & self.checked)
             side[pick] |= seen
-        stop_words = _TEXT.ENGLISH_STOP_WORDS
-        for word in (word for word in reading.words if word not in stop_words):
+        for word in (word for word in reading.words if word not in STOP_WORDS):
             self.mentions[word] |= bit
         for shape in reading.several:
             self.several[shape] |= bit
