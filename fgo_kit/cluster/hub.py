@@ -12,11 +12,11 @@ import socket
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass, field
 from hmac import compare_digest
 from pathlib import Path
 from secrets import token_bytes
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from ..calls.budget import Cost
@@ -27,16 +27,16 @@ from ..calls.protocol import CallFailed, Cancelled, Unreachable
 
 SECRET, NAME = 32, 16
 """Bytes that a connection begins with: the hub's token, and the name of the run that asks."""
-ALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4}
-"""A machine that is switched off is noticed within a minute."""
+ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
+"""A machine that is switched off is noticed after half a minute, as Dask does."""
 
 
-class Address(NamedTuple):
-    """Where a hub is, with what opens it. path: of its log."""
+@dataclass(frozen=True)
+class Address:
+    """Where a hub is (host, port), with what opens it. path: of its log."""
 
-    host: str
-    port: int
-    token: bytes
+    place: tuple[str, int]
+    token: bytes = field(repr=False)
     path: Path | None
 
 
@@ -108,7 +108,7 @@ class Hub(ThreadingTCPServer):
     def __init__(self, log: CallLog, limiter: Limiter, host: str):
         super().__init__((host, 0), _Visit)
         self.log, self.limiter, self.is_closing = log, limiter, False
-        self.address = Address(host, self.server_address[1], token_bytes(SECRET), log.path)
+        self.address = Address((host, self.server_address[1]), token_bytes(SECRET), log.path)
         self._guests: WeakValueDictionary[bytes, _Guest] = WeakValueDictionary()
         self._lock = threading.Lock()
         threading.Thread(target=self.serve_forever, args=(TICK,), daemon=True, name="fgo hub").start()

@@ -38,14 +38,13 @@ class Line:
 
     def ask(self, request: str, *arguments: Any) -> Any:
         """What the hub answers; raises what was raised there."""
-        host, port = self.address[:2]
         try:
             wire = self._wire()
             wire.write(pickle.dumps((request, arguments)))
             wire.flush()
             fine, answer = pickle.load(wire)
         except (EOFError, OSError) as error:
-            here = socket.gethostname()
+            here, (host, port) = socket.gethostname(), self.address.place
             raise LogNotWritten(f"{here} does not reach the log's process at {host}:{port} ({error})") from error
         self._idle.append(wire)
         if fine:
@@ -55,7 +54,7 @@ class Line:
     def _wire(self) -> Any:
         with suppress(IndexError):
             return self._idle.pop()
-        with socket.create_connection(self.address[:2], CONNECT_SECONDS) as connection:
+        with socket.create_connection(self.address.place, CONNECT_SECONDS) as connection:
             connection.settimeout(None)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             keep_alive(connection)

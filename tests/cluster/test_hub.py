@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from helpers import ScriptedLLM, small_bench, wait_until
@@ -145,11 +146,15 @@ def test_who_does_not_have_the_token_is_not_heard(hub):
         def __reduce__(self):
             return exec, ("raise SystemExit('a stranger was heard')",)
 
-    with socket.create_connection(hub.address[:2]) as stranger:
+    with socket.create_connection(hub.address.place) as stranger:
         stranger.sendall(bytes(48) + pickle.dumps(Boom()))
         assert stranger.recv(1) == b""
-    with pytest.raises(LogNotWritten), Line(hub.address._replace(token=bytes(32))) as line:
+    with pytest.raises(LogNotWritten), Line(replace(hub.address, token=bytes(32))) as line:
         line.ask("check_room", 0)
+
+
+def test_the_token_is_not_shown(hub):
+    assert str(hub.address.token) not in repr(hub.address)
 
 
 def test_many_threads_ask_at_once(log, hub):
