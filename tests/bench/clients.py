@@ -88,7 +88,7 @@ def dspy(url: str, asked: list, workers: int) -> None:
 
 def measured(client: str, url: str, workers: int) -> dict:
     """Seconds, CPU seconds and the number of calls."""
-    asked = prompts(min(21 + 20 * workers, 1_501))
+    asked = prompts(min(21 + 20 * workers, 1_001))
     going = globals()[client](url, asked, workers)
     next(going)  # all is imported, and the first call made
     start, cpu, made = time.perf_counter(), time.process_time(), len(asked)

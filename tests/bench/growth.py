@@ -1,7 +1,8 @@
-"""How time, memory, tokens and the log grow: `python growth.py WHAT SIZE` measures one size in a process of its own.
+"""How time, memory, tokens and the log grow: `python growth.py WHAT SIZE REPEATS` measures one size in its own process.
 
-Prints a JSON line: wall and CPU seconds, `memory_mb` (the most that was added to the process's memory), and where they
-apply the calls, their tokens and the size of the log. `exponents` of a table of them are slopes on log-log axes.
+Prints a JSON line of so many reports: wall and CPU seconds, the process's `peak_mb` and what of it was added by the
+first repeat (`memory_mb`), and where they apply the calls, their tokens and the size of the log. `exponents` of a table
+of them are slopes on log-log axes.
 """
 
 from __future__ import annotations
@@ -115,9 +116,9 @@ def conversed(turns: int) -> dict:
 
 
 MEASURES: dict[str, tuple[Callable[[int], dict], tuple[int, ...]]] = {
-    "tasks of a run": (whole_run, (1_000, 2_000, 4_000, 8_000)), "subsets of a run": (subsets, (1, 6, 40, 316)),
+    "tasks of a run": (whole_run, (500, 1_000, 2_000, 4_000)), "subsets of a run": (subsets, (1, 6, 40, 316)),
     "rules of a run": (rules, (30, 60, 120, 240)), "tasks divided": (divided, (2_500, 5_000, 10_000, 20_000)),
-    "subsets merged": (merges_planned, (250, 500, 1_000, 2_000)), "calls logged": (logged, (10_000, 20_000, 40_000, 80_000)),
+    "subsets merged": (merges_planned, (250, 500, 1_000, 2_000)), "calls logged": (logged, (5_000, 10_000, 20_000, 40_000)),
     "turns of a conversation logged": (conversed, (50, 100, 200, 400)),
 }  # fmt: skip
 """What grows, by whom it is measured, and at which sizes."""
@@ -144,14 +145,18 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main(what: str, size: int) -> None:
-    """Print what one size takes, all that is imported on use left out."""
+def measured(what: str, size: int, repeats: int) -> list[dict]:
+    """What one size takes each time, all that is imported on use left out."""
     measure, sizes = MEASURES[what]
     measure(min(sizes[0], 30))
-    start, cpu, memory = time.perf_counter(), time.process_time(), _peak_mb()
-    grown = measure(size)
-    spent = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu, "memory_mb": _peak_mb() - memory}
-    print(json.dumps(spent | {"peak_mb": _peak_mb()} | grown), flush=True)
+    reports = []
+    for repeat in range(repeats):
+        start, cpu, memory = time.perf_counter(), time.process_time(), _peak_mb()
+        grown = measure(size)
+        spent = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu, "peak_mb": _peak_mb()}
+        added = {} if repeat else {"memory_mb": spent["peak_mb"] - memory}  # later ones find room that was used before
+        reports.append({"what": what, "size": size, "repeat": repeat, **spent, **added, **grown})
+    return reports
 
 
 def _peak_mb() -> float:
@@ -160,4 +165,4 @@ def _peak_mb() -> float:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    main(sys.argv[1], int(sys.argv[2]))
+    print(json.dumps(measured(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))), flush=True)

@@ -47,7 +47,8 @@ def medians(learning: pd.DataFrame) -> pd.DataFrame:
 
 def calls_in_words(calls: pd.DataFrame) -> list[str]:
     """A line for each number of workers."""
-    rate, cost = (calls.pivot(index="workers", columns="client", values=name) for name in ("calls_per_second", "cpu_ms_per_call"))
+    rate, cost = (calls.pivot(index="workers", columns="client", values=name).reindex(columns=list(NAMES.values()))
+                  for name in ("calls_per_second", "cpu_ms_per_call"))  # fmt: skip
     own, sdk = NAMES["ours"], NAMES["sdk"]
     return [f"- {workers} workers: {rate[own][workers] / rate[sdk][workers]:.2f} × the calls a second of the official SDK alone, "
             f"{rate[own][workers] / rate['GEPA'][workers]:.1f} × GEPA, {rate[own][workers] / rate['DSPy'][workers]:.1f} × DSPy; "

@@ -13,7 +13,7 @@ LIMITS = {"starting account": (500, 500_000), "large account": (30_000, 180_000_
 BOUNDS = {"driver_hours": 24, "memory_gb": 16, "log_gb": 100, "usd": 1_000, "hours, starting account": 24 * 7, "hours, large account": 24}
 """What a researcher with a laptop is taken to have at most."""
 ASSUMED = (f"calls, driver time, memory and log: by the exponents of runs on words, whose rules stay as many; tokens a call: those "
-           f"of fgo on LogisticsQA-gen; list prices of {MODEL}; calls and tokens a minute: "
+           f"of fgo+ on LogisticsQA-gen; list prices of {MODEL}; calls and tokens a minute: "
            + "; ".join(f"{name} {calls:,} and {tokens:,}" for name, (calls, tokens) in LIMITS.items()))  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def _row(what: str, measured: float, slope: pd.Series, size: float, aim: int) ->
 
 
 def _tokens_a_call(learning: pd.DataFrame) -> tuple[float, float]:
-    runs = learning[(learning["task"] == "documents") & learning["client"].str.endswith(", fgo")]
+    runs = learning[(learning["task"] == "documents") & learning["client"].str.endswith(", fgo+")]
     return tuple((runs[name] / runs["calls"]).median() for name in ("prompt_tokens", "completion_tokens"))
 
 
