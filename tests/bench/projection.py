@@ -13,7 +13,7 @@ LIMITS = {"starting account": (500, 500_000), "large account": (30_000, 180_000_
 BOUNDS = {"driver_hours": 24, "memory_gb": 16, "log_gb": 100, "usd": 1_000, "hours, starting account": 24 * 7, "hours, large account": 24}
 """What a researcher with a laptop is taken to have at most."""
 ASSUMED = (f"calls, driver time, memory and log: by the exponents of runs on words, whose rules stay as many; tokens a call: those "
-           f"of fgo+ on LogisticsQA-gen; list prices of {MODEL}; calls and tokens a minute: "
+           f"of fgo+ on LogisticsQA-gen, whose simulated answers are short; list prices of {MODEL}; calls and tokens a minute: "
            + "; ".join(f"{name} {calls:,} and {tokens:,}" for name, (calls, tokens) in LIMITS.items()))  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def projection(scale: pd.DataFrame, learning: pd.DataFrame, aim: int = AIM) -> p
     slopes = exponents(scale[scale["size"] >= 1_000]).set_index("quantity")[["exponent", "lo", "hi"]]
     priced = _usd_a_call(*_tokens_a_call(learning))
     per_call = sum(_tokens_a_call(learning))
-    taken = {"calls": ("calls", 1.0), "tokens": ("calls", per_call), "usd": ("calls", priced), "driver_hours": ("wall", 1 / 3600),
+    taken = {"calls": ("calls", 1.0), "tokens": ("calls", per_call), "usd": ("calls", priced), "driver_hours": ("cpu", 1 / 3600),
              "memory_gb": ("memory_mb", 1 / 1000), "log_gb": ("log_mb", 1 / 1000)}  # fmt: skip
     taken |= {f"hours, {name}": ("calls", max(1 / calls, per_call / tokens) / 60) for name, (calls, tokens) in LIMITS.items()}
     size = largest["size"]
