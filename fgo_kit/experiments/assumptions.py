@@ -64,6 +64,18 @@ FACTORS = (
     Factor("naive_none", (0.5, 2), "pull of None on a reader without rules"),
     Factor("naive_sharpness", (2, 8), "how firmly such a reader prefers the more appealing answer"),
 )  # fmt: skip
+NAMES = {
+    "notice_x50": "tokens half noticed", "notice_k": "steepness of noticing", "obey_n50": "rules half obeyed",
+    "obey_k": "steepness of obeying", "context_window": "context window", "hop_scale": "loss over two hops",
+    "position_scale": "effect of position", "miss_correlation": "same luck in every call",
+    "induce": "chance to think of a rule", "code_odds": "odds for a right code", "none_odds": "odds for a right None",
+    "wrong_odds": "odds against a wrong rule", "agreement": "weight of what was right",
+    "word_cost": "cost of a condition", "length_cost": "cost of a pick's property", "trust": "trust in named labels",
+    "patience": "patience with wrong rules", "generalise": "merger generalises", "weighing": "merger weighs evidence",
+    "checking": "optimiser checks rules", "oversight": "merger overlooks rules", "naive_none": "pull of None",
+    "naive_sharpness": "firmness without rules",
+}  # fmt: skip
+"""What figures call the constants."""
 NOT_VARIED = (
     ("judge without gold (tpr, fpr)", "not in force: on these sets the evaluator is shown the expected answer"),
     ("rewrite", "in force with edits=False alone, varied there"),
@@ -157,7 +169,7 @@ def sensitivity(rows: pd.DataFrame, name: str = "small", level: float = 0.95) ->
 
 
 def changed(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a `sensitivity` table whose gain clearly changes, largest change first, for reading.
+    """The rows of a `sensitivity` table whose gain changes significantly, largest change first, for reading.
 
     A verdict that is another than the frozen one's shows no change by itself: both may be near a bound.
     """
@@ -176,17 +188,18 @@ def plot_sensitivity(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
     """
     tried = table[table["constant"] != "frozen"].sort_values("value")
     first = tried.groupby(["constant", "reference"])["value"].transform("min") == tried["value"]
-    tried = tried.assign(tried=np.where(first, "lower value", "higher value"))
-    names = [factor.constant for factor in FACTORS if factor.constant in set(tried["constant"])]
+    tried = tried.assign(tried=np.where(first, "lower value", "higher value"), name=tried["constant"].map(NAMES))
+    names = [NAMES[factor.constant] for factor in FACTORS if factor.constant in set(tried["constant"])]
     references, look = list(dict.fromkeys(table["reference"])), looks(["lower value", "higher value"])
-    figure, axes = new_figure(len(references), 0.27 * len(names) + 1.2, width=7.2, sharey=True)
+    figure, axes = new_figure(len(references), 0.27 * len(names) + 1.2, width=7.2, sharey=True, sharex=True)
     for ax, reference in zip(axes, references, strict=True):
         frozen = table[(table["constant"] == "frozen") & (table["reference"] == reference)].iloc[0]
-        ax.axvspan(100 * frozen["lo"], 100 * frozen["hi"], color="#DDDDDD", zorder=0, linewidth=0)
-        ax.axvline(100 * frozen["gain"], color="#666666", linewidth=0.8)
-        ax.axvline(0, color="black", linewidth=0.8, linestyle=":")
+        ax.axvspan(100 * frozen["lo"], 100 * frozen["hi"], color="#DDDDDD", zorder=0, linewidth=0,
+                   label="all as they are, 95 % interval")  # fmt: skip
+        ax.axvline(100 * frozen["gain"], color="#666666", linewidth=0.8, label="all as they are")
+        ax.axvline(0, color="black", linewidth=0.8, linestyle=":", label="no difference")
         part = tried[tried["reference"] == reference]
-        draw_rows(ax, part, names, ("constant", "tried"), "gain", look)
+        draw_rows(ax, part, names, ("name", "tried"), "gain", look)
         ax.set_title(f"fgo against {reference}:\n{counted(part['verdict'])}", fontsize=8)
     add_legend(figure)
     return note_simulated(figure, constants)
@@ -229,7 +242,8 @@ def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence
             part = table[table["reference"] == reference]
             _draw_map(ax, part, column, label)
             better = f"better in {(part['verdict'] == Verdict.BETTER).sum()} of {len(part)}"
-            ax.set_title(f"{table['method'].iloc[0]} against {reference}: {better}", fontsize=8)
+            pair = f"{table['method'].iloc[0]} against {reference}"
+            ax.set_title(f"{pair}: {better}\n(numbers: gain, points)", fontsize=8)
     known = {Verdict.BETTER, Verdict.UNCLEAR, Verdict.WORSE}.union(*(table["verdict"] for table, *_ in maps))
     add_legend(figure, {word: COLOURS[word] for word in Verdict if word in known})
     return note_simulated(figure, constants)
@@ -246,7 +260,7 @@ def _draw_map(ax: Axes, table: pd.DataFrame, column: str, label: str) -> None:
         ax.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
     ticks = ["no limit" if np.isinf(x) else f"{x / 1000:.3g}k" for x in gains.columns]
     ax.set_xticks(np.arange(len(ticks)) + 0.5, ticks, fontsize=7)
-    ax.set_yticks(np.arange(len(gains)) + 0.5, [f"{y:.3g}" for y in gains.index], fontsize=7)
+    ax.set_yticks(np.arange(len(gains)) + 0.5, [f"{y:.0f}" for y in gains.index], fontsize=7)
     ax.set_xlabel("tokens at which half is noticed", fontsize=8)
     ax.set_ylabel(label, fontsize=8)
     ax.spines[:].set_visible(False)

@@ -58,7 +58,7 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
             mean = paired_difference([over_sizes])
             line = {"llm": llm, "method": method, "sizes": len(cube), "constants": part["constants"].iloc[0]}
             line |= _columns("mean", means.mean(), (mean.lo, mean.hi)) | _columns("worst", means.min(), _worst(cube))
-            line |= _columns("spread", np.ptp(means), _spread(cube), (0, 2))
+            line |= _columns("spread", np.ptp(means), _spread(cube), 0, 2)
             if beside in gains and method != beside:
                 line |= _beside(cube, gains[beside])
             table.append(line)
@@ -112,15 +112,13 @@ def _beside(cube: np.ndarray, other: np.ndarray) -> dict[str, float]:
     (a_lo, a_hi), (b_lo, b_hi) = _spread(cube, half), _spread(other, half)
     own, others = np.nanmean(cube, axis=(1, 2)), np.nanmean(other, axis=(1, 2))
     return {
-        **_columns("worst_more", own.min() - others.min(), worst, (-2, 2)),
-        **_columns("spread_more", np.ptp(own) - np.ptp(others), (a_lo - b_hi, a_hi - b_lo), (-2, 2)),
+        **_columns("worst_more", own.min() - others.min(), worst, -2, 2),
+        **_columns("spread_more", np.ptp(own) - np.ptp(others), (a_lo - b_hi, a_hi - b_lo), -2, 2),
     }
 
 
-def _columns(
-    name: str, value: float, bounds: tuple[float, float], possible: tuple[float, float] = (-1, 1)
-) -> dict[str, float]:
-    found = bounded(Interval(float(value), *map(float, bounds)), *possible)
+def _columns(name: str, value: float, bounds: tuple[float, float], least: float = -1, most: float = 1) -> dict:
+    found = bounded(Interval(float(value), *map(float, bounds)), least, most)
     return {name: found.value, f"{name}_lo": found.lo, f"{name}_hi": found.hi}
 
 
@@ -139,7 +137,7 @@ def consistency_figures(table: pd.DataFrame) -> pd.DataFrame:
 
     Columns: llm, method, constants, figure, points, lo, hi.
     """
-    titles = {"worst": "worst size", "spread": "spread"}
+    titles = {"worst": "gain at\nworst size", "spread": "best minus\nworst size"}
     return pd.concat([
         table[["llm", "method", "constants"]].assign(
             figure=title, points=100 * table[name], lo=100 * table[f"{name}_lo"], hi=100 * table[f"{name}_hi"])

@@ -16,6 +16,7 @@ from ..calls.log import CallLog, Place
 from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..records import MergeNode, Module, Rule
+from ..report.rule_differences import normal
 from ..runs.result import Run
 
 SUPPORT = ("1", "2-3", "4+", "unknown")
@@ -42,7 +43,7 @@ def rule_overlap(leaves: Sequence[Module]) -> float:
 
     Every subset's own repetitions count once. NaN for fewer than two subsets, or without any rule.
     """
-    texts = [{" ".join(rule.text.casefold().split()) for rule in module.rules} for module in leaves]
+    texts = [{normal(rule.text) for rule in module.rules} for module in leaves]
     shared = sum(any(text in other for j, other in enumerate(texts) if j != i)
                  for i, own in enumerate(texts) for text in sorted(own))  # fmt: skip
     written = sum(map(len, texts))

@@ -50,7 +50,7 @@ def parts(name: str) -> pd.DataFrame:
     asked, lines = set(), []
     for notebook in fnmatch.filter(NOTEBOOKS, preset(name).notebooks):
         for grid in NOTEBOOKS[notebook](name).values():
-            for data in grid.data:
+            for data in (options for options in grid.data if "path" not in options):  # one's own are not counted
                 runs = _runs(grid, data) - asked
                 asked |= runs
                 lines.append((notebook, SETS[grid.benchmark], data["n_train"], len(runs), grid.times))
@@ -58,7 +58,7 @@ def parts(name: str) -> pd.DataFrame:
 
 
 def _runs(grid: Grid, data: dict) -> set:
-    """What tells the runs of a grid on one data set from all others."""
+    """What the runs of a grid on one data set have in common, and no others."""
     place = grid.log, grid.benchmark, tuple(sorted(data.items()))
     return {(*place, Settings(**{**grid.choices, **choices, "seed": seed}))
             for choices in grid.methods.values() for seed in grid.seeds}  # fmt: skip
@@ -84,7 +84,8 @@ def estimate_notebooks(bench: Benchmark, model: str, name: str = "fast") -> dict
         lines.append({"notebook": part.notebook} | dict(part.runs * of_run))
     by_notebook = pd.DataFrame(lines).groupby("notebook", sort=False).sum()
     absent = ", ".join(dict.fromkeys(runs["benchmark"].drop(known.index)))
-    note = f"In all {runs['runs'].sum()} runs, without real invoices{absent and f'; not counted: {absent}'}; "
+    left_out = f"real invoices and official games{absent and f'; not counted: {absent}'}"
+    note = f"In total {runs['runs'].sum()} runs, without {left_out}; "
     return priced(model, by_notebook.sum()) | {
         "by_notebook": by_notebook.round().astype(int), "note": f"{note}cached calls are not paid again."
     }  # fmt: skip

@@ -47,6 +47,8 @@ def in_words(factor: str, value: object) -> str:
         return {True: "edits", False: "rewrite"}.get(value, str(value))
     if factor == "gate":
         return "no gate" if value == "none" else f"{value} gate"
+    if isinstance(value, bool):
+        return factor if value else f"no {factor}"
     return str(value) if isinstance(value, str) else f"{factor.replace('_', '-')} {value}"
 
 

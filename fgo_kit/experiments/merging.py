@@ -26,17 +26,17 @@ CONTROLS = {
     "5 rules at most": {"controls": {"max_rules": 5}},
     "150 tokens at most": {"controls": {"max_tokens": 150}},
     "support of 2 at least": {"controls": {"min_support": 2}},
-    "hard gate, 2 passes": {"gate": "hard", "passes": 2},
-    "and refused rules shown": {"gate": "hard", "passes": 2, "controls": {"remember": True}},
-    "6 epochs, stopped without gain": {"epochs": 6, "controls": {"stop_after": 1}},
+    "hard gate in 2 passes": {"gate": "hard", "passes": 2},
+    "the same with refused rules shown": {"gate": "hard", "passes": 2, "controls": {"remember": True}},
+    "6 epochs or until no gain": {"epochs": 6, "controls": {"stop_after": 1}},
 }  # fmt: skip
 """`fgo` with one control at a time, and what each is to be compared with."""
 LOG = "data/runs/merge_ablations.sqlite"
 
 
 def grids(name: str) -> dict[str, Grid]:
-    """The notebook's grids at a preset: all factors crossed, one factor at a time, the plane, the two other sets,
-    and one setting everywhere."""
+    """The notebook's grids at a preset: all factors crossed, one factor at a time, the planes, the two other
+    sets, and one setting everywhere."""
     chosen, full = preset(name), name == "full"
     fan_ins = [2, 4, 8] if full else [2]
     rest = {"gate": ["none", "hard"] + ["soft"] * full, "edits": [True, "list"] + [False] * full}
@@ -49,7 +49,7 @@ def grids(name: str) -> dict[str, Grid]:
     asked = {"strategies": strategies, "references": REFERENCES, "single": single, "controls": CONTROLS}
     found = {part: Grid("logisticsqa", data, in_paper_s_setting(methods), chosen.seeds, LOG, times=2.7)
              for part, methods in asked.items()}  # fmt: skip
-    found |= {"plane": plane.grid(name, LOG)} | everywhere.grids(name, MAIN_LOG)
+    found |= plane.grids(name, LOG) | everywhere.grids(name, MAIN_LOG)
     strategies = in_paper_s_setting(crossed(merge=[*PLANNED, *AT_ONCE], n_subsets=[8]))
     return found | (elsewhere(chosen, strategies, LOG) if full else {})
 
@@ -119,12 +119,12 @@ def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
     for ax, kind in zip(axes, kinds, strict=False):
         for accepted, colour, mark in ((True, "#0072B2", "o"), (False, "#D55E00", "X")):
             part = decisions[(decisions["kind"] == kind) & (decisions["accepted"] == accepted)]
-            ax.plot(100 * part["gate"], 100 * part["test"], ".", color=colour, alpha=0.35, markersize=4)
+            label, dot = "accepted" if accepted else "refused", {"color": colour, "alpha": 0.35, "markersize": 4}
+            ax.plot(100 * part["gate"], 100 * part["test"], ".", **dot, label=f"{label} merge")
             across, up = (bounded(over_seeds(100 * part[name], part["seed"]), -100, 100) for name in ("gate", "test"))
             look = {"color": colour, "marker": mark, "markeredgecolor": "white", "markersize": 7, "zorder": 3}
             draw_points(ax, pd.DataFrame([across]), "value", [up.value], **look)
-            label = "accepted" if accepted else "refused"
-            draw_points(ax, pd.DataFrame([up]), "value", [across.value], upright=True, label=label, **look)
+            draw_points(ax, pd.DataFrame([up]), "value", [across.value], upright=True, label=f"mean of {label}", **look)
         ax.axhline(0, color="#666666", linewidth=0.7)
         ax.axvline(0, color="#666666", linewidth=0.7)
         ax.set_title(f"{kind} gate", fontsize=8)

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import csv
+import math
 
 import pandas as pd
+from matplotlib.figure import Figure
 
+from ..report.drawing import note_simulated
 from ..report.summary import cells
-from ..simulate.limits import noticing, profile
-from ..simulate.published_curves import CURVES, NOTICE_CURVES, SIZES
+from ..simulate.limits import constants_hash, noticing, profile
+from ..simulate.published_curves import CURVES, MODELS, NOTICE_CURVES, SIZES, fit, plot_fits
+
+FITTED = ("NoLiMa: half is noticed", "RULER: half is noticed", "HELMET: half is noticed", "IFScale: half is obeyed")
+"""What the panels of `plot_fits` are about."""
+
+
+def fits_figure() -> Figure:
+    """Published points and fits, each panel titled with where half is left for `small`; dashed beyond the data."""
+    figure = plot_fits()
+    for ax, title, curve in zip(figure.axes, FITTED, MODELS, strict=False):
+        at = fit(curve, MODELS[curve]["small"]).x50
+        ax.set_title(f"{title} at {'no length' if math.isinf(at) else f'{at:,.0f}'} (small)", fontsize=10)
+        ax.plot([], [], "--", color="#666666", label="beyond the data")
+        ax.legend(loc="lower left", fontsize="small")
+    return note_simulated(figure, constants_hash())
 
 
 def limits_table() -> pd.DataFrame:

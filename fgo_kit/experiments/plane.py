@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..calls.protocol import LLM
-from ..report.drawing import SHARES, add_legend, draw_points, looks, new_figure, note_simulated
-from ..report.figures import along_calls
+from ..report.drawing import SHARES, across, add_legend, draw_points, looks, new_figure, note_simulated
+from ..report.figures import along_calls, best_title
 from ..report.summary import cells, numbers, summary
 from ..report.verdicts import highest
 from ..runs.variants import VARIANTS
@@ -17,9 +17,12 @@ from ..simulate.varied import varied
 from .presets import preset
 from .sets import Grid
 
+FILES = {"logisticsqa plane": "merge_plane", "alfworld plane": "merge_plane_alfworld", "gaia plane": "merge_plane_gaia"}
 ALL_AT_ONCE = "1×1"
 """One subset in one round: the point that others are compared with."""
 SEEDS = 4
+PLAYED = {"alfworld": (32, 2, 3), "gaia": (64, SEEDS, 1)}
+"""Of the sets that are played turn by turn: training tasks, seeds, one test task in so many."""
 LEAST = 2
 """Tasks a subset, at least."""
 
@@ -36,11 +39,17 @@ def points(n_train: int, sides: tuple[int, ...]) -> dict[str, dict]:
     }  # fmt: skip
 
 
-def grid(name: str, log: str) -> Grid:
-    """The plane at a preset, in the first development world."""
+def grids(name: str, log: str) -> dict[str, Grid]:
+    """The plane of every set at a preset, in the first development world; documents alone at others than the full."""
     chosen, full = preset(name), name == "full"
-    methods = points(chosen.n_train, (1, 2, 4, 8, 16) if full else (1, 4))
-    return Grid("logisticsqa", ({"n_train": chosen.n_train},), methods, chosen.seeds[:SEEDS], log)
+    sides = (1, 2, 4, 8, 16) if full else (1, 4)
+    drawn = {"logisticsqa": (chosen.n_train, SEEDS, 1)} | (PLAYED if full else {})
+    return {
+        f"{benchmark} plane": Grid(
+            benchmark, ({"n_train": n_train},), points(n_train, sides), chosen.seeds[:seeds], log,
+            test=(min(1, every - 1), every),
+        ) for benchmark, (n_train, seeds, every) in drawn.items()
+    }  # fmt: skip
 
 
 def mergers(model: str, name: str) -> Sequence[LLM | str]:
@@ -51,18 +60,16 @@ def mergers(model: str, name: str) -> Sequence[LLM | str]:
     return [varied(size, **level) for size in sizes for level in ({}, {"weighing": 0})]
 
 
-def plane(rows: pd.DataFrame, methods: dict[str, dict]) -> pd.DataFrame:
+def plane(rows: pd.DataFrame) -> pd.DataFrame:
     """`report.summary` of rows, with width and depth; gains are over all at once with the same switches."""
     table = summary(rows, ALL_AT_ONCE)
-    chosen = [methods[method] for method in table["method"]]
-    return table.assign(
-        width=[choices["n_subsets"] for choices in chosen], depth=[choices["rounds"] for choices in chosen],
-    )  # fmt: skip
+    sides = table["method"].str.split("×", expand=True).astype(int)
+    return table.assign(width=sides[0], depth=sides[1])
 
 
 def show_plane(table: pd.DataFrame) -> pd.DataFrame:
     """A `plane` for reading: scores in per cent, tokens in thousands."""
-    shown = table[["llm", "width", "depth"]].assign(**{"score, %": cells(table)})
+    shown = table[["benchmark", "llm", "width", "depth"]].assign(**{"score, %": cells(table)})
     shown["gain over 1×1, points"] = cells(table, "gain", "+")
     shown["thousand tokens in total"] = numbers(table["tokens_all_in"] / 1000)
     shown["calls that wait"] = numbers(table["chain"])
@@ -72,18 +79,18 @@ def show_plane(table: pd.DataFrame) -> pd.DataFrame:
 def plot_plane(table: pd.DataFrame) -> Figure:
     """Score against critical path (log scale): a line a width, along it the depths from left to right."""
     widths = {width: f"width {width}" for width in sorted(set(table["width"]))}
-    look, title = looks(widths.values()), "; ".join(f"{llm} {best}" for llm, best in best_points(table).items())
-    panels = table.groupby("llm", sort=False)
-    title, wide = f"Highest mean (width × depth): {title}", 1.3 + 2.2 * len(panels)
+    look, panels = looks(widths.values()), table.groupby("llm", sort=False)
+    title, wide = f"{table['benchmark'].iloc[0]}: score by width × depth", 1.3 + 2.2 * across(len(panels))
     figure, axes = new_figure(len(panels), 2.6, title, wide, sharey=True)
     for ax, (llm, part) in zip(axes, panels, strict=True):
         for width, label in widths.items():
             line = part[part["width"] == width].sort_values("depth")
             style = {"linestyle": "-", "label": label, **look[label]}
             draw_points(ax, line, "score", line["chain"], upright=True, **style)
-        ax.set_title(str(llm), fontsize=8)
+        ax.set_title(f"{llm}\n{best_title(part)}", fontsize=8)
         along_calls(ax)
-    axes[0].set_ylabel(SHARES["score"], fontsize=8)
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel(SHARES["score"], fontsize=8)
     add_legend(figure)
     return note_simulated(figure, table["constants"])
 

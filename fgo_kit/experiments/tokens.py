@@ -9,7 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -18,10 +20,21 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.prices import price
 from ..calls.protocol import LLM, Usage
 from ..calls.tokens import count_messages
-from ..report.drawing import COLOURS, add_legend, colour_of, draw_bars, draw_points, new_figure, note_simulated, tidy
+from ..report.drawing import (
+    COLOURS,
+    add_legend,
+    colour_of,
+    draw_bars,
+    draw_points,
+    looks,
+    new_figure,
+    note_simulated,
+    tidy,
+)
 from ..report.summary import REFERENCE, TOKENS, by_method, numbers
 from ..runs.result import OPTIMISER_PHASES, Run
 from ..runs.variants import VARIANTS
+from ..stats import over_seeds
 from .grids import TOKEN_FIGURES
 from .presets import preset
 from .sets import MAIN_LOG, Grid, documents, played
@@ -147,26 +160,28 @@ def show_reductions(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_reductions(table: pd.DataFrame, changes: pd.DataFrame, constants: Sequence[str]) -> Figure:
-    """Measured changes of fgo's three figures on each set, the arithmetic as hollow marks, the paper as a line.
+    """Measured changes of fgo's three figures on each set, what arithmetic expects, and the paper's figure.
 
     table: `reductions`; changes: `grids.token_changes` of the same runs, for the intervals.
     """
     own = table[table["method"] == "fgo"].reset_index(drop=True)
-    figure, axes = new_figure(3, 0.35 * len(own) + 1.2, sharey=True)
+    figure, axes = new_figure(3, 0.35 * len(own) + 1.2, sharey=True, sharex=True)
     expected = ("expected call", "expected without merges", None)
     for ax, name, arithmetic, measured in zip(axes, ("mean call", "all such calls", "in total"), expected,
                                               TOKEN_FIGURES.values(), strict=True):  # fmt: skip
-        ax.barh(own.index, 100 * own[name], color=colour_of("fgo"), height=0.6)
+        ax.barh(own.index, 100 * own[name], color=colour_of("fgo"), height=0.6, label="fgo, measured")
         draw_points(ax, changes[changes["figure"] == measured], "change", own.index - 0.2, color="black", marker="")
         if arithmetic:
-            ax.plot(100 * own[arithmetic], own.index, "D", color="black", markerfacecolor="white", markersize=4)
+            ax.plot(100 * own[arithmetic], own.index, "D", color="black", markerfacecolor="white", markersize=4,
+                    label="expected by arithmetic")  # fmt: skip
         ax.axvline(0, color="black", linewidth=0.8)
-        ax.axvline(-100 * PAPER, color="#D55E00", linewidth=1, linestyle="--")
+        ax.axvline(-100 * PAPER, color="#D55E00", linewidth=1, linestyle="--", label="the paper's figure")
         ax.set_title(f"{name}: {(own[name] <= -PAPER).sum()} of {len(own)}\nreach the paper's figure", fontsize=8)
-        ax.set_xlabel("change, %", fontsize=8)
+        ax.set_xlabel("change from all_at_once, %", fontsize=8)
         tidy(ax, size=7)
     axes[0].set_yticks(own.index, own["benchmark"] + "\n" + own["llm"], fontsize=6.5)
     axes[0].invert_yaxis()
+    add_legend(figure)
     return note_simulated(figure, constants)
 
 
@@ -174,7 +189,8 @@ def plot_reductions(table: pd.DataFrame, changes: pd.DataFrame, constants: Seque
 
 
 def phase_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean prompt tokens a run by phase. Columns: benchmark, llm, method, phase, prompt, share."""
+    """Mean prompt tokens a run by phase. Columns: benchmark, llm, method, phase, prompt, share; total: of all phases,
+    total_lo, total_hi (over seeds)."""
     long = [
         {"benchmark": row["benchmark"], "llm": row["llm"], "method": row["method"], "phase": phase, "prompt": tokens}
         for row in rows.to_dict("records") if isinstance(row.get("phases"), Mapping)
@@ -183,24 +199,29 @@ def phase_table(rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["benchmark", "llm", "method"]
     table = pd.DataFrame(long).groupby([*keys, "phase"], sort=False)["prompt"].mean().reset_index()
     table["share"] = table["prompt"] / table.groupby(keys, sort=False)["prompt"].transform("sum")
+    whole = {key: over_seeds(part["prompt_all_in"], part["seed"]) for key, part in rows.groupby(keys, sort=False)}
+    for name, bound in (("total", "value"), ("total_lo", "lo"), ("total_hi", "hi")):
+        table[name] = [getattr(whole[key], bound) for key in table[keys].itertuples(index=False, name=None)]
     return table[table["prompt"] > 0].reset_index(drop=True)
 
 
 def plot_phases(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
-    """Prompt tokens by phase as stacked bars, a panel a benchmark."""
+    """Prompt tokens by phase as stacked bars, the intervals of their totals, a panel a benchmark."""
     sets, methods = (list(dict.fromkeys(table[key])) for key in ("benchmark", "method"))
     colours = {phase: COLOURS[phase] for phase in PHASES if phase in set(table["phase"])}
-    figure, axes = new_figure(len(sets), 0.24 * len(methods) + 1.0, sharey=True)
+    figure, axes = new_figure(len(sets), 0.24 * len(methods) + 1.0, width=7.2, sharey=True)
     for ax, name in zip(axes, sets, strict=True):
         part = table[table["benchmark"] == name]
         wide = part.pivot_table(index="method", columns="phase", values="prompt", aggfunc="sum", fill_value=0)
         wide = wide.reindex(index=methods[::-1], columns=list(colours), fill_value=0) / 1000
         draw_bars(ax, wide.reset_index(), colours)
+        totals = part.drop_duplicates("method").set_index("method").loc[wide.index, ["total", "total_lo", "total_hi"]]
+        draw_points(ax, totals / 1000, "total", range(len(totals)), color="black", marker="")
         learning = part[(part["method"] == "fgo") & part["phase"].isin(OPTIMISER_PHASES)]["share"].sum()
         ax.set_title(f"{name}: {100 * learning:.0f} % of fgo's are\nthe optimiser's and merger's", fontsize=8)
         ax.set_xlabel("thousand prompt tokens a run", fontsize=8)
         tidy(ax, size=7)
-    add_legend(figure, colours)
+    add_legend(figure)
     return note_simulated(figure, constants)
 
 
@@ -221,24 +242,40 @@ def frontier(table: pd.DataFrame, cost: str = "tokens_all_in") -> pd.DataFrame:
 def plot_frontier(table: pd.DataFrame, constants: Sequence[str], cost: str = "tokens_all_in") -> Figure:
     """Score against total tokens with intervals; the line joins the frontier, ringed black. table: `frontier`.
 
-    Points have the numbers of the legend, and the colour of their method, whatever follows a comma in their label.
+    Points have the numbers of the legend, and colour and marker of their method, whatever follows a comma in their
+    label.
     """
     labels = list(dict.fromkeys(table["method"]))
     figure, ax = plt.subplots(figsize=(5.4, max(3.2, 0.17 * len(labels) + 0.6)), layout="constrained")
-    best = table[table["best"]].sort_values(cost)
-    ax.step(best[cost] / 1000, 100 * best["score"], where="post", color="#BBBBBB", linewidth=1.5, zorder=1)
-    for number, row in enumerate(table.to_dict("records"), 1):
-        point, x = pd.DataFrame([row]), row[cost] / 1000
-        edge = "black" if row["best"] else "white"
-        draw_points(ax, point, "score", [x], upright=True, color=colour_of(row["method"]), markeredgecolor=edge)
-        side = ((6, 4), (-6, 4), (6, -5), (-6, -5))[number % 4]  # numbers go to all four sides in turn
-        ax.annotate(str(labels.index(row["method"]) + 1), (x, 100 * row["score"]), xytext=side,
-                    textcoords="offset points", fontsize=6, ha="center", va="center")  # fmt: skip
-    ax.set_title(f"{len(best)} of {len(table)} on the frontier", fontsize=8)
+    best, look = table[table["best"]].sort_values(cost), looks(labels)
+    ax.step(best[cost] / 1000, 100 * best["score"], where="post", color="#BBBBBB", linewidth=1.5, zorder=1,
+            label="frontier (ringed): no other\nscores as high for less")  # fmt: skip
+    for row in table.to_dict("records"):
+        ring = {"markeredgecolor": "black"} if row["best"] else {}
+        draw_points(ax, pd.DataFrame([row]), "score", [row[cost] / 1000], upright=True, **look[row["method"]], **ring)
+    ax.set_title(f"{len(best)} of {len(table)} settings are such that\nno other scores as high for less", fontsize=8)
     ax.set_xlabel("thousand tokens a run, in total", fontsize=8)
     ax.set_ylabel("test score, %", fontsize=8)
     tidy(ax, "both", 7)
-    named = [Line2D([], [], marker="o", linestyle="", markersize=4, color=colour_of(label), label=f"{number}  {label}")
+    marks = [Line2D([], [], linestyle="", markersize=4, label=f"{number}  {label}", **look[label])
              for number, label in enumerate(labels, 1)]  # fmt: skip
-    figure.legend(handles=named, loc="outside right upper", fontsize=6.5, frameon=False)
-    return note_simulated(figure, constants)
+    known = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend([*marks, *known.values()], [*(mark.get_label() for mark in marks), *known], fontsize=6.5,
+                  loc="outside right upper", frameon=False)  # fmt: skip
+    figure = note_simulated(figure, constants)
+    _number(ax, table[cost] / 1000, 100 * table["score"], [labels.index(label) + 1 for label in table["method"]])
+    return figure
+
+
+def _number(ax: Axes, xs: Sequence[float], ys: Sequence[float], numbers: Sequence[int]) -> None:
+    """Write a number next to every point, where no other number or point is, with a line to it."""
+    ax.figure.draw_without_rendering()  # from here on it is known how far points are apart
+    spots = ax.transData.transform(np.column_stack([xs, ys])) * 72 / ax.figure.dpi
+    taken = list(spots[np.isfinite(spots).all(axis=1)])
+    ways = [(r * np.cos(turn), r * np.sin(turn)) for r in range(9, 60, 4) for turn in np.radians((25, 155, 205, 335))]
+    for x, y, spot, number in zip(xs, ys, spots, numbers, strict=True):
+        free = (way for way in ways if all(np.hypot(*(spot + way - other)) > 8 for other in taken))
+        way = next(free, ways[0])
+        taken.append(spot + way)
+        ax.annotate(str(number), (x, y), xytext=way, textcoords="offset points", fontsize=6, ha="center", va="center",
+                    arrowprops={"arrowstyle": "-", "linewidth": 0.3, "shrinkA": 2, "shrinkB": 2})  # fmt: skip

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from textwrap import fill
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..runs.result import Run
 from .drawing import (
     SHARES,
     WIDTH,
+    across,
     add_legend,
     colour_of,
     draw_points,
     draw_rows,
+    in_lines,
     looks,
     new_figure,
     note_simulated,
@@ -43,27 +46,35 @@ def plot_points(
     panels = list(dict.fromkeys(table[panel])) if panel else [""]
     rows, look = list(dict.fromkeys(table[y])), looks(table[within or y])
     height = 1.1 + 0.16 * len(rows) + 0.09 * len(rows) * (len(look) if within and within != y else 1)
-    wide = None if title else 1.3 + 2.2 * len(panels)  # panels with titles of their own
+    wide = None if title else 1.3 + 2.2 * across(len(panels))  # panels with titles of their own
     figure, axes = new_figure(len(panels), height, title, wide, sharey=True, sharex=value in SHARES)
     for ax, name in zip(axes, panels, strict=True):
         part = table[table[panel] == name] if panel else table
         draw_rows(ax, part, rows, (y, within or y), value, look)
         ax.set_title(str(name) if title else f"{name}\n{best_title(part, value, y)}", fontsize=8)
-        for label, x in (lines or {}).items():
-            ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle="--", label=label)
+        for (label, x), dashes in zip((lines or {}).items(), cycle(("--", ":", "-.")), strict=False):
+            ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle=dashes, label=label)
     add_legend(figure)
     return note_simulated(figure, table["constants"])
 
 
 def best_title(table: pd.DataFrame, value: str = "score", by: str = "method", where: str = "") -> str:
-    """The highest mean of a panel, in lines that fit it."""
-    return fill(f"highest mean{where}: {highest(table, value, by)}", 30 if not where else 48)
+    """What a panel shows, in lines that fit it: of a share the highest mean, of amounts the least and the most."""
+    if value in SHARES:
+        text = f"highest mean{where}: {highest(table, value, by)}"
+    else:
+        least, most = (table.loc[at] for at in (table[value].idxmin(), table[value].idxmax()))
+        text = f"{least[value]:.3g} ({least[by]}) to {most[value]:.3g} ({most[by]}){where}"
+    return in_lines(text, 34 if not where else 48)
 
 
 def plot_methods(table: pd.DataFrame) -> Figure:
     """Scores with intervals, a panel for every LLM, and in a last one the prompt tokens of a call, of the first LLM."""
     llms, methods = (list(dict.fromkeys(table[key])) for key in ("llm", "method"))
-    figure, axes = new_figure(len(llms) + 1, 1.1 + 0.22 * len(methods), width=3.5 + 2.2 * len(llms), sharey=True)
+    wide = 1.3 + 2.2 * across(len(llms) + 1)
+    figure, axes = new_figure(len(llms) + 1, 1.1 + 0.22 * len(methods), width=wide, sharey=True)
+    for ax in axes[1:-1]:
+        ax.sharex(axes[0])
     for ax, llm in zip(axes, llms, strict=False):
         part = table[table["llm"] == llm]
         draw_rows(ax, part, methods, ("method", "method"), "score", looks(methods))
@@ -71,8 +82,8 @@ def plot_methods(table: pd.DataFrame) -> Figure:
     calls = table[table["llm"] == llms[0]].set_index("method").loc[:, ["tokens_call_mean", "tokens_call_max"]] / 1000
     places = [methods.index(method) for method in calls.index]
     axes[-1].barh(places, calls["tokens_call_mean"], color=[colour_of(method) for method in calls.index])
-    axes[-1].plot(calls["tokens_call_max"], places, "|", color="black", markersize=9)
-    axes[-1].set_title(f"{llms[0]}\nprompt tokens of an optimiser\nor merger call (| largest)", fontsize=8)
+    axes[-1].plot(calls["tokens_call_max"], places, "|", color="black", markersize=9, label="largest call of a run")
+    axes[-1].set_title(f"{llms[0]}\nprompt tokens of an optimiser\nor merger call", fontsize=8)
     axes[-1].set_xlabel("thousand tokens", fontsize=8)
     tidy(axes[-1])
     add_legend(figure)
@@ -88,8 +99,8 @@ def plot_curves(
     Variants of a method ("fgo, 2 passes") are dashed. Every panel names the highest mean at the largest size.
     """
     panels, sizes = list(dict.fromkeys(table[panel])), sorted(set(table[x]))
-    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 0.9 + 1.7 * len(panels)), sharex=True, squeeze=False,
-                                layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 0.9 + 1.7 * len(panels)), sharex=True,
+                                sharey=value in SHARES, squeeze=False, layout="constrained")  # fmt: skip
     look = looks(table[series])
     for ax, name in zip(axes[:, 0], panels, strict=True):
         for at, label in enumerate(look):
@@ -126,7 +137,7 @@ def plot_waiting(table: pd.DataFrame, title: str = "") -> Figure:
             draw_points(ax, own, "score", own["chain"], upright=True, **style, label=method)
         ax.set_title(str(name), fontsize=8)
         along_calls(ax)
-    axes[0].set_ylabel(f"{SHARES['score']} (95 % interval)", fontsize=8)
+    axes[0].set_ylabel(SHARES["score"], fontsize=8)
     add_legend(figure)
     return note_simulated(figure, table["constants"])
 
@@ -160,13 +171,14 @@ def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
     nodes, places = list(run.merge_tree.walk()), positions([run.merge_tree])
     leaves = sum(not node.children for node in nodes)
     ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * leaves), 3.0), layout="constrained")[1]
+    kinds = {"subset": "#F0E442", "merge": "#56B4E9", "refused or failed": "#D55E00"}
     for node in nodes:
         for child in node.children:
             ax.plot(*zip(places[node.id], places[child.id], strict=True), color="#999999", zorder=1)
-        refused = node.decision not in ("leaf", "merged")
-        face = "#D55E00" if refused else "#56B4E9" if node.children else "#F0E442"
+        kind = "subset" if not node.children else "merge" if node.decision == "merged" else "refused or failed"
         ax.annotate(f"{node.id}\n{len(node.module.rules)}", places[node.id], ha="center", va="center", fontsize=7,
-                    bbox={"boxstyle": "round", "facecolor": face, "edgecolor": "none"})  # fmt: skip
+                    bbox={"boxstyle": "round", "facecolor": kinds[kind], "edgecolor": "none"})  # fmt: skip
+    ax.legend(handles=[Patch(color=colour, label=kind) for kind, colour in kinds.items()], fontsize=7, frameon=False)
     ax.set_title(f"{leaves} modules in {len(nodes) - leaves} merges (numbers: rules)", fontsize=9)
     ax.set_xlim(-0.7, leaves - 0.3)
     ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)

@@ -14,11 +14,15 @@ SUMMARIES = {
     "quickstart_methods": "LogisticsQA-gen: the four profiles of the simulated LLM",
     "quickstart_sources": "LogisticsQA-gen: other readings of how far a prompt is noticed",
     "real_invoices_methods": "Real invoices (81 of matrix-paper, cross-validated)",
+    "alfworld_official_methods": "ALFWorld's own games, train to valid_seen, one seed",
     "matched_tokens": "At matched tokens, compared with fgo",
     "fgo_steps": "From fgo to fgo+, one change after another",
+    "without_gold": "LogisticsQA-gen: learning from a judge that does not see the right answers",
     "division_profiles": "Division strategies, compared with the default",
     "merge_profiles": "Merge strategies, compared with the default",
     "merge_plane": "Width and depth, compared with all at once under the same switches",
+    "merge_plane_alfworld": "The same on ALFWorld-gen",
+    "merge_plane_gaia": "The same on GAIA-like",
     "held_out_trace2skill": "Held-out check: parallel merging against learning in sequence (Trace2Skill)",
 }
 OTHERS = {
@@ -26,7 +30,12 @@ OTHERS = {
     "token_changes": "Change of fgo's tokens compared with all_at_once, per cent",
     "dataset_size_consistency": "Consistency over training-set sizes",
     "merge_gates": "What gates refuse, and whether the test split bears it out",
+    "everywhere": "fgo+ compared with the best method in sequence, on every set, profile and level of merger",
+    "everywhere_together": "The same, all profiles and mergers of a set together",
+    "merge_oracle": "What the union of all rules would gain, were it chosen with all training answers known",
     "merge_dissection": "Why answers are wrong: shares of the test tasks, by cause",
+    "merge_dissection_alfworld": "The same on ALFWorld-gen",
+    "merge_dissection_gaia": "The same on GAIA-like",
     "held_out_findings": "Findings of others about merging, and what is simulated in the same form",
     "held_out_summhay": "Held-out check: SummHay",
 }

@@ -12,18 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ..runs.timing import LATENCY, WORKERS, seconds_with
-from ..stats import (
-    FEWEST_WORLDS,
-    UNDEFINED,
-    Interval,
-    detectable_difference,
-    mean_interval,
-    paired_difference,
-    tasks_needed,
-    times_needed,
-)
+from ..stats import FEWEST_WORLDS, UNDEFINED, Interval, mean_interval, paired_difference
 from .unanswered import most_unanswered, noted, score_bounds, share_unanswered, unanswered
-from .verdicts import MARGIN, bounded, intervals, spelled, verdict
+from .verdicts import bounded, intervals, spelled, verdict
 
 TOKENS = {
     "tokens_call_mean": "thousand tokens a call", "tokens_call_max": "largest call",
@@ -48,7 +39,8 @@ def summary(rows: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     leaves them out of all scores: unanswered, the share of them, and score_min and score_max, the score if all of them
     were wrong, or right; where other answers were of no use, failed_answers and unusable_answers, means a run (see
     `Run.failures`). Where an agent of the user's own asks models by itself: agent_runs, how often it was run, a mean a
-    run; what that takes is in none of the token figures.
+    run; what that takes is in none of the token figures. Where a provider's cache was read: cached, the share of prompt
+    tokens from it, a mean a run.
     """
     table = []
     for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
@@ -95,6 +87,7 @@ def _summarised(runs: pd.DataFrame, scores: Mapping[str, pd.DataFrame], referenc
     for name in ("failed", "unusable"):
         line |= {f"{name}_answers": count} if (count := float(runs[name].mean()) if name in runs else 0.0) > 0 else {}
     line |= {"agent_runs": float(runs["agent_runs"].mean())} if "agent_runs" in runs else {}
+    line |= {"cached": float(runs.loc[runs["status"] == "ok", "cached"].fillna(0).mean())} if "cached" in runs else {}
     return line | {name: float(runs[name].mean()) if name in runs else np.nan for name in MEANS}
 
 
@@ -218,6 +211,8 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
             shown[f"{name.replace('_', ' ')} a run"] = numbers(table[name].fillna(0))
     if "agent_runs" in table:
         shown["agent runs, tokens not known"] = numbers(table["agent_runs"].fillna(0))
+    if "cached" in table:
+        shown["prompt tokens from the provider's cache, %"] = numbers(100 * table["cached"].fillna(0))
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
     return by_method(shown.drop(columns=[name for name in shown if name in none or (shown[name] == "").all()]))
 
@@ -283,17 +278,12 @@ def numbers(values: Iterable[float], decimals: int = 1) -> list[str]:
 
 
 def say(*lines: str, width: int = 100) -> None:
-    """Print lines for reading, wrapped at words; what goes on in a new line is indented.
-
-    >>> say("on the frontier: base, fgo", width=20)
-    on the frontier:
-      base, fgo
-    """
+    """Print lines for reading, wrapped at words; what goes on in a new line is indented."""
     whole = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
     print(*(fill(line, width, **whole) for line in lines), sep="\n")
 
 
-# -- many comparisons, few tasks
+# -- many comparisons
 
 
 def p_together(table: pd.DataFrame) -> pd.Series:
@@ -312,41 +302,3 @@ def p_values(values: Iterable[float]) -> list[str]:
     """
     values = list(values)
     return ["< 0.001" if p < 0.0005 else text for p, text in zip(values, numbers(values, 3), strict=True)]
-
-
-def power(table: pd.DataFrame, effects: Sequence[float] = (0.016, 0.086)) -> pd.DataFrame:
-    """How many test tasks the paper's gains would need to show, and what a summary's tasks can show: a row an LLM.
-
-    At 80 % power and the 5 % level. Columns: benchmark, llm, tasks; "tasks for +1.6" and so on: test tasks for two
-    single runs, the reference at its mean ("" where that would exceed 100 %); "all pairs show, points": the smallest
-    true difference to the reference that the table's paired interval would have shown: of fgo, or the median over the
-    other rows that have one; "for ±3 points": how many worlds, or where there are fewer than three how many tasks and
-    seeds, would show equivalence where there is no difference. NaN where nothing is known.
-    """
-    lines = []
-    for (benchmark, llm), part in table.groupby(["benchmark", "llm"], sort=False):
-        reference = part[part["method"] == REFERENCE]
-        rate, tasks = float(reference["score"].mean()), reference["tasks"].max()
-        if np.isnan(rate):
-            continue
-        line = {"benchmark": benchmark, "llm": llm, "tasks": int(tasks)}
-        for effect in effects:
-            line[f"tasks for {100 * effect:+.1f}"] = f"{tasks_needed(effect, rate):,}" if rate + effect <= 1 else ""
-        known = part.dropna(subset=["gain", "gain_lo", "gain_hi"])
-        known = known[known["method"] == "fgo"] if "fgo" in set(known["method"]) else known
-        gained = intervals(known, "gain")
-        shown = [detectable_difference(gain) for gain in gained]
-        line["all pairs show, points"] = 100 * float(np.median(shown)) if shown else np.nan
-        line[f"for ±{100 * MARGIN:g} points"] = _needed(known.assign(times=[times_needed(g, MARGIN) for g in gained]))
-        lines.append(line)
-    return pd.DataFrame(lines).round(1)
-
-
-def _needed(known: pd.DataFrame) -> str:
-    """How much data equivalence would take, from how much there is and how many times as much is needed."""
-    if known.empty:
-        return ""
-    times, worlds, tasks, seeds = (float(known[name].median()) for name in ("times", "worlds", "tasks", "seeds"))
-    if worlds >= FEWEST_WORLDS:
-        return f"{np.ceil(times * worlds):,.0f} worlds"
-    return f"{np.ceil(times * tasks):,.0f} tasks x {np.ceil(times * seeds):,.0f} seeds"

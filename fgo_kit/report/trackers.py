@@ -11,9 +11,8 @@ LONGEST = 500
 
 
 def _needed(name: str, error: ImportError) -> ImportError:
-    return ImportError(
-        f"tracker={name!r} needs the package {name}, which is not installed ({error}); pip install 'fgo-kit[{name}]'"
-    )
+    return ImportError(f"tracker={name!r} needs the package {name}, which is not installed ({error}); pip install "
+                       f"'fgo-kit[{name}]'")
 
 
 class MLflow:

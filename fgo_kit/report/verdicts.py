@@ -98,7 +98,7 @@ def counted(verdicts: Iterable[str], words: Iterable[str] = Verdict) -> str:
 
 
 def headline(labels: Iterable[str], verdicts: Iterable[str], reference: str) -> str:
-    """Which labels differ clearly from a reference, or clearly do not, as a figure's title.
+    """Which labels are significantly different from a reference, or equivalent to it, as a figure's title.
 
     >>> headline(["a", "b", "c"], ["better", "unclear", "not known"], "base")
     'better than base: a; not known: c'
@@ -116,7 +116,7 @@ def headline(labels: Iterable[str], verdicts: Iterable[str], reference: str) -> 
 
 
 def highest(table: pd.DataFrame, value: str = "score", by: str = "method", least: bool = False) -> str:
-    """The labels (column `by`) with the highest mean, or the least; marked where that is not clear, counted from three on.
+    """The labels (column `by`) with the highest mean, or the least, or how many; marked where that is not clear.
 
     "(intervals overlap)": with another row's, or it has none. That is strict: two intervals that overlap a little can
     belong to a clear paired difference.
