@@ -60,7 +60,7 @@ def learning_in_words(learning: pd.DataFrame) -> list[str]:
     lines = []
     for name, part in learning.groupby("task", sort=False):
         times = part.pivot(index="seed", columns="client", values="to_target")
-        told = [_compared(times, client) for client in LEARNERS.values() if client != OURS]
+        told = [_compared(times, client) for client in LEARNERS.values() if client != OURS and client in times]
         of_all = f"{times[OURS].count()} of {len(times)} seeds, median {times[OURS].median():.1f} s"
         lines.append(f"- {TITLES[name]}, to a held-out score of {TARGETS[name]:g}: {OURS} ({of_all}); {'; '.join(told)}")
     return lines
@@ -144,7 +144,7 @@ def draw_learning(learning: pd.DataFrame, folder: Path) -> None:
     from fgo_kit.report.drawing import new_figure, tidy
 
     table, clients = medians(learning), list(LEARNERS.values())
-    figure, axes = new_figure(len(TITLES), 2.0, "Seconds to a score on held-out tasks: median and quartiles over the seeds", sharey=True)
+    figure, axes = new_figure(len(TITLES), 2.0, "Whole optimisations with their final test: median and quartiles over the seeds", sharey=True)
     for ax, (name, title) in zip(axes, TITLES.items(), strict=True):
         part = table[table["task"] == name].set_index("client").reindex(clients)
         gaps = [part["wall"] - part["wall_low"], part["wall_high"] - part["wall"]]
