@@ -24,6 +24,7 @@ from fgo_kit.experiments.presets import preset
 from fgo_kit.records import digest
 from fgo_kit.runs import compare as grid
 from fgo_kit.runs.compare import compare
+from fgo_kit.runs.processes import in_processes
 from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
@@ -295,6 +296,19 @@ def test_a_grid_of_real_runs_that_is_stopped_stops_all_of_them(benches, tmp_path
     rows = compare(benches[0], llm, {"plain": SETTINGS["plain"]}, range(8), log=tmp_path / "grid.sqlite")
     assert set(rows["status"]) == {"ok"}
     assert len(llm.asked) <= CallLog(tmp_path / "grid.sqlite").paid(None)[0] + 8  # those that were under way
+
+
+def test_processes_are_used_again_until_a_grid_fails():
+    def started():
+        return {process.pid for process in psutil.Process().children() if "spawn_main" in " ".join(process.cmdline())}
+
+    assert sorted(in_processes(abs, [-1, 2])) == [(-1, 1), (2, 2)]
+    before = started()
+    assert list(in_processes(abs, [-3])) == [(-3, 3)] and started() >= before
+    with pytest.raises(ValueError, match="math domain error|nonnegative"):
+        list(in_processes(math.sqrt, [-1.0]))
+    assert list(in_processes(abs, [-4])) == [(-4, 4)]
+    wait_until(lambda: not started() & before, 60)
 
 
 def test_processes_of_a_grid_end_when_the_one_that_made_them_is_killed():
