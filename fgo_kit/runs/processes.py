@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 Job = TypeVar("Job")
 
 
-def in_processes(function: Callable[[Job], Any], jobs: Sequence[Job]) -> Iterator[tuple[Job, Any]]:
+def in_processes(function: Callable[[Job], Any], jobs: Sequence[Job]) -> Generator[tuple[Job, Any], None, None]:
     """(job, what the function makes of it) as they end. Where one fails or nobody waits, the rest is dropped."""
     try:
         with _no_script():
