@@ -23,8 +23,8 @@ from ..runs.variants import VARIANTS
 from ..simulate.competence import Call
 from ..simulate.model import SimulatedLLM
 
-METHODS = ("bootstrapping + counts + review", "fgo", "fgo+")
-SUFFIX = ", without gold"
+METHODS = ("bootstrapping + counts", "fgo", "fgo+")
+SUFFIX = ", no gold"
 _BLIND = re.compile(r'<trajectory task="([^"]*)">\n(.*?)\n</trajectory>', re.DOTALL)
 _CALLED_RIGHT = re.compile(
     r'(<trajectory task="[^"]*" score=)"1">\n((?:(?!</trajectory>|<expected>).)*)(\n</trajectory>)', re.DOTALL
@@ -75,7 +75,7 @@ def variants(gold: bool) -> dict[str, dict]:
     """The methods as they are, or with an evaluator that is not shown the right answer.
 
     >>> list(variants(gold=False))[1]
-    'fgo, without gold'
+    'fgo, no gold'
     """
     return {name + ("" if gold else SUFFIX): VARIANTS[name] | {"gold": gold} for name in METHODS}
 
