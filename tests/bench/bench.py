@@ -27,6 +27,7 @@ import pandas as pd
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 FIGURES = ROOT / "paper_figures"
+STOCK = ROOT / "tests" / "benchmarks" / "alfworld_stock.py"
 sys.path[:0] = [str(HERE), str(ROOT)]
 import growth  # noqa: E402
 import page  # noqa: E402
@@ -225,6 +226,35 @@ def large_log(n: int = 1_000_000) -> pd.DataFrame:
     return pd.DataFrame([rows])
 
 
+def games(n: int = 12, steps: int = 30) -> pd.DataFrame:
+    """ALFWorld games of so many steps an hour, in one process each: alfworld's own engine, and this toolkit's with games
+    that it plays for the first time, and again. Empty where the engine is not installed."""
+    import fgo_kit as fgo
+    from fgo_kit.benchmarks.alfworld.engine import Game, Pool, missing
+
+    if missing():
+        return pd.DataFrame(columns=["engine", "games", "steps", "games_per_hour"])
+    bench = fgo.load_benchmark("alfworld")
+    contents = [bench.source.game(task) for task in bench.train[:n]]
+    asked = "\n".join(json.dumps({"game": game, "seed": at, "steps": steps}) for at, game in enumerate(contents))
+    start = time.perf_counter()
+    stock = subprocess.run([sys.executable, "-P", str(STOCK)], input=asked, text=True, capture_output=True, check=True,
+                           env=os.environ | {"PYTHONHASHSEED": "0"}).stdout  # fmt: skip
+    seconds = {"alfworld's own": time.perf_counter() - start}
+    with tempfile.TemporaryDirectory() as cache:
+        for name in ("this toolkit's, first time", "this toolkit's, again"):
+            start, pool = time.perf_counter(), Pool(1, Path(cache))
+            for game, played in zip(contents, map(json.loads, stock.splitlines()), strict=True):
+                playing = Game(game, pool)
+                for action in played["actions"]:
+                    playing.step(action)
+                playing.close()
+            pool.close()
+            seconds[name] = time.perf_counter() - start
+    return pd.DataFrame([{"engine": name, "games": n, "steps": steps, "games_per_hour": 3600 * n / taken}
+                         for name, taken in seconds.items()])  # fmt: skip
+
+
 def start_up() -> pd.DataFrame:
     """Seconds of a new process: the import, and from there to the first result of the quickstart."""
     code = ("import time; t = time.perf_counter(); import fgo_kit as fgo; a = time.perf_counter(); "
@@ -242,7 +272,7 @@ def main() -> None:
         peer = Path(os.environ["BENCH_PEERS"]) if "BENCH_PEERS" in os.environ else peers(Path(folder) / "peers")
         parts: dict[str, Callable[[], pd.DataFrame]] = {
             "calls": lambda: calls(url, peer), "learning": lambda: learning(url, peer), "overlap": overlap, "cached": cached,
-            "growth": growing, "log": large_log, "start_up": start_up, "versions": lambda: versions(peer), "scale": scale,
+            "growth": growing, "log": large_log, "games": games, "start_up": start_up, "versions": lambda: versions(peer), "scale": scale,
         }  # fmt: skip
         for name, measure in parts.items():
             path = FIGURES / f"bench_{name}.csv"

@@ -72,6 +72,14 @@ def _compared(times: pd.DataFrame, client: str) -> str:
     return share + (f", which reaches it with {reached} of {len(times)} seeds" if 0 < reached < len(times) else "")
 
 
+def games_in_words(table: pd.DataFrame) -> list[str]:
+    """How many times more ALFWorld games an hour than in alfworld's own engine."""
+    rate = table.set_index("engine")["games_per_hour"]
+    own, *others = rate.index if len(rate) else ("",)
+    told = "; ".join(f"{name}: {rate[name] / rate[own]:.1f} times those of {own}" for name in others)
+    return [f"- ALFWorld games an hour, {told}"] if told else []
+
+
 def growth_in_words(table: pd.DataFrame) -> list[str]:
     """What grows faster than proportionally, by its interval."""
     found = growth.exponents(table)
@@ -100,7 +108,8 @@ def text(tables: dict[str, pd.DataFrame]) -> str:
     """The page: what counts, then every table."""
     from fgo_kit.report.results_page import markdown
 
-    words = {"calls": calls_in_words, "learning": learning_in_words, "growth": growth_in_words}
+    words = {"calls": calls_in_words, "learning": learning_in_words, "growth": growth_in_words,
+             "games": games_in_words}  # fmt: skip
     lines = [line for name, say in words.items() if name in tables for line in say(tables[name])]
     shown = {name: medians(table) if name == "learning" else table for name, table in tables.items() if name != "growth"}
     parts = [f"## {name}\n\n{markdown(table.map(_cell))}" for name, table in shown.items()]

@@ -205,3 +205,9 @@ def test_the_page_is_written_from_whatever_was_measured(tmp_path):
     assert text.index("0.50 of the time") < text.index("## learning") and "growth with an exponent above 1.1" in text
     assert {file.name for file in tmp_path.iterdir()} == {
         "bench.md", "bench_learning.png", "bench_growth_exponents.csv", "bench_scale_exponents.csv", "bench_projection.csv"}  # fmt: skip
+
+
+def test_games_are_compared_with_those_of_the_stock_engine_where_there_is_one():
+    table = pd.DataFrame({"engine": ["stock", "ours"], "games_per_hour": [100.0, 250.0]})
+    assert page.games_in_words(table) == ["- ALFWorld games an hour, ours: 2.5 times those of stock"]
+    assert page.games_in_words(table[:0]) == []
