@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_committed_tables():
 def test_scores_with_a_real_model_are_the_committed_ones_or_not_run():
     rows = [f"|{name}|{'|'.join(row)}|" for name, row in zip(pilot().index, pilot().to_numpy(), strict=True)]
     block = re.search(r"<!-- pilot -->\n(.*?)\n<!-- /pilot -->", README, re.DOTALL)[1]
-    assert block.splitlines()[2:] == rows
+    assert block == "not run yet" if (pilot() == "not run").all(axis=None) else block.splitlines()[2:] == rows
 
 
 def test_what_is_said_of_the_methods_holds_in_the_committed_tables():
