@@ -14,7 +14,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-os.environ |= {"OPENAI_API_KEY": "none", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 INSTRUCTIONS = "Say which code a word gets, or unknown."
 
 
@@ -97,6 +96,7 @@ def measured(client: str, url: str, workers: int) -> dict:
 
 
 if __name__ == "__main__":
+    os.environ |= {"OPENAI_API_KEY": "none", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     OUT, sys.stdout = sys.stdout, sys.stderr  # libraries print
     print(json.dumps([measured(*sys.argv[1:3], int(workers)) for workers in sys.argv[3:]]), file=OUT, flush=True)
     os._exit(0)  # some leave threads behind

@@ -18,8 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ |= {"OPENAI_API_KEY": "none", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-
 
 def same(given: str, right: str) -> bool:
     """Whether an answer is right, whatever its case, white space and separators."""
@@ -163,6 +161,7 @@ LEARNERS = {"fgo": fgo, "fgo+": fgo_plus, "gepa": gepa, "dspy_gepa": dspy_gepa, 
 
 def main(client: str, url: str, workers: int, file: str) -> None:
     """Print what a client reports."""
+    os.environ |= {"OPENAI_API_KEY": "none", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     out, sys.stdout = sys.stdout, sys.stderr  # libraries print
     told = LEARNERS[client](json.loads(Path(file).read_text(encoding="utf-8")), url, workers)
     print(json.dumps(told), file=out, flush=True)

@@ -299,8 +299,14 @@ def test_a_grid_of_real_runs_that_is_stopped_stops_all_of_them(benches, tmp_path
 
 
 def test_processes_are_used_again_until_a_grid_fails():
+    def is_worker(process):
+        try:
+            return "spawn_main" in " ".join(process.cmdline())
+        except psutil.Error:  # it has ended
+            return False
+
     def started():
-        return {process.pid for process in psutil.Process().children() if "spawn_main" in " ".join(process.cmdline())}
+        return {process.pid for process in psutil.Process().children() if is_worker(process)}
 
     assert sorted(in_processes(abs, [-1, 2])) == [(-1, 1), (2, 2)]
     before = started()

@@ -140,7 +140,7 @@ def test_a_gain_without_runs_is_not_known():
     figure = assumptions.plot_maps([(table, "n50", "rules")], ["c"])
     assert [text.get_text() for text in figure.axes[0].texts] == ["?", "+10"]
     assert "not known" in [text.get_text() for text in figure.legends[0].get_texts()]
-    assert figure.axes[0].get_title() == "fgo+ against all_at_once: better in 1 of 2"
+    assert figure.axes[0].get_title() == "fgo+ against all at once: better in 1 of 2\n(numbers: gain, points)"
     [counts] = assumptions.map_counts(table).to_dict("records")
     assert counts == {"better": 1, "not known": 1}
 
