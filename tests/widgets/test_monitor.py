@@ -182,4 +182,4 @@ def test_it_shows_itself_without_a_kernel(bench, monkeypatch):
     monitor = fgo.start(bench, "simulated", method="base")
     monitor.result(60)
     assert set(monitor._repr_mimebundle_()[0]) == {"text/plain", "text/html"}
-    assert "128" not in monitor._repr_html_() and ">12<" in monitor._repr_html_()  # 12 test tasks
+    assert ">128<" not in monitor._repr_html_() and ">12<" in monitor._repr_html_()  # of tasks, 12 are tested
