@@ -173,7 +173,7 @@ def test_the_change_of_a_gain_is_tested_itself():
 def test_another_verdict_alone_is_no_change():
     near = varied_rows(lambda constant: 0.0)
     frozen, other = (near["llm"] == load("small").name), (near["llm"] == varied("small", induce=0.35).name)
-    for which, gained in ((frozen, (0, 1)), (other, (0, 1, 2, 3, 4, 5))):  # 2 points, not told from 0; 6 points, told
+    for which, gained in ((frozen, (0, 1)), (other, (0, 1, 2, 3, 4, 5))):  # 2 points are unclear, 6 are not
         chosen = which & (near["method"] == "fgo")
         near.loc[chosen, "scores"] = pd.Series([{**{n: 0.0 for n in range(100)}, **dict.fromkeys(gained, 1.0)}
                                                 for _ in range(chosen.sum())], index=near.index[chosen])  # fmt: skip
