@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,11 +78,6 @@ NOT_VARIED = (
     ("judge without gold (tpr, fpr)", "not in force: on these sets the evaluator is shown the expected answer"),
     ("rewrite", "in force with edits=False alone, varied there"),
 )
-
-
-def workers() -> ProcessPoolExecutor:
-    """Two processes; they are started when a run is needed that is not in the log."""
-    return ProcessPoolExecutor(2, get_context("spawn"))
 
 
 def grids(name: str) -> dict[str, Grid]:
