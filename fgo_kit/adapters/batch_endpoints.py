@@ -35,7 +35,7 @@ class Endpoint(ABC):
 
     def submit(self, tag: str, requests: Mapping[str, dict[str, Any]]) -> str:
         """Send requests by their names, in this order, as one batch; its id."""
-        bodies = {name: _body(request) for name, request in requests.items()}
+        bodies = {name: body_of(request) for name, request in requests.items()}
         return self._safely(lambda: self._submit(tag, bodies))
 
     def find(self, tag: str, since: float, size: int) -> list[str]:
@@ -177,7 +177,7 @@ class AnthropicBatches(Endpoint):
                 yield line.custom_id, self._unanswered(result["type"])
 
 
-def _body(request: dict[str, Any]) -> dict[str, Any]:
+def body_of(request: dict[str, Any]) -> dict[str, Any]:
     """A request as the SDK's function takes it -> its body."""
     own = {name: value for name, value in request.items() if not name.startswith("extra_")}
     return own | request.get("extra_body", {})

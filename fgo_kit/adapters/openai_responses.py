@@ -22,6 +22,7 @@ class OpenAIResponses(OpenAIChat):
     """A model behind Responses. `sample` only numbers draws: it has no seed. Nothing is stored at the provider."""
 
     optional = (TEMPERATURE, SYSTEM, SCHEMA, TOOLS)
+    prompt = "input"
 
     @classmethod
     def load(cls, model: str, *, base_url: str | None = None, api: str | None = None, **params: Any) -> Remote:
