@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..report.drawing import COLOURS, add_legend, draw_rows, looks, new_figure, note_simulated
+from ..report.drawing import COLOURS, draw_rows, finish, looks, new_figure
 from ..report.summary import REFERENCE, cells, differences, paired, score_matrix, summary
 from ..report.verdicts import Verdict, counted, judged
 from ..runs.variants import VARIANTS
@@ -192,10 +192,9 @@ def plot_sensitivity(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
         ax.axvline(100 * frozen["gain"], color="#666666", linewidth=0.8, label="all as they are")
         ax.axvline(0, color="black", linewidth=0.8, linestyle=":", label="no difference")
         part = tried[tried["reference"] == reference]
-        draw_rows(ax, part, names, ("name", "tried"), "gain", look)
-        ax.set_title(f"fgo against {reference}:\n{counted(part['verdict'])}", fontsize=8)
-    add_legend(figure)
-    return note_simulated(figure, constants)
+        title = f"fgo against {reference}:\n{counted(part['verdict'])}"
+        draw_rows(ax, part, names, ("name", "tried"), "gain", look, title)
+    return finish(figure, constants)
 
 
 # -- two constants at a time
@@ -238,8 +237,7 @@ def plot_maps(maps: Sequence[tuple[pd.DataFrame, str, str]], constants: Sequence
             pair = f"{table['method'].iloc[0]} against {reference}"
             ax.set_title(f"{pair}: {better}\n(numbers: gain, points)", fontsize=8)
     known = {Verdict.BETTER, Verdict.UNCLEAR, Verdict.WORSE}.union(*(table["verdict"] for table, *_ in maps))
-    add_legend(figure, {word: COLOURS[word] for word in Verdict if word in known})
-    return note_simulated(figure, constants)
+    return finish(figure, constants, {word: COLOURS[word] for word in Verdict if word in known})
 
 
 def _draw_map(ax: Axes, table: pd.DataFrame, column: str, label: str) -> None:

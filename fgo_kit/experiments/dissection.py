@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..algorithm.benchmark import Benchmark
 from ..calls.protocol import LLM
 from ..records import Module
-from ..report.drawing import SPARE, add_legend, draw_bars, in_lines, new_figure, note_simulated, tidy
+from ..report.drawing import SPARE, draw_bars, finish, in_lines, new_figure, tidy
 from ..report.verdicts import bounded, highest
 from ..runs.result import Run
 from ..runs.variants import VARIANTS
@@ -102,11 +102,8 @@ def plot_causes(table: pd.DataFrame) -> Figure:
     largest = largest_causes(table)
     for ax, llm in zip(axes, llms, strict=True):
         draw_bars(ax, wide.loc[llm][::-1].reset_index(), colours)
-        ax.set_title(in_lines(f"{llm}: fgo+ loses most by {largest.get(llm, 'no run')}", 34), fontsize=8)
-        ax.set_xlabel("wrong test answers, %", fontsize=8)
-        tidy(ax)
-    add_legend(figure)
-    return note_simulated(figure, table["constants"])
+        tidy(ax, in_lines(f"{llm}: fgo+ loses most by {largest.get(llm, 'no run')}", 34), "wrong test answers, %")
+    return finish(figure, table["constants"])
 
 
 def largest_causes(table: pd.DataFrame, method: str = "fgo+") -> dict[str, str]:

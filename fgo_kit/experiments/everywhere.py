@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..calls.protocol import LLM
-from ..report.drawing import add_legend, draw_rows, looks, new_figure, note_simulated
+from ..report.drawing import draw_rows, finish, looks, new_figure
 from ..report.summary import cells, differences, numbers
 from ..report.verdicts import MARGIN, Verdict, counted
 from ..runs.variants import VARIANTS
@@ -128,8 +128,6 @@ def plot_everywhere(table: pd.DataFrame) -> Figure:
         ax.axvline(0, color="#666666", linewidth=0.7)
         part = table[table["benchmark"] == name].assign(gain=lambda part: part["difference"])
         look = looks(f"{level} merger" for level in dict.fromkeys(table["merger"]))
-        draw_rows(ax, part.assign(level=part["merger"] + " merger"), rows, ("llm", "level"), "gain", look)
+        draw_rows(ax, part.assign(level=part["merger"] + " merger"), rows, ("llm", "level"), "gain", look, name)
         ax.set_xlabel("fgo+ minus best in sequence, points", fontsize=7)
-        ax.set_title(name, fontsize=8)
-    add_legend(figure)
-    return note_simulated(figure, table["constants"])
+    return finish(figure, table["constants"])

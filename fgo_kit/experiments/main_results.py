@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..algorithm.benchmark import Benchmark
 from ..benchmarks.logisticsqa.benchmark import is_none
 from ..calls.protocol import LLM
-from ..report.drawing import add_legend, colour_of, draw_bars, draw_rows, in_lines, note_simulated, tidy
+from ..report.drawing import colour_of, draw_bars, draw_rows, finish, in_lines, tidy
 from ..report.summary import REFERENCE, cells, differences, numbers, show, summary
 from ..report.verdicts import headline, judged
 from ..runs.places import SHIPPED
@@ -247,13 +247,10 @@ def plot_steps(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for (name, table), (left, right) in zip(tables.items(), axes, strict=True):
         labels, changed = list(table["method"]), table.dropna(subset=["step"])
         look = {label: {"color": colour_of("fgo" if label.startswith("+") else label)} for label in labels}
-        draw_rows(left, table, labels, ("method", "method"), "score", look)
         verdicts = headline(changed["method"].str.removeprefix("+ "), judged(changed, "step"), "the step before")
-        left.set_title(f"{name}\n{in_lines(verdicts, 48)}", fontsize=8)
+        draw_rows(left, table, labels, ("method", "method"), "score", look, f"{name}\n{in_lines(verdicts, 48)}")
         shares = {meaning: 100 * table[kind] for kind, (_, meaning) in ERRORS.items()}
         colours = {meaning: colour for colour, meaning in ERRORS.values()}
         draw_bars(right, pd.DataFrame(shares).assign(method=range(len(table))), colours)
-        right.set_xlabel("errors, % of test tasks", fontsize=8)
-        tidy(right)
-    add_legend(figure)
-    return note_simulated(figure, [constants for table in tables.values() for constants in table["constants"]])
+        tidy(right, x="errors, % of test tasks")
+    return finish(figure, [constants for table in tables.values() for constants in table["constants"]])

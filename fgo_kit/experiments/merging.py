@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..report.drawing import add_legend, draw_points, new_figure, note_simulated, tidy
+from ..report.drawing import draw_points, finish, new_figure, tidy
 from ..report.summary import cells
 from ..report.verdicts import bounded
 from ..stats import over_seeds
@@ -127,9 +127,5 @@ def plot_gates(decisions: pd.DataFrame, title: str = "") -> Figure:
             draw_points(ax, pd.DataFrame([up]), "value", [across.value], upright=True, label=f"mean of {label}", **look)
         ax.axhline(0, color="#666666", linewidth=0.7)
         ax.axvline(0, color="#666666", linewidth=0.7)
-        ax.set_title(f"{kind} gate", fontsize=8)
-        ax.set_xlabel("gate split, points", fontsize=8)
-        tidy(ax, "both")
-    axes[0].set_ylabel("test split, points", fontsize=8)
-    add_legend(figure)
-    return note_simulated(figure, decisions["constants"])
+        tidy(ax, f"{kind} gate", "gate split, points", "test split, points" if kind == kinds[0] else "", "both")
+    return finish(figure, decisions["constants"])

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..calls.protocol import LLM
-from ..report.drawing import SHARES, across, add_legend, draw_points, looks, new_figure, note_simulated
+from ..report.drawing import across, draw_points, finish, looks, new_figure
 from ..report.figures import along_calls, best_title
 from ..report.summary import cells, numbers, summary
 from ..report.verdicts import highest
@@ -87,12 +87,8 @@ def plot_plane(table: pd.DataFrame) -> Figure:
             line = part[part["width"] == width].sort_values("depth")
             style = {"linestyle": "-", "label": label, **look[label]}
             draw_points(ax, line, "score", line["chain"], upright=True, **style)
-        ax.set_title(f"{llm}\n{best_title(part)}", fontsize=8)
-        along_calls(ax)
-        if ax.get_subplotspec().is_first_col():
-            ax.set_ylabel(SHARES["score"], fontsize=8)
-    add_legend(figure)
-    return note_simulated(figure, table["constants"])
+        along_calls(ax, f"{llm}\n{best_title(part)}")
+    return finish(figure, table["constants"])
 
 
 def best_points(table: pd.DataFrame) -> dict[str, str]:

@@ -20,17 +20,7 @@ from ..algorithm.benchmark import Benchmark
 from ..calls.prices import price
 from ..calls.protocol import LLM, Usage
 from ..calls.tokens import count_messages
-from ..report.drawing import (
-    COLOURS,
-    add_legend,
-    colour_of,
-    draw_bars,
-    draw_points,
-    looks,
-    new_figure,
-    note_simulated,
-    tidy,
-)
+from ..report.drawing import COLOURS, colour_of, draw_bars, draw_points, finish, looks, new_figure, note_simulated, tidy
 from ..report.summary import REFERENCE, TOKENS, by_method, numbers
 from ..runs.result import OPTIMISER_PHASES, Run
 from ..runs.variants import VARIANTS
@@ -176,13 +166,11 @@ def plot_reductions(table: pd.DataFrame, changes: pd.DataFrame, constants: Seque
                     label="expected by arithmetic")  # fmt: skip
         ax.axvline(0, color="black", linewidth=0.8)
         ax.axvline(-100 * PAPER, color="#D55E00", linewidth=1, linestyle="--", label="the paper's figure")
-        ax.set_title(f"{name}: {(own[name] <= -PAPER).sum()} of {len(own)}\nreach the paper's figure", fontsize=8)
-        ax.set_xlabel("change from all_at_once, %", fontsize=8)
-        tidy(ax, size=7)
+        reached = f"{name}: {(own[name] <= -PAPER).sum()} of {len(own)}\nreach the paper's figure"
+        tidy(ax, reached, "change from all_at_once, %", size=7)
     axes[0].set_yticks(own.index, own["benchmark"] + "\n" + own["llm"], fontsize=6.5)
     axes[0].invert_yaxis()
-    add_legend(figure)
-    return note_simulated(figure, constants)
+    return finish(figure, constants)
 
 
 # -- where tokens go, and what they buy
@@ -218,11 +206,9 @@ def plot_phases(table: pd.DataFrame, constants: Sequence[str]) -> Figure:
         totals = part.drop_duplicates("method").set_index("method").loc[wide.index, ["total", "total_lo", "total_hi"]]
         draw_points(ax, totals / 1000, "total", range(len(totals)), color="black", marker="")
         learning = part[(part["method"] == "fgo") & part["phase"].isin(OPTIMISER_PHASES)]["share"].sum()
-        ax.set_title(f"{name}: {100 * learning:.0f} % of fgo's are\nthe optimiser's and merger's", fontsize=8)
-        ax.set_xlabel("thousand prompt tokens a run", fontsize=8)
-        tidy(ax, size=7)
-    add_legend(figure)
-    return note_simulated(figure, constants)
+        title = f"{name}: {100 * learning:.0f} % of fgo's are\nthe optimiser's and merger's"
+        tidy(ax, title, "thousand prompt tokens a run", size=7)
+    return finish(figure, constants)
 
 
 def frontier(table: pd.DataFrame, cost: str = "tokens_all_in") -> pd.DataFrame:
@@ -253,10 +239,8 @@ def plot_frontier(table: pd.DataFrame, constants: Sequence[str], cost: str = "to
     for row in table.to_dict("records"):
         ring = {"markeredgecolor": "black"} if row["best"] else {}
         draw_points(ax, pd.DataFrame([row]), "score", [row[cost] / 1000], upright=True, **look[row["method"]], **ring)
-    ax.set_title(f"{len(best)} of {len(table)} settings are such that\nno other scores as high for less", fontsize=8)
-    ax.set_xlabel("thousand tokens a run, in total", fontsize=8)
-    ax.set_ylabel("test score, %", fontsize=8)
-    tidy(ax, "both", 7)
+    title = f"{len(best)} of {len(table)} settings are such that\nno other scores as high for less"
+    tidy(ax, title, "thousand tokens a run, in total", "test score, %", "both", 7)
     marks = [Line2D([], [], linestyle="", markersize=4, label=f"{number}  {label}", **look[label])
              for number, label in enumerate(labels, 1)]  # fmt: skip
     known = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))

@@ -6,7 +6,7 @@
 
 from .detectable import power
 from .drawing import COLOURS, note_simulated
-from .figures import plot_curves, plot_merge_tree, plot_methods, plot_points, plot_waiting
+from .figures import plot_curves, plot_methods, plot_points, plot_waiting
 from .paper import paper_table
 from .rule_differences import flipped_tasks, rule_differences
 from .save_figures import save
@@ -24,6 +24,7 @@ from .summary import (
     show_groups,
     summary,
 )
+from .tree import plot_merge_tree
 from .verdicts import Verdict, counted, headline, highest, judged, spelled, verdict
 
 __all__ = [

@@ -99,28 +99,24 @@ def in_lines(text: str, width: int) -> str:
 
 
 def new_figure(
-    panels: int, height: float, title: str = "", width: float | None = None, **options
+    panels: int, height: float, title: str = "", width: float | None = None, columns: int = 0, **options
 ) -> tuple[Figure, Sequence[Axes]]:
-    """A figure with panels in rows (see `across`), as wide as a printed column for up to two of them.
+    """A figure with panels in rows, as wide as a printed column for up to two of them, or where one is below another.
 
-    height: inches, of a row. width: inches, where it is not the usual one. The title states the finding.
+    height: inches, of a row. width: inches, where it is not the usual one. columns: see `across` for the usual number.
+    The title states the finding.
     """
-    columns = across(panels)
-    rows, width = -(-panels // columns), width or (WIDTH if panels <= 2 else 1.3 + 1.9 * columns)
+    width = width or (WIDTH if panels <= 2 or columns == 1 else 1.3 + 1.9 * across(panels))
+    columns = columns or across(panels)
+    rows = -(-panels // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(width, rows * height), squeeze=False, layout="constrained",
                                 **options)  # fmt: skip
     for ax in axes.flat[panels:]:
         ax.remove()
-    return set_title(figure, title), axes.flat[:panels]
-
-
-def set_title(figure: Figure, title: str) -> Figure:
-    """A finding over the whole width; the figure grows by its lines."""
-    text = in_lines(title, int(14.5 * figure.get_figwidth()))
-    if text:
+    if text := in_lines(title, int(14.5 * width)):  # over the whole width; the figure grows by its lines
         figure.set_figheight(figure.get_figheight() + 0.15 * text.count("\n"))
         figure.suptitle(text, fontsize=8, fontweight="bold", x=0.02, ha="left")
-    return figure
+    return figure, axes.flat[:panels]
 
 
 def draw_points(ax: Axes, table: pd.DataFrame, value: str, at: Sequence[float], upright: bool = False, **look) -> None:
@@ -143,8 +139,9 @@ def draw_points(ax: Axes, table: pd.DataFrame, value: str, at: Sequence[float], 
 
 
 def draw_rows(
-    ax: Axes, table: pd.DataFrame, rows: Sequence[str], columns: tuple[str, str], value: str, look: Mapping[str, dict]
-) -> None:
+    ax: Axes, table: pd.DataFrame, rows: Sequence[str], columns: tuple[str, str], value: str, look: Mapping[str, dict],
+    title: str = "",
+) -> None:  # fmt: skip
     """The points of one panel: named rows from top to bottom, in each of them the values of the second column.
 
     look: colour and marker by value of the second column (see `looks`).
@@ -157,8 +154,7 @@ def draw_rows(
         draw_points(ax, part, value, places, **look[label], label=label if y != within else None)
     ax.set_yticks(range(len(rows)), map(in_plain_words, rows))
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlabel(SHARES.get(value, value), fontsize=8)
-    tidy(ax)
+    tidy(ax, title, SHARES.get(value, value))
 
 
 def draw_bars(ax: Axes, table: pd.DataFrame, parts: Mapping[str, str], y: str = "method") -> None:
@@ -169,27 +165,31 @@ def draw_bars(ax: Axes, table: pd.DataFrame, parts: Mapping[str, str], y: str = 
         start = start + table[part].to_numpy(float)
 
 
-def tidy(ax: Axes, grid: str = "x", size: float = 7.5) -> None:
-    """The look of all panels: a light grid along `grid` ("x", "y" or "both"), no box, labels of `size` points."""
+def tidy(ax: Axes, title: str = "", x: str = "", y: str = "", grid: str = "x", size: float = 7.5) -> None:
+    """The look of all panels: title, names of the axes, a light grid along `grid` ("x", "y" or "both"), no box, numbers
+    of `size` points."""
+    for write, text in ((ax.set_title, title), (ax.set_xlabel, x), (ax.set_ylabel, y)):
+        if text:
+            write(text, fontsize=8)
     ax.grid(axis=grid, color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=size)
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def add_legend(figure: Figure, colours: Mapping[str, str] | None = None) -> None:
-    """A legend under the panels: patches of these colours, then all that panels label; none where nothing is."""
+def finish(figure: Figure, constants: str | Iterable[str], colours: Mapping[str, str] | None = None) -> Figure:
+    """`note_simulated` of a figure with a legend under its panels: patches of these colours, then all that panels
+    label; none where nothing is."""
     named = {label: Patch(color=colour) for label, colour in (colours or {}).items()}
     for ax in figure.axes:
         named |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     named |= {label: named.pop(label) for label in (INTERVAL, Verdict.TOO_FEW) if label in named}  # the last of all
-    handles, labels = list(named.values()), list(named)
-    if not labels:
-        return
-    columns = min(len(labels), max(1, int(figure.get_figwidth() / (0.4 + 0.062 * max(map(len, labels))))))
-    figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(labels) // columns))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=7, frameon=False,
-                  handletextpad=0.3, columnspacing=1.0, borderaxespad=1.7)  # fmt: skip
+    if named:
+        columns = min(len(named), max(1, int(figure.get_figwidth() / (0.4 + 0.062 * max(map(len, named))))))
+        figure.set_figheight(figure.get_figheight() + 0.16 * -(-len(named) // columns))
+        figure.legend(named.values(), named, loc="outside lower center", ncols=columns, fontsize=7, frameon=False,
+                      handletextpad=0.3, columnspacing=1.0, borderaxespad=1.7)  # fmt: skip
+    return note_simulated(figure, constants)
 
 
 def note_simulated(figure: Figure, constants: str | Iterable[str]) -> Figure:

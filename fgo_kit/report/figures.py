@@ -1,34 +1,16 @@
-"""Figures of tables and runs: points, curves, merge trees (see `drawing` for their look)."""
+"""Figures of tables: points and curves (see `drawing` for their look)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import cycle
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from ..runs.result import Run
-from .drawing import (
-    SHARES,
-    WIDTH,
-    across,
-    add_legend,
-    colour_of,
-    draw_points,
-    draw_rows,
-    in_lines,
-    looks,
-    new_figure,
-    note_simulated,
-    set_title,
-    tidy,
-)
-from .tree import positions
+from .drawing import SHARES, across, colour_of, draw_points, draw_rows, finish, in_lines, looks, new_figure, tidy
 from .verdicts import highest
 
 
@@ -50,12 +32,11 @@ def plot_points(
     figure, axes = new_figure(len(panels), height, title, wide, sharey=True, sharex=value in SHARES)
     for ax, name in zip(axes, panels, strict=True):
         part = table[table[panel] == name] if panel else table
-        draw_rows(ax, part, rows, (y, within or y), value, look)
-        ax.set_title(str(name) if title else f"{name}\n{best_title(part, value, y)}", fontsize=8)
+        found = str(name) if title else f"{name}\n{best_title(part, value, y)}"
+        draw_rows(ax, part, rows, (y, within or y), value, look, found)
         for (label, x), dashes in zip((lines or {}).items(), cycle(("--", ":", "-.")), strict=False):
             ax.axvline(100 * x, color=colour_of(label), linewidth=0.9, linestyle=dashes, label=label)
-    add_legend(figure)
-    return note_simulated(figure, table["constants"])
+    return finish(figure, table["constants"])
 
 
 def best_title(table: pd.DataFrame, value: str = "score", by: str = "method", where: str = "") -> str:
@@ -77,17 +58,13 @@ def plot_methods(table: pd.DataFrame) -> Figure:
         ax.sharex(axes[0])
     for ax, llm in zip(axes, llms, strict=False):
         part = table[table["llm"] == llm]
-        draw_rows(ax, part, methods, ("method", "method"), "score", looks(methods))
-        ax.set_title(f"{llm}\n{best_title(part)}", fontsize=8)
+        draw_rows(ax, part, methods, ("method", "method"), "score", looks(methods), f"{llm}\n{best_title(part)}")
     calls = table[table["llm"] == llms[0]].set_index("method").loc[:, ["tokens_call_mean", "tokens_call_max"]] / 1000
     places = [methods.index(method) for method in calls.index]
     axes[-1].barh(places, calls["tokens_call_mean"], color=[colour_of(method) for method in calls.index])
     axes[-1].plot(calls["tokens_call_max"], places, "|", color="black", markersize=9, label="largest call of a run")
-    axes[-1].set_title(f"{llms[0]}\nprompt tokens of an optimiser\nor merger call", fontsize=8)
-    axes[-1].set_xlabel("thousand tokens", fontsize=8)
-    tidy(axes[-1])
-    add_legend(figure)
-    return note_simulated(figure, table["constants"])
+    tidy(axes[-1], f"{llms[0]}\nprompt tokens of an optimiser\nor merger call", "thousand tokens")
+    return finish(figure, table["constants"])
 
 
 def plot_curves(
@@ -99,10 +76,9 @@ def plot_curves(
     Variants of a method ("fgo, 2 passes") are dashed. Every panel names the highest mean at the largest size.
     """
     panels, sizes = list(dict.fromkeys(table[panel])), sorted(set(table[x]))
-    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 0.9 + 1.7 * len(panels)), sharex=True,
-                                sharey=value in SHARES, squeeze=False, layout="constrained")  # fmt: skip
-    look = looks(table[series])
-    for ax, name in zip(axes[:, 0], panels, strict=True):
+    height, look = 0.9 / len(panels) + 1.7, looks(table[series])
+    figure, axes = new_figure(len(panels), height, title, columns=1, sharex=True, sharey=value in SHARES)
+    for ax, name in zip(axes, panels, strict=True):
         for at, label in enumerate(look):
             part = table[(table[panel] == name) & (table[series] == label)].sort_values(x)
             shift = (sizes[-1] / sizes[0]) ** (0.012 * (at - (len(look) - 1) / 2))  # so that no interval hides another
@@ -112,15 +88,11 @@ def plot_curves(
         ax.set_xticks(sizes, [f"{size:.3g}" for size in sizes])
         ax.minorticks_off()
         last = table[(table[panel] == name) & (table[x] == sizes[-1])]
-        ax.set_title(f"{name}\n{best_title(last, value, series, f' at {sizes[-1]:.3g}')}", fontsize=8)
         if value not in SHARES:
             _from_zero(ax)
-        tidy(ax, "y")
-        ax.set_ylabel(labels[1], fontsize=8)
-    axes[-1, 0].set_xlabel(labels[0], fontsize=8)
-    set_title(figure, title)
-    add_legend(figure)
-    return note_simulated(figure, table["constants"])
+        found = best_title(last, value, series, f" at {sizes[-1]:.3g}")
+        tidy(ax, f"{name}\n{found}", labels[0] if name == panels[-1] else "", labels[1], "y")
+    return finish(figure, table["constants"])
 
 
 def plot_waiting(table: pd.DataFrame, title: str = "") -> Figure:
@@ -135,21 +107,18 @@ def plot_waiting(table: pd.DataFrame, title: str = "") -> Figure:
         for method, style in look.items():
             own = part[part["method"] == method]
             draw_points(ax, own, "score", own["chain"], upright=True, **style, label=method)
-        ax.set_title(str(name), fontsize=8)
-        along_calls(ax)
-    axes[0].set_ylabel(SHARES["score"], fontsize=8)
-    add_legend(figure)
-    return note_simulated(figure, table["constants"])
+        along_calls(ax, str(name))
+    return finish(figure, table["constants"])
 
 
-def along_calls(ax: Axes) -> None:
-    """The critical path across, in plain numbers on a log scale."""
+def along_calls(ax: Axes, title: str) -> None:
+    """Scores up, and the critical path across, in plain numbers on a log scale."""
     ax.set_xscale("log")
-    ax.set_xlabel("calls that wait for each other, a run", fontsize=8)
     ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")
-    tidy(ax, "both")
+    score = SHARES["score"] if ax.get_subplotspec().is_first_col() else ""
+    tidy(ax, title, "calls that wait for each other, a run", score, "both")
 
 
 def _from_zero(ax: Axes) -> None:
@@ -162,26 +131,3 @@ def _from_zero(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
-    """The tree of merges: every node with its number of rules; refused and failed merges in red."""
-    if run.merge_tree is None:
-        raise ValueError(f"run {run.id} ({run.config['method']}) has no merge tree; only fgo merges")
-    nodes, places = list(run.merge_tree.walk()), positions([run.merge_tree])
-    leaves = sum(not node.children for node in nodes)
-    ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * leaves), 3.0), layout="constrained")[1]
-    kinds = {"subset": "#F0E442", "merge": "#56B4E9", "refused or failed": "#D55E00"}
-    for node in nodes:
-        for child in node.children:
-            ax.plot(*zip(places[node.id], places[child.id], strict=True), color="#999999", zorder=1)
-        kind = "subset" if not node.children else "merge" if node.decision == "merged" else "refused or failed"
-        ax.annotate(f"{node.id}\n{len(node.module.rules)}", places[node.id], ha="center", va="center", fontsize=7,
-                    bbox={"boxstyle": "round", "facecolor": kinds[kind], "edgecolor": "none"})  # fmt: skip
-    ax.legend(handles=[Patch(color=colour, label=kind) for kind, colour in kinds.items()], fontsize=7, frameon=False)
-    ax.set_title(f"{leaves} modules in {len(nodes) - leaves} merges (numbers: rules)", fontsize=9)
-    ax.set_xlim(-0.7, leaves - 0.3)
-    ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
-    ax.axis("off")
-    note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
-    return ax

@@ -1,9 +1,16 @@
-"""Where the nodes of merge trees are in a picture: one layout for figures and widgets."""
+"""Merge trees: where their nodes are in a picture, one layout for figures and widgets, and the figure of a run's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Protocol
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from ..runs.result import Run
+from .drawing import note_simulated
 
 
 class Node(Protocol):
@@ -42,3 +49,26 @@ def positions(roots: Iterable[Node]) -> dict[str, tuple[float, int]]:
     for root in roots:
         place(root)
     return places
+
+
+def plot_merge_tree(run: Run, ax: Axes | None = None) -> Axes:
+    """The tree of merges: every node with its number of rules; refused and failed merges in red."""
+    if run.merge_tree is None:
+        raise ValueError(f"run {run.id} ({run.config['method']}) has no merge tree; only fgo merges")
+    nodes, places = list(run.merge_tree.walk()), positions([run.merge_tree])
+    leaves = sum(not node.children for node in nodes)
+    ax = ax or plt.subplots(figsize=(max(4.0, 0.55 * leaves), 3.0), layout="constrained")[1]
+    kinds = {"subset": "#F0E442", "merge": "#56B4E9", "refused or failed": "#D55E00"}
+    for node in nodes:
+        for child in node.children:
+            ax.plot(*zip(places[node.id], places[child.id], strict=True), color="#999999", zorder=1)
+        kind = "subset" if not node.children else "merge" if node.decision == "merged" else "refused or failed"
+        ax.annotate(f"{node.id}\n{len(node.module.rules)}", places[node.id], ha="center", va="center", fontsize=7,
+                    bbox={"boxstyle": "round", "facecolor": kinds[kind], "edgecolor": "none"})  # fmt: skip
+    ax.legend(handles=[Patch(color=colour, label=kind) for kind, colour in kinds.items()], fontsize=7, frameon=False)
+    ax.set_title(f"{leaves} modules in {len(nodes) - leaves} merges (numbers: rules)", fontsize=9)
+    ax.set_xlim(-0.7, leaves - 0.3)
+    ax.set_ylim(-0.5, places[run.merge_tree.id][1] + 0.5)
+    ax.axis("off")
+    note_simulated(ax.figure, run.config["llm_params"].get("constants", ""))
+    return ax

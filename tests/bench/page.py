@@ -160,7 +160,5 @@ def draw_learning(learning: pd.DataFrame, folder: Path) -> None:
         ax.errorbar(part["wall"], range(len(clients)), xerr=gaps, linestyle="", marker="o", markersize=4, capsize=1.5, color="#0072B2")
         ax.set_yticks(range(len(clients)), clients)
         ax.set(xlim=(0, None), ylim=(len(clients) - 0.5, -0.5))
-        ax.set_xlabel("seconds", fontsize=8)
-        ax.set_title(title, fontsize=8)
-        tidy(ax)
+        tidy(ax, title, "seconds")
     figure.savefig(folder / "bench_learning.png", dpi=200, metadata={"Software": None})

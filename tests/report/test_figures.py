@@ -18,7 +18,7 @@ COMMITTED = sorted((Path(__file__).resolve().parents[2] / "paper_figures").glob(
 @pytest.fixture(autouse=True)
 def _closed():
     yield
-    figures.plt.close("all")
+    drawing.plt.close("all")
 
 
 def test_a_table_without_runs_is_saved_with_its_origin(tmp_path, monkeypatch):
@@ -39,7 +39,7 @@ def test_the_panel_of_call_tokens_names_its_llm_and_calls():
 def test_a_saved_figure_is_laid_out_for_good(tmp_path, monkeypatch):
     """The layout's last digits differ between processes; nothing of them may reach a file."""
     monkeypatch.setattr(files, "FIGURES", tmp_path)
-    drawn, ax = figures.plt.subplots(layout="constrained")
+    drawn, ax = drawing.plt.subplots(layout="constrained")
     ax.set_ylabel("label")
     drawn.suptitle("title")
     report.save("one", pd.DataFrame({"x": [1.0]}), None, drawn)
@@ -130,6 +130,6 @@ def test_panels_that_compare_scores_have_equal_axes():
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_nothing_reaches_the_edge_of_a_committed_figure(path):
-    pixels = figures.plt.imread(path)[..., :3]
+    pixels = drawing.plt.imread(path)[..., :3]
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     assert (edge == 1).all()
