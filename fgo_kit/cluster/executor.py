@@ -1,26 +1,27 @@
-"""Runs of a grid through an executor of the user's: what goes along with them, and what is looked at beforehand."""
+"""Runs, or one run's environments, through an executor: what goes along with them, what is looked at beforehand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from copy import copy
+from functools import partial
 from socket import AF_INET, SOCK_DGRAM, gethostname, socket
 from typing import Any
 
+from ..algorithm.benchmark import Benchmark
 from ..calls.limiter import Limiter
 from ..calls.log import CallLog
-from ..calls.protocol import FGOError
 from ..records import digest
-from .hub import Address, Hub
+from .hub import Hub
 from .remote import Line, RemoteLimiter, RemoteLog
+from .seats import NotReady, Seats
+from .wire import Address, connected
 
+Version = Callable[[Benchmark], str]
 RETRIES = 2
 """Times that a run is begun again on a cluster, from what its log has, when it ended in an error that gives no row."""
-
-
-class NotReady(FGOError):
-    """Workers of a cluster cannot make the runs of a grid; none was begun."""
 
 
 def client_of(executor: Any) -> Any:
@@ -38,11 +39,11 @@ def elsewhere(
     address, futures = hub and hub.address, []
     try:
         if client is not None:
-            _check(client, jobs, address)
-        options = {} if client is None else {"retries": RETRIES, "pure": False}
+            different = list({(id(job.bench), id(job.llm), job.label): job for job in jobs}.values())
+            _check(client, _fault, different, address)
 
         def submit(job: Any) -> Future:
-            futures.append(executor.submit(_row_made_here, make_row, job, address, **options))
+            futures.append(_submit(executor, _row_made_here, make_row, job, address))
             return futures[-1]
 
         yield submit
@@ -72,21 +73,62 @@ def _own_host(client: Any) -> str:
         return probe.getsockname()[0]
 
 
-def _check(client: Any, jobs: Sequence[Any], address: Address | None) -> None:
-    """Raise NotReady unless every worker has what the runs need: keys, the same code, a way to this process."""
-    different = list({(id(job.bench), id(job.llm), job.label): job for job in jobs}.values())
-    found = client.run(_fault, different, address, on_error="return")
+def is_played(bench: Benchmark) -> bool:
+    """Whether its tasks are played turn by turn in environments."""
+    return bench.form != "answer" and bench.agent is None
+
+
+@contextmanager
+def played_elsewhere(bench: Benchmark, executor: Executor | None, version: Version) -> Iterator[Benchmark]:
+    """The benchmark, its environments played by workers of an executor if one is given.
+
+    version: of the code that decides how a task is played. Raises NotReady, ValueError where nothing is played.
+    """
+    if executor is None:
+        yield bench
+        return
+    if not is_played(bench):
+        raise ValueError(f"executor={executor!r}: {bench.name} has nothing to play elsewhere, its tasks are answered "
+                         "at once or by an agent of your own; leave it out, or use compare for many runs")
+    client = client_of(executor)
+    with closing(Seats(bench, partial(_submit, executor), _own_host(client))) as seats:
+        if client is not None:
+            _check(client, _why_not_played, bench, seats.address, version, [version(bench), bench.fingerprint])
+        played = copy(bench)
+        object.__setattr__(played, "start", seats.start)
+        yield played
+
+
+def _submit(executor: Executor, function: Callable, *arguments: Any) -> Future:
+    options = {} if client_of(executor) is None else {"retries": RETRIES, "pure": False}
+    return executor.submit(function, *arguments, **options)
+
+
+def _check(client: Any, fault: Callable[..., str], *arguments: Any) -> None:
+    """Raise NotReady unless every worker finds no fault."""
+    found = client.run(fault, *arguments, on_error="return")
     faults = {worker: fault for worker, fault in found.items() if fault}
     if faults:
         told = "\n".join(f"{worker}: {fault}" for worker, fault in sorted(faults.items()))
-        raise NotReady(f"{len(faults)} of {len(found)} workers cannot make these runs, so none was begun:\n{told}")
+        raise NotReady(f"{len(faults)} of {len(found)} workers cannot do this, so nothing was begun:\n{told}")
 
 
 def _fault(jobs: Sequence[Any], address: Address | None) -> str:
-    """What a worker lacks for these jobs, "" for nothing."""
+    """What a worker lacks for the runs of these jobs, "" for nothing: keys, the same code, a way to the hub."""
     if address is not None:
         with Line(address) as line:
             line.ask("check_room", 0)
-    if any(digest(job.config) != job.run_id for job in jobs):
-        return f"fgo_kit on {gethostname()} is of another version than here, or is set up otherwise"
+    return "" if all(digest(job.config) == job.run_id for job in jobs) else _other_version()
+
+
+def _why_not_played(bench: Benchmark, address: Address, version: Version, wanted: list[str]) -> str:
+    """What a worker lacks for the environments of a benchmark, "" for nothing."""
+    connected(address).close()
+    if [version(bench), bench.fingerprint] != wanted:
+        return _other_version()
+    bench.first_observation((*bench.test, *bench.train)[0])
     return ""
+
+
+def _other_version() -> str:
+    return f"fgo_kit on {gethostname()} is of another version than here, or is set up otherwise"

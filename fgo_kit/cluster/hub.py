@@ -1,22 +1,15 @@
 """Hub: serves a log and a limiter to runs elsewhere. The process that it is in alone has the log's file.
 
 A run's connections stay open as long as the run. When one breaks, the run is taken to be gone: its leases are free,
-and what its calls under way can have cost is noted as lost. What is sent are pickles, and only to and from who has the
-hub's token, which travels with the run.
+and what its calls under way can have cost is noted as lost.
 """
 
 from __future__ import annotations
 
-import pickle
-import socket
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from hmac import compare_digest
-from pathlib import Path
-from secrets import token_bytes
-from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any
 from weakref import WeakValueDictionary
 
 from ..calls.budget import Cost
@@ -24,20 +17,10 @@ from ..calls.clock import TICK, now
 from ..calls.limiter import Limiter, Try
 from ..calls.log import CallLog
 from ..calls.protocol import CallFailed, Cancelled, Unreachable
+from .wire import Door, Gone, answer
 
-SECRET, NAME = 32, 16
-"""Bytes that a connection begins with: the hub's token, and the name of the run that asks."""
-ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
-"""A machine that is switched off is noticed after half a minute, as Dask does."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a hub is (host, port), with what opens it. path: of its log."""
-
-    place: tuple[str, int]
-    token: bytes = field(repr=False)
-    path: Path | None
+NAME = 16
+"""Bytes that a connection begins with after the token: the name of the run that asks."""
 
 
 class _Guest:
@@ -74,44 +57,25 @@ class _Guest:
                 self._hub.log.lose(this.run_id, this.place, this.most, Unreachable("its worker ended"))
 
 
-class _Visit(StreamRequestHandler):
-    """One connection of a run elsewhere."""
-
-    disable_nagle_algorithm = True
-    server: Hub
-
-    def handle(self) -> None:
-        keep_alive(self.connection)
-        if not compare_digest(self.rfile.read(SECRET), self.server.address.token):
-            return
-        guest = self.server.guest(self.rfile.read(NAME))
-        try:
-            while not guest.is_gone:
-                request, arguments = pickle.load(self.rfile)
-                try:
-                    answer = True, getattr(guest, request)(*arguments)
-                except Exception as error:  # raised where it was asked for
-                    answer = False, error
-                self.wfile.write(pickle.dumps(answer))
-        except (EOFError, OSError):
-            pass  # it has left
-        finally:
-            guest.leave()
-
-
-class Hub(ThreadingTCPServer):
-    """At an address of this machine, until `close`."""
-
-    daemon_threads = True
-    request_queue_size = 128
+class Hub(Door):
+    """Answers runs elsewhere, until `close`."""
 
     def __init__(self, log: CallLog, limiter: Limiter, host: str):
-        super().__init__((host, 0), _Visit)
         self.log, self.limiter, self.is_closing = log, limiter, False
-        self.address = Address((host, self.server_address[1]), token_bytes(SECRET), log.path)
         self._guests: WeakValueDictionary[bytes, _Guest] = WeakValueDictionary()
         self._lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, args=(TICK,), daemon=True, name="fgo hub").start()
+        super().__init__(host, log.path)
+
+    def enter(self, wire: Any) -> None:
+        """One connection of a run elsewhere."""
+        guest = self.guest(wire.read(NAME))
+        try:
+            while not guest.is_gone:
+                answer(wire, guest)
+        except Gone:
+            pass
+        finally:
+            guest.leave()
 
     def guest(self, name: bytes) -> _Guest:
         """The run of a name, whichever of its connections asks."""
@@ -129,11 +93,3 @@ class Hub(ThreadingTCPServer):
             time.sleep(TICK)
         self.shutdown()
         self.server_close()
-
-
-def keep_alive(connection: socket.socket) -> None:
-    """Have the connection break when the other machine is gone without a word."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in ALIVE.items():
-        if hasattr(socket, name):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import socket
 from collections import deque
 from collections.abc import Iterable
@@ -16,9 +15,8 @@ from ..calls.leases import Leases
 from ..calls.limiter import Limiter, Try
 from ..calls.log import CallLog, LogNotWritten
 from ..calls.protocol import CallFailed
-from .hub import NAME, Address, keep_alive
-
-CONNECT_SECONDS = 10.0
+from .hub import NAME
+from .wire import Address, Gone, connected, exchange
 
 
 class Line:
@@ -40,27 +38,20 @@ class Line:
         """What the hub answers; raises what was raised there."""
         try:
             wire = self._wire()
-            wire.write(pickle.dumps((request, arguments)))
-            wire.flush()
-            fine, answer = pickle.load(wire)
-        except (EOFError, OSError) as error:
+            is_fine, answer = exchange(wire, request, *arguments)
+        except (Gone, OSError) as error:
             here, (host, port) = socket.gethostname(), self.address.place
             raise LogNotWritten(f"{here} does not reach the log's process at {host}:{port} ({error})") from error
         self._idle.append(wire)
-        if fine:
+        if is_fine:
             return answer
         raise answer
 
     def _wire(self) -> Any:
         with suppress(IndexError):
             return self._idle.pop()
-        with socket.create_connection(self.address.place, CONNECT_SECONDS) as connection:
-            connection.settimeout(None)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            keep_alive(connection)
-            wire = connection.makefile("rwb")  # which keeps the connection
+        wire = connected(self.address, self._name)
         self._all.append(wire)
-        wire.write(self.address.token + self._name)
         return wire
 
 

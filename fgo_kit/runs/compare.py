@@ -32,7 +32,7 @@ from ..calls.protocol import LLM, FGOError
 from ..calls.providers import as_llm
 from ..calls.requests import source_of
 from ..calls.roles import Roles
-from ..cluster.executor import client_of, elsewhere
+from ..cluster.executor import NotReady, client_of, elsewhere, is_played
 from ..records import digest
 from ..records.later import pandas as pd
 from .choices import takes
@@ -110,7 +110,8 @@ def compare(
     choices: further choices of `run` for all rows, budgets included (they hold for every run on its own); where
     a label has a choice of its own, that one holds. A name of `VARIANTS` is a fixed setting: ValueError for a
     choice that contradicts it.
-    executor: where runs go; by default processes for simulated LLMs, this process and threads for others. It may be any
+    executor: where runs go; by default processes for simulated LLMs, this process and threads for others. Of one run of
+    a real model whose tasks are played turn by turn, only what it plays goes there: `run(executor=)`. It may be any
     of `concurrent.futures`, or that of a Dask cluster: `dask.distributed.Client(address).get_executor()`, with this
     package in the same version on all its machines. Runs of a simulated LLM send a row. Those of others ask this
     process for all they share: the log, which it alone writes, so that nothing is paid twice; one rate limit; budgets;
@@ -210,7 +211,9 @@ def _past_row(log: CallLog, run_id: str) -> dict | None:
 
 
 def _made(jobs: list[_Job], log: CallLog, limiter: Limiter, executor: Executor | None, bar: tqdm) -> _Rows:
-    if executor is not None:
+    if executor is not None and len(jobs) == 1 and not jobs[0].simulated and is_played(jobs[0].bench):
+        done = ((job, _row(job, log, lambda meter: meter.beside(limiter), executor)) for job in jobs)
+    elif executor is not None:
         done = _by_executor(jobs, log, limiter, executor)
     elif len(jobs) > 1 and all(map(_movable, jobs)):
         done = in_processes(_row, jobs)
@@ -257,12 +260,18 @@ def _movable(job: _Job) -> bool:
     return job.simulated and all(map(is_ours, parts))
 
 
-def _row(job: _Job, log: CallLog | None = None, on_start: Callable[[Meter], None] | None = None) -> dict:
+def _row(
+    job: _Job, log: CallLog | None = None, on_start: Callable[[Meter], None] | None = None,
+    executor: Executor | None = None,
+) -> dict:
     """Runs of a real model leave every call in the grid's log."""
     choices = vars(job.settings) | vars(job.limits) | vars(job.roles)
     try:
-        done = run(job.bench, job.llm, log=None if job.simulated else log, on_start=on_start, **choices)
+        log = None if job.simulated else log
+        done = run(job.bench, job.llm, log=log, on_start=on_start, executor=executor, **choices)
         return done.row() | (job.after(done, job.bench, job.llm) if job.after else {})
+    except NotReady:
+        raise
     except FGOError as error:  # a recorded status, never a wrong answer
         nan = float("nan")
         empty = {"score": nan, "lo": nan, "hi": nan, "scores": {}, "seconds": 0.0, "error": str(error)}

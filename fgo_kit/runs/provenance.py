@@ -11,7 +11,6 @@ from subprocess import DEVNULL, PIPE, run
 from threading import Lock
 
 from ..algorithm.benchmark import Benchmark
-from ..calls.protocol import LLM
 from ..calls.providers import PROVIDERS
 from ..records import digest
 from .places import CHECKOUT, PACKAGE
@@ -38,15 +37,15 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def code_version(bench: Benchmark, llm: LLM, package: Path = PACKAGE) -> str:
-    """A hash of the code that decides a run: an edit of it makes a new run, whose logged calls are free.
+def code_version(bench: Benchmark, llm: str, package: Path = PACKAGE) -> str:
+    """A hash of the code that decides a run by the LLM of a name: an edit makes a new run, whose logged calls are free.
 
     Comments, docstrings and layout do not count, nor does what only shows finished runs, another benchmark or another
     provider.
     """
     module = type(bench).__module__.split(".")
     folder = module[2] if module[:2] == ["fgo_kit", "benchmarks"] and len(module) > 2 else ""
-    return _hash_of(package, folder, llm.name.partition(":")[0], bool(bench.tools))
+    return _hash_of(package, folder, llm.partition(":")[0], bool(bench.tools))
 
 
 @cache

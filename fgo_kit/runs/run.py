@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from ..calls.protocol import LLM
 from ..calls.providers import as_llm
 from ..calls.requests import source_of
 from ..calls.roles import Roles
+from ..cluster.executor import played_elsewhere
 from ..records import Division, Task, Trajectory, digest, from_json, to_json
 from ..records.later import import_soon
 from .choices import split, takes
@@ -54,6 +57,7 @@ def run(
     on_division: Callable[[Division], None] | None = None,
     traces: Sequence[Trajectory] | None = None,
     tracker: Tracker | str | None = None,
+    executor: Executor | None = None,
     **choices: Any,
 ) -> Run:
     """Optimise on the training split by one method, then score the result on the test split.
@@ -67,6 +71,10 @@ def run(
     cancel the run from another thread; on_division(division) follows the division of the training tasks. traces: logged
     trajectories (`read_traces`) of training tasks, by their ids; they are the first epoch's rollouts of these tasks.
     tracker: "mlflow", "wandb" (with ":<project>") or a `Tracker` of one's own, which is told of the run as it goes on.
+    executor: has the environments of the tasks, ALFWorld's games say, played elsewhere, while calls are made from here:
+    that of a Dask cluster, as in `compare`. As many are played at once as here (ALFWorld: processes), and none takes a
+    thread of a worker while it waits for the agent. One that is lost with its worker is played again on another, by the
+    same actions; where it then goes otherwise, the rollout has failed. Files of the tasks must be at the same path.
 
     Raises ValueError for a choice that does not exist, and the errors of `fgo_kit.calls.protocol`; what was paid is
     in the log then, and running the same again goes on from there.
@@ -93,8 +101,9 @@ def run(
         try:
             if on_start:
                 on_start(meter)
-            ctx = Context(bench, meter, settings, traces=logged, on_division=on_division, roles=roles.filled(llm))
-            state = _execute(ctx)
+            with played_elsewhere(bench, executor, partial(code_version, llm=llm.name)) as played:
+                ctx = Context(played, meter, settings, traces=logged, on_division=on_division, roles=roles.filled(llm))
+                state = _execute(ctx)
             meter.judge()
         except BaseException as error:
             opened.finish(run_id, type(error).__name__)
@@ -163,7 +172,7 @@ def config_of(bench: Benchmark, llm: LLM, settings: Settings, roles: Roles = Rol
         "llm": llm.name, "llm_params": {key: str(value) for key, value in sorted(llm.params.items())},
         "simulated": all(each.simulated for each in (llm, *others.values())), **asdict(settings),
         "roles": {role: [each.name, *sorted(map(str, each.params.items()))] for role, each in others.items()},
-        "prompts": prompts.version(), "code": [code_version(bench, each) for each in (llm, *others.values())],
+        "prompts": prompts.version(), "code": [code_version(bench, each.name) for each in (llm, *others.values())],
         "own_code": [digest(source_of(s.function)) for s in strategies if not is_ours(s.function)],
         "versions": [strategy.version() for strategy in strategies],
         **({} if bench.agent is None else {"agent": bench.agent.name}),

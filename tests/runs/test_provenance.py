@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from helpers import ScriptedLLM, TinyBench
+from helpers import TinyBench
 
 import fgo_kit as fgo
 from fgo_kit.benchmarks import gaia
@@ -45,18 +45,18 @@ def edited(package, name, code):
 
 @pytest.mark.parametrize("name", DECIDING)
 def test_an_edit_of_what_decides_makes_a_new_run(package, bench, name):
-    llm = fgo.load_llm("simulated")
+    llm = fgo.load_llm("simulated").name
     assert code_version(bench, llm, edited(package, name, "\nEDITED = 1\n")) != code_version(bench, llm, package)
 
 
 @pytest.mark.parametrize("name", OTHER)
 def test_an_edit_of_anything_else_does_not(package, bench, name):
-    llm = fgo.load_llm("simulated")
+    llm = fgo.load_llm("simulated").name
     assert code_version(bench, llm, edited(package, name, "\nEDITED = 1\n")) == code_version(bench, llm, package)
 
 
 def test_comments_docstrings_and_blank_lines_decide_nothing(package, bench):
-    llm, copy = fgo.load_llm("simulated"), edited(package, "algorithm/merge.py", "\n\n# said\n\'\'\'told\'\'\'\n")
+    llm, copy = fgo.load_llm("simulated").name, edited(package, "algorithm/merge.py", "\n\n# said\n\'\'\'told\'\'\'\n")
     file = copy / "algorithm" / "gates.py"
     file.write_text(file.read_text().replace("Every candidate is taken.", "Whatever comes is taken."))
     assert code_version(bench, llm, copy) == code_version(bench, llm, package)
@@ -69,7 +69,7 @@ def test_comments_docstrings_and_blank_lines_decide_nothing(package, bench):
     ("anthropic:m", "adapters/remote.py", "adapters/openai_responses.py"),
 ])  # fmt: skip
 def test_a_provider_decides_its_own_runs_alone(package, bench, spec, own, other):
-    llm = fgo.load_llm(spec, base_url="http://localhost:1/v1")
+    llm = fgo.load_llm(spec, base_url="http://localhost:1/v1").name
     before = code_version(bench, llm, package)
     assert code_version(bench, llm, edited(package, own, "\nEDITED = 1\n")) != before
     for name in (other, "simulate/limits.py", "simulate/logisticsqa/language.py"):
@@ -77,13 +77,13 @@ def test_a_provider_decides_its_own_runs_alone(package, bench, spec, own, other)
 
 
 def test_programs_of_a_model_are_run_by_code_that_decides(package):
-    llm, questions = fgo.load_llm("simulated"), gaia.load(n_train=2)
+    llm, questions = fgo.load_llm("simulated").name, gaia.load(n_train=2)
     before = code_version(questions, llm, package)
     assert code_version(questions, llm, edited(package, "sandbox/walls.py", "\nEDITED = 1\n")) != before
     assert code_version(questions, llm, edited(package, "simulate/logisticsqa/language.py", "\nX = 1\n")) == before
 
 
 def test_a_benchmark_and_an_llm_from_elsewhere_rest_on_the_ground_alone(package):
-    before = code_version(TinyBench(), ScriptedLLM(str, name="mine"), package)
-    assert code_version(TinyBench(), ScriptedLLM(str, name="mine"), edited(package, "simulate/limits.py", "\nX = 1\n")) == before
-    assert code_version(TinyBench(), ScriptedLLM(str, name="mine"), edited(package, "calls/log.py", "\nX = 1\n")) != before
+    before = code_version(TinyBench(), "mine", package)
+    assert code_version(TinyBench(), "mine", edited(package, "simulate/limits.py", "\nX = 1\n")) == before
+    assert code_version(TinyBench(), "mine", edited(package, "calls/log.py", "\nX = 1\n")) != before

@@ -145,6 +145,9 @@ class GAIA(Benchmark):
         options = {key: value for key, value in (("web", name), ("unsafe", self.unsafe), ("private", private)) if value}
         return digest([*tasks, options] if options else tasks)
 
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "fingerprint"}  # of files that are there
+
     def _hashes(self, task: Task) -> list[str]:
         paths = sorted(self.files.get(task.id, {}).items())
         return [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for _, path in paths]
