@@ -42,7 +42,10 @@ def main(argv: list[str] | None = None) -> int:
     asks = ["--help"] if {"-h", "--help"} & set(words) else []
     known = _parser().parse_args([*words[:first], *asks])
     try:
-        COMMANDS[known.command](known, choices_in(words[first:]))
+        choices = choices_in(words[first:])
+        if choices and known.command in FOLDERS:
+            raise ValueError(f"--{next(iter(choices))} is unknown here; this command takes a folder alone")
+        COMMANDS[known.command](known, choices)
     except KeyboardInterrupt:
         print("fgo: stopped; with a log, the same command goes on from here", file=sys.stderr)
         return 130
@@ -62,8 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
     for name, act in COMMANDS.items():
         command = commands.add_parser(name, description=act.__doc__, epilog=_choices_of(name))
-        for argument, options in ARGUMENTS[name].items():
-            command.add_argument(argument, **options)
+        if name in FOLDERS:
+            command.add_argument("folder", help=FOLDERS[name])
+        else:
+            known = f"{', '.join(fgo.BENCHMARKS)}, or a file of your own questions (.csv, .jsonl, .parquet)"
+            command.add_argument("benchmark", help=known)
+            command.add_argument("llm", nargs="?", default="simulated", help="for fgo.load_llm; default: %(default)s")
     return parser
 
 
@@ -164,14 +171,12 @@ def preflight(known: argparse.Namespace, choices: dict[str, Any]) -> None:
 
 def show(known: argparse.Namespace, choices: dict[str, Any]) -> None:
     """A run that was saved: its score, ledger and prompt."""
-    _none_left(choices)
     made = fgo.load_run(known.folder)
     print(made, made.tokens().to_string(index=False), made.prompt(), sep="\n\n")
 
 
 def notebooks(known: argparse.Namespace, choices: dict[str, Any]) -> None:
     """Copy the notebooks and the figures they show into a folder; what is there already stays."""
-    _none_left(choices)
     files = [*SHIPPED.glob("notebooks/*.ipynb"), *SHIPPED.glob("notebooks/*.png"), *SHIPPED.glob("paper_figures/*.png")]
     target = Path(known.folder).expanduser()
     places = {file: target / file.relative_to(SHIPPED) for file in files}
@@ -183,23 +188,11 @@ def notebooks(known: argparse.Namespace, choices: dict[str, Any]) -> None:
     print(f"Open them with: jupyter lab {target / 'notebooks'}")
 
 
-def _none_left(choices: Mapping[str, Any]) -> None:
-    if choices:
-        raise ValueError(f"--{next(iter(choices))} is unknown here; this command takes a folder alone")
-
-
 COMMANDS = {
     "run": run, "compare": compare, "estimate": estimate, "preflight": preflight, "open": show, "notebooks": notebooks,
 }  # fmt: skip
-_TASKS = {
-    "benchmark": {"help": "logisticsqa, alfworld, gaia, or a file of your own questions (.csv, .jsonl, .parquet)"},
-    "llm": {"nargs": "?", "default": "simulated", "help": "as for fgo.load_llm; default: %(default)s"},
-}  # fmt: skip
-ARGUMENTS: dict[str, dict[str, dict]] = {
-    "run": _TASKS, "compare": _TASKS, "estimate": _TASKS, "preflight": _TASKS,
-    "notebooks": {"folder": {"help": "made if new"}},
-    "open": {"folder": {"help": "what run.save(folder) wrote"}},
-}  # fmt: skip
+FOLDERS = {"notebooks": "made if new", "open": "what run.save(folder) wrote"}
+"""Commands that take a folder alone."""
 
 
 if __name__ == "__main__":

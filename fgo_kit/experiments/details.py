@@ -7,17 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ..algorithm.benchmark import Benchmark
-from ..algorithm.context import Context
 from ..algorithm.gates import mean_score
-from ..algorithm.rollout import rollouts
-from ..algorithm.settings import Settings
-from ..calls.limits import Limits
-from ..calls.log import CallLog, Place
-from ..calls.meter import Meter
 from ..calls.protocol import LLM
 from ..records import MergeNode, Module, Rule
 from ..report.rule_differences import normal
 from ..runs.result import Run
+from ..runs.transfer import played
 
 SUPPORT = ("1", "2-3", "4+", "unknown")
 """Classes of rules by the number of training tasks said to speak for them; unknown after a rewrite."""
@@ -115,14 +110,11 @@ def _test_means(run: Run, bench: Benchmark, llm: LLM) -> Callable[[Module], floa
     """Mean test score of a module under a run's settings, each text rolled out once."""
     if not llm.simulated:
         return lambda module: float("nan")
-    settings = Settings(counts=run.config["counts"], audit=run.config["audit"], seed=run.config["seed"])
-    seed, known = run.config["seed"], {str(run.module): run.score}
+    known = {str(run.module): run.score}
 
     def of(module: Module) -> float:
         if str(module) not in known:
-            ctx = Context(bench, Meter(llm, CallLog(None), "gates", Limits(workers=1), sample=seed), settings)
-            scores = [t.score for t in rollouts(ctx, module, bench.test, Place("test"))]
-            known[str(module)] = mean_score(scores)
+            known[str(module)] = played(module, bench, llm, run, workers=1).score
         return known[str(module)]
 
     return of

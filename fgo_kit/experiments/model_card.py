@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 
 import pandas as pd
@@ -44,8 +43,7 @@ def limits_table() -> pd.DataFrame:
 
 def published(curve: str) -> dict[tuple[str, str], float]:
     """Figures of `published_curves.csv` as published, by (model, x); ValueError where there are none."""
-    with CURVES.open(newline="", encoding="utf-8") as file:
-        found = {(row["model"], row["x"]): float(row["y"]) for row in csv.DictReader(file) if row["curve"] == curve}
+    found = pd.read_csv(CURVES, dtype={"x": str}).query("curve == @curve").set_index(["model", "x"])["y"].to_dict()
     if not found:
         raise ValueError(f"{CURVES.name} has no rows for curve={curve!r}; restore the file")
     return found

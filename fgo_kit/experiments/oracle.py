@@ -8,7 +8,6 @@ LLM, which never sees these answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from ..calls.protocol import LLM
 from ..records import Task
 from ..report.summary import cells, differences, numbers
 from ..runs.result import Run
-from ..runs.run import run as run_once
+from ..runs.transfer import played
 from ..runs.variants import VARIANTS
 from ..simulate.logisticsqa.language import parse_rule
 from ..simulate.logisticsqa.reading import normal, read
@@ -42,9 +41,7 @@ def chosen_by_oracle(run: Run, bench: Benchmark, llm: LLM) -> dict:
     first = {trajectory.task_id: trajectory.score for trajectory in reversed(explored)}
     kept = [union[text] for text in choose(list(union), bench.train, [first[task.id] for task in bench.train])]
     module = bench.seed_module.with_rules({bench.seed_module.components[0].name: tuple(kept)})
-    again = {"method": "base", "seed": run.config["seed"], "counts": run.config["counts"]}
-    played = run_once(replace(bench, seed_module=module), llm, **again)
-    return {"oracle_scores": dict(played.scores), "oracle_rules": len(kept)}
+    return {"oracle_scores": played(module, bench, llm, run).scores, "oracle_rules": len(kept)}
 
 
 def choose(texts: Sequence[str], tasks: Sequence[Task], without: Sequence[float]) -> list[str]:

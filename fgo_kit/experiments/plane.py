@@ -13,7 +13,7 @@ from ..report.figures import along_calls, best_title
 from ..report.summary import cells, numbers, summary
 from ..report.verdicts import highest
 from ..runs.variants import VARIANTS
-from ..simulate.varied import varied
+from .everywhere import models
 from .presets import preset
 from .sets import Grid
 
@@ -54,10 +54,7 @@ def grids(name: str, log: str) -> dict[str, Grid]:
 
 def mergers(model: str, name: str) -> Sequence[LLM | str]:
     """Small and large simulated LLMs whose merger weighs evidence, and blind ones; a real model is asked as it is."""
-    if model != "simulated":
-        return [model]
-    sizes = ("small", "large") if name == "full" else ("small",)
-    return [varied(size, **level) for size in sizes for level in ({}, {"weighing": 0})]
+    return models(model, ("small", "large") if name == "full" else ("small",))
 
 
 def plane(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 
 import numpy as np
@@ -28,10 +27,8 @@ def paper_table(table: pd.DataFrame, not_run: Mapping[str, str] | None = None) -
     that figure); "not run" with the reason; where to look for consistency over sizes. Which average the
     paper's token figure is we do not know, so that can at most be "same direction".
     """
-    with PAPER_VALUES.open(newline="", encoding="utf-8") as file:
-        claims = list(csv.DictReader(file))
     rows = []
-    for claim in claims:
+    for claim in pd.read_csv(PAPER_VALUES, dtype=str, keep_default_na=False).to_dict("records"):
         quoted = {"claim": claim["what"], "paper": f"{claim['value']} {claim['unit']}".removesuffix(" claim")}
         for _, fgo in table[table["method"] == "fgo"].iterrows():
             same = (table["llm"] == fgo["llm"]) & (table["benchmark"] == fgo["benchmark"])

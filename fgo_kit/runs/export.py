@@ -77,12 +77,9 @@ def _skill(run: Any, folder: Path) -> Path:
     return folder
 
 
-def _inspect(run: Any, path: Path) -> Path:
-    return write_eval(run, path, facts(run))
-
-
 FORMATS: Mapping[str, Callable[[Any, Path], Path]] = {
-    "markdown": _markdown, "json": _json, "skill": _skill, "inspect": _inspect,
+    "markdown": _markdown, "json": _json, "skill": _skill,
+    "inspect": lambda run, path: write_eval(run, path, facts(run)),
 }  # fmt: skip
 
 

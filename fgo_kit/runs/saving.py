@@ -60,12 +60,13 @@ def _without_texts(table: pd.DataFrame, private: bool) -> pd.DataFrame:
 
 
 def _without_private(state: Any) -> Any:
-    record = [_concealed(judged) for judged in state.record]
+    record = list(map(public, state.record))
     tasks = (replace(task, text="", answer=NOT_SHOWN) if task.private else task for task in state.tasks)
     return replace(state, record=record, tasks=tuple(tasks))
 
 
-def _concealed(judged: Judged) -> Judged:
+def public(judged: Judged) -> Judged:
+    """A line of the record as it may be shown: of a private task without what was read, written and said about it."""
     trajectory, feedback = judged.trajectory, judged.feedback
     if not trajectory.private:
         return judged

@@ -52,18 +52,12 @@ def rule_table(trees: Sequence[MergeNode], module: Module, cuts: Sequence[Cut] =
     for name, held, parent, last in places:
         for rule in held.rules:
             fate, into = _fate(rule, parent) if parent or last else ("next pass", [])
-            rows.append((
-                name, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents),
-                rule.origin, _subsets(rule, known), rule.right, rule.wrong, rule.id in final, fate,
-                parent.id if parent else "", into,
-                why(parent, rule.id) if parent and fate in ("merged", "dropped") else "",
-            ))  # fmt: skip
+            at, reason = (parent.id, why(parent, rule.id)) if parent else ("", "")
+            reason = reason if fate in ("merged", "dropped") else ""
+            rows.append((name, *_facts(rule, known), rule.id in final, fate, at, into, reason))
     for cut in cuts:
-        rule, node = cut.rule, cut.place.node or cut.place.subset or "final"
-        rows.append((
-            node, rule.id, rule.text, len(rule.support), list(rule.support), list(rule.parents), rule.origin,
-            _subsets(rule, known), rule.right, rule.wrong, False, "cut", str(cut.place), [cut.control], "",
-        ))  # fmt: skip
+        node = cut.place.node or cut.place.subset or "final"
+        rows.append((node, *_facts(cut.rule, known), False, "cut", str(cut.place), [cut.control], ""))
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
 
@@ -81,6 +75,11 @@ def merge_table(trees: Sequence[MergeNode], calls: pd.DataFrame) -> pd.DataFrame
         for node in nodes
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(MERGE_COLUMNS))
+
+
+def _facts(rule: Rule, known: dict[str, Rule]) -> tuple:
+    support, origins = list(rule.support), (rule.origin, _subsets(rule, known))
+    return rule.id, rule.text, len(support), support, list(rule.parents), *origins, rule.right, rule.wrong
 
 
 def _with_parents(node: MergeNode, parent: MergeNode | None = None):

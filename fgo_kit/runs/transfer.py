@@ -14,6 +14,7 @@ from ..algorithm.settings import Settings
 from ..calls.log import CallLog
 from ..calls.protocol import LLM
 from ..calls.providers import as_llm
+from ..records import Module
 from ..records.later import pandas as pd
 from ..stats import paired_difference
 from .result import Run
@@ -34,21 +35,29 @@ def transfer(
 
     >>> transfer(run, bench, ["simulated:small", "simulated:large"])[["llm", "gain"]]         # doctest: +SKIP
     """
-    if bench.fingerprint != learnt.config["fingerprint"]:
-        raise ValueError(
-            f"run {learnt.id} was made on other data (fingerprint {learnt.config['fingerprint']}) than {bench.name} "
-            f"given ({bench.fingerprint}); load the benchmark as for the run"
-        )
+    check_data(learnt, bench)
     if isinstance(llms, str) or hasattr(llms, "complete"):
         raise TypeError(f"llms={llms!r} is one LLM; give a list, e.g. [{llms!r}]")
     return pd.DataFrame([_row(learnt, bench, as_llm(llm), log, choices) for llm in llms], columns=list(COLUMNS))
 
 
+def check_data(run: Run, bench: Benchmark) -> None:
+    """ValueError for a benchmark with other data than the run's."""
+    if bench.fingerprint != run.config["fingerprint"]:
+        raise ValueError(f"run {run.id} was made on other data (fingerprint {run.config['fingerprint']}) than "
+                         f"{bench.name} given ({bench.fingerprint}); load the benchmark as for the run")
+
+
+def played(module: Module, bench: Benchmark, llm: LLM, learnt: Run, **choices: Any) -> Run:
+    """A module on the test split as the run that learnt would play its own, with its seed and citing rules or not."""
+    asked_alike = {"seed": learnt.config["seed"], "counts": Settings.of(learnt.config).cites}
+    taught = replace(bench, seed_module=module)  # pyright: ignore[reportArgumentType]
+    return run(taught, llm, **{**asked_alike, **choices, "method": "base"})
+
+
 def _row(learnt: Run, bench: Benchmark, llm: LLM, log: str | Path | CallLog | None, choices: dict) -> tuple:
-    asked_alike = {"seed": learnt.config["seed"], "counts": Settings.of(learnt.config).cites}  # citing or not
-    choices = {**asked_alike, **choices, "method": "base"}
-    taught = replace(bench, seed_module=learnt.module)  # pyright: ignore[reportArgumentType]
-    base, own = (run(each, llm, log=log, **choices) for each in (bench, taught))
+    modules = (bench.seed_module, learnt.module)
+    base, own = (played(module, bench, llm, learnt, log=log, **choices) for module in modules)
     scores = [np.array([[scored.scores[task.id] for task in bench.test]]) for scored in (own, base)]
     gain, row = paired_difference([scores[0]], [scores[1]]), own.row()
     return (

@@ -19,6 +19,7 @@ from ..records.later import pandas as pd
 from ..runs.provenance import manifest
 from ..runs.result import Run
 from ..runs.state import restored, stored
+from ..runs.transfer import check_data
 from .merging_by_hand import Decision, Desk, Merging, unmerged
 from .steps import apply
 
@@ -29,9 +30,7 @@ def desk_for(run: Run, bench: Benchmark, llm: LLM | str, **options) -> Desk:
     """A desk for a run; calls are logged under an id that all merges by hand of this run share. options: the limits
     and hooks of a `Desk`. ValueError for other data than the run's."""
     llm = as_llm(llm)
-    if bench.fingerprint != run.config["fingerprint"]:
-        raise ValueError(f"run {run.id} was made on other data (fingerprint {run.config['fingerprint']}) than "
-                         f"{bench.name} given ({bench.fingerprint}); load the benchmark as for the run")
+    check_data(run, bench)
     config = run.config | {"method": METHOD, "from_run": run.id, "llm": llm.name}
     run_id = digest(config)
     run.log.begin(run_id, config, manifest())

@@ -10,9 +10,10 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ..algorithm.context import Judged
-from ..records import NOT_SHOWN, Task, concealed
+from ..records import NOT_SHOWN, Task
 from ..records.showing import showable
 from ..runs.result import Run
+from ..runs.saving import public
 from .progress import PHASES
 
 
@@ -94,21 +95,14 @@ def entries_of(runs: list[Run]) -> list[Entry]:
         for judged in sorted(run.state.record, key=when_of):
             task = tasks.get(judged.trajectory.task_id) or Task(judged.trajectory.task_id, "")
             outcome, key = outcome_of(judged), (run.config.get("benchmark", ""), task.id)
-            entry = Entry(len(entries), number, label, *_public(judged, task), outcome, first=len(entries))
+            task = replace(task, answer=NOT_SHOWN) if task.private else task
+            entry = Entry(len(entries), number, label, public(judged), task, outcome, first=len(entries))
             first = firsts.setdefault(key, entry)
             entries.append(replace(entry, first=first.number, change=_CHANGES.get((first.outcome, outcome), "")))
     return entries
 
 
 _CHANGES = {("wrong", "right"): "gained", ("right", "wrong"): "lost"}
-
-
-def _public(judged: Judged, task: Task) -> tuple[Judged, Task]:
-    if not task.private:
-        return judged, task
-    feedback = judged.feedback and replace(judged.feedback, text=NOT_SHOWN)
-    judged = replace(judged, trajectory=concealed(judged.trajectory), feedback=feedback)
-    return judged, replace(task, answer=NOT_SHOWN)
 
 
 def outcome_of(judged: Judged) -> str:
