@@ -1,4 +1,4 @@
-"""What takes long to import is imported when it is used, and in the background of a run."""
+"""What takes long to import is imported when it is used."""
 
 import ast
 import subprocess
@@ -24,18 +24,6 @@ def test_a_module_that_is_imported_later_is_that_module():
     assert Later("json").dumps is json.dumps
     with pytest.raises(AttributeError, match="no_such_name"):
         Later("json").no_such_name  # noqa: B018
-
-
-def test_what_a_run_needs_is_there_soon():
-    code = (
-        "import sys, threading; from fgo_kit.records.later import *\n"
-        "import_soon(); print('started'); [t.join() for t in threading.enumerate() if t.name == 'fgo imports']\n"
-        "print(all(name in sys.modules for name in SOON))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == [
-        "started",
-        "True",
-    ]
 
 
 def test_one_module_is_imported_after_the_other_whoever_asks(tmp_path, monkeypatch):

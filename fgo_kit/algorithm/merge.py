@@ -85,9 +85,7 @@ def _named(plan: Plan, leaves: Sequence[MergeNode], names: Iterator[str]) -> _Pl
     return children[0] if len(children) == 1 else _Planned(next(names), children)
 
 
-def _carry_out(
-    ctx: Context, node: _Planned | MergeNode, subsets: Sequence[MergeNode] = ()
-) -> MergeNode:
+def _carry_out(ctx: Context, node: _Planned | MergeNode, subsets: Sequence[MergeNode] = ()) -> MergeNode:
     if isinstance(node, MergeNode):
         return node
     children = ctx.meter.together([lambda child=child: _carry_out(ctx, child) for child in node.children])

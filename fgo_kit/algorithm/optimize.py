@@ -100,9 +100,7 @@ def _reviewed(ctx: Context, task: Task, trajectory: Trajectory, place: Place) ->
     return reply.text.strip() if status == "answered" else f"(no feedback: {status})"
 
 
-def propose(
-    ctx: Context, module: Module, judged: list[Line], place: Place
-) -> Module:
+def propose(ctx: Context, module: Module, judged: list[Line], place: Place) -> Module:
     """Ask the optimiser for edits and apply them; the same module where nothing came of it."""
     settings = ctx.settings
     rejected = sorted(set(ctx.rejected))[:REJECTED_LIMIT] if settings.controls.remember else []
@@ -153,9 +151,7 @@ def fitted(
     return None
 
 
-def _clipped_to_fit(
-    llm: LLM, render: Callable[[int | None], list[dict[str, str]]]
-) -> list[dict[str, str]]:
+def _clipped_to_fit(llm: LLM, render: Callable[[int | None], list[dict[str, str]]]) -> list[dict[str, str]]:
     """The prompt with its texts clipped as little as it needs to fit."""
     return next((m for limit in CLIPS[:-1] if not _overflows(llm, m := render(limit))), render(CLIPS[-1]))
 
@@ -168,9 +164,7 @@ def _drop_last(ctx: Context, shown: list, place: Place) -> None:
     ctx.dropped.append(replace(place, task=shown.pop()[0].id))
 
 
-def _proposed(
-    ctx: Context, module: Module, messages: list[dict[str, str]], shown: list[Line], place: Place
-) -> Module:
+def _proposed(ctx: Context, module: Module, messages: list[dict[str, str]], shown: list[Line], place: Place) -> Module:
     origin = f"{place.subset}/e{place.epoch}"
     prefix = f"{place.subset}e{place.epoch}"
     task_ids = tuple(task.id for task, _, _ in shown)

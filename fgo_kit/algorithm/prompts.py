@@ -129,9 +129,7 @@ def _unwrapped(observation: str) -> str:
     return result[1] if result else quote(observation)
 
 
-def trajectory_text(
-    task: Task, trajectory: Trajectory, feedback: Feedback | None, limit: int | None = None
-) -> str:
+def trajectory_text(task: Task, trajectory: Trajectory, feedback: Feedback | None, limit: int | None = None) -> str:
     """One trajectory as evaluator and optimiser are shown it; limit: most characters of each of its texts."""
     trajectory = _within(trajectory, limit)
     parts = _played(trajectory)
@@ -174,9 +172,7 @@ def clipped(text: str, limit: int) -> str:
     return f"{whole[1]}\n{kept}\n{whole[3]}" if whole else kept
 
 
-def evaluate(
-    task: Task, trajectory: Trajectory, limit: int | None = None, gold: bool = True
-) -> list[dict[str, str]]:
+def evaluate(task: Task, trajectory: Trajectory, limit: int | None = None, gold: bool = True) -> list[dict[str, str]]:
     """The evaluator sees one trajectory, with gold its score and the expected answer; limit as in `trajectory_text`."""
     if gold:
         return _chat(_EVALUATE[trajectory.form], trajectory_text(task, trajectory, None, limit))

@@ -66,3 +66,40 @@ def halved(vectors: Any, size: int, rng: np.random.Generator) -> np.ndarray:
         np.put_along_axis(weights, half, 1 / size, axis=0)
     distances = np.square(columns @ weights).sum(axis=0)
     return np.isin(np.arange(n), half[:, np.argmax(distances)])
+
+
+def joined(rows: np.ndarray) -> list[tuple[float, int, int]]:
+    """Rows joined pair by pair, those first whose farthest members are closest: (distance, cluster, cluster).
+
+    The clusters are numbered: first come the rows, then what each pair makes. By chains of nearest neighbours, as
+    scipy.cluster.hierarchy.linkage(rows, "complete") has them, which takes a fifth of a second to import.
+
+    >>> joined(np.array([[0.0], [5.0], [1.0]]))
+    [(1.0, 0, 2), (5.0, 1, 3)]
+    """
+    n, apart = len(rows), _distances(rows)
+    found, chain, left = [], [], list(range(n))
+    for _ in range(n - 1):
+        chain = chain or left[:1]
+        while len(chain) < 2 or apart[chain[-1], chain[-2]] > apart[chain[-1]].min():
+            chain.append(int(apart[chain[-1]].argmin()))
+        gone, kept = sorted(chain[-2:])
+        found.append((float(apart[gone, kept]), gone, kept))
+        chain = chain[:-2]
+        left.remove(gone)
+        apart[kept] = apart[:, kept] = np.maximum(apart[gone], apart[kept])
+        apart[gone] = apart[:, gone] = np.inf
+    pairs, cluster = [], list(range(n))  # of each row that is left, the cluster that it stands for
+    for distance, gone, kept in sorted(found, key=lambda pair: pair[0]):
+        pairs.append((distance, *sorted((cluster[gone], cluster[kept]))))
+        cluster[kept] = n + len(pairs) - 1
+    return pairs
+
+
+def _distances(rows: np.ndarray) -> np.ndarray:
+    """Between all pairs of rows, infinite to themselves; summed as scipy does, so that ties are the same ones."""
+    columns, apart = np.ascontiguousarray(rows.T), np.full((len(rows), len(rows)), np.inf)
+    for at in range(len(rows) - 1):
+        squares = np.square(columns[:, at:] - columns[:, [at]])
+        apart[at, at + 1 :] = apart[at + 1 :, at] = np.sqrt(squares.sum(axis=0))[1:]
+    return apart

@@ -20,7 +20,7 @@ from ..records.later import Later
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-_SPARSE, _GRAPHS = Later("scipy.sparse"), Later("scipy.sparse.csgraph")
+_SPARSE = Later("scipy.sparse")
 
 
 def checked_seed(seed: int, name: str = "split_seed") -> None:
@@ -66,7 +66,11 @@ def near_duplicates(texts: list[str], threshold: float = 0.9, masked: bool = Tru
     telling = _telling(vectors, threshold)
     parts = (slice(at, at + 100) for at in range(0, len(texts), 100))
     close = _SPARSE.vstack([_close(vectors[part], vectors, telling[part] @ telling.T, threshold) for part in parts])
-    return _GRAPHS.connected_components(close, directed=False)[1].tolist()
+    (rows, columns), groups = close.nonzero(), np.arange(len(texts))
+    while (lower := groups[columns] < groups[rows]).any():
+        np.minimum.at(groups, rows[lower], groups[columns[lower]])
+        groups = groups[groups]
+    return np.unique(groups, return_inverse=True)[1].tolist()
 
 
 def _words_and_pairs(text: str) -> list[str]:

@@ -194,9 +194,9 @@ class CallLog(LogFile):
         failed = (sql.FAILED, (*row, status, redact(reason)[:2000], int(lasting)))
         self.write([(sql.ANSWERED, row[:2]) if status == "answered" else failed])
 
-    def failed_places(self, run_id: str) -> set[str]:
-        """The places of a run's failures."""
-        return {place for (place,) in self.read("SELECT place FROM outcomes WHERE run_id = ?", (run_id,))}
+    def failed_places(self, run_id: str, lasting: bool | None = None) -> set[str]:
+        """The places of a run's failures, with `lasting` of those alone that are so."""
+        return {place for (place,) in self.read(sql.FAILED_PLACES, (run_id, lasting))}
 
     def failures(self, run_id: str | None = None) -> pd.DataFrame:
         """One row for all that did not end in a usable answer, in the order of places.

@@ -179,6 +179,7 @@ FAILED = f"INSERT OR REPLACE INTO outcomes VALUES ({', '.join('?' * 10)})"
 ANSWERED = "DELETE FROM outcomes WHERE run_id = ? AND place = ?"
 FAILURES = f"""SELECT {', '.join(FAILURE_COLUMNS)} FROM outcomes WHERE :run_id IS NULL OR run_id = :run_id
     ORDER BY run_id, place"""
+FAILED_PLACES = "SELECT place FROM outcomes WHERE run_id = ?1 AND (?2 IS NULL OR lasting = ?2)"
 USELESS = """SELECT DISTINCT key FROM outcomes JOIN calls USING (run_id, place) JOIN responses USING (key)
     WHERE run_id = ? AND outcomes.status != 'failed'"""
 

@@ -1,13 +1,10 @@
-"""Libraries that take long to import: when first used, or in the background while a run waits for its first calls."""
+"""Libraries that take long to import, imported when something of them is first used."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from threading import RLock, Thread
+from threading import RLock
 from typing import TYPE_CHECKING, Any
-
-SOON = ("pandas", "scipy.cluster.hierarchy")
-"""What a run will need: tables, and the order of merges."""
 
 _IMPORTING = RLock()
 """Held while one of them is imported. Modules of scipy import one another in circles: two threads that enter a circle
@@ -37,8 +34,3 @@ if TYPE_CHECKING:
     import pandas as pandas
 else:
     pandas = Later("pandas")
-
-
-def import_soon() -> None:
-    """Import in the background what a run will need, while its first calls are under way."""
-    Thread(target=lambda: [_imported(name) for name in SOON], name="fgo imports").start()

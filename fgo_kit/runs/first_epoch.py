@@ -12,9 +12,7 @@ from ..algorithm.benchmark import Benchmark
 from ..records import Task, Trajectory, digest, to_json
 
 
-def as_first_epoch(
-    traces: Sequence[Trajectory] | None, bench: Benchmark, gold: bool = True
-) -> dict[str, Trajectory]:
+def as_first_epoch(traces: Sequence[Trajectory] | None, bench: Benchmark, gold: bool = True) -> dict[str, Trajectory]:
     """The traces of a benchmark's training tasks by task id, with scores.
 
     The benchmark scores those that the log does not. Warns of traces that are not used: of other tasks, and second

@@ -45,8 +45,8 @@ class Run:
 
     @property
     def score(self) -> float:
-        """Mean test score over the tasks that were scored."""
-        return self._interval.value
+        """Mean test score over the tasks that were scored; NaN without any."""
+        return float(self._known.mean()) if len(self._known) else float("nan")
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -61,11 +61,14 @@ class Run:
         return self._interval.lo, self._interval.hi
 
     @cached_property
+    def _known(self) -> np.ndarray:
+        return np.array([score for score in self.scores.values() if not np.isnan(score)])
+
+    @cached_property
     def _interval(self) -> Interval:
-        scores = np.array([score for score in self.scores.values() if not np.isnan(score)])
-        if set(scores.tolist()) <= {0.0, 1.0}:
-            return wilson(float(scores.sum()), len(scores))
-        return mean_interval([scores[None, :]])
+        if set(self._known.tolist()) <= {0.0, 1.0}:
+            return wilson(float(self._known.sum()), len(self._known))
+        return mean_interval([self._known[None, :]])
 
     def tokens(self, by: str = "phase") -> pd.DataFrame:
         """The ledger: one row a phase, or with by="llm" one for every LLM; it sums exactly to the log.

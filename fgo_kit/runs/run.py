@@ -33,7 +33,6 @@ from ..calls.requests import source_of
 from ..calls.roles import Roles
 from ..cluster.executor import played_elsewhere
 from ..records import Division, Task, Trajectory, digest, from_json, to_json
-from ..records.later import import_soon
 from .choices import split, takes
 from .first_epoch import as_first_epoch, logged_part
 from .places import RUNS, placed
@@ -82,7 +81,6 @@ def run(
     >>> run(load_benchmark("logisticsqa", n_train=8), method="base").config["seed"]          # doctest: +SKIP
     0
     """
-    import_soon()
     llm = as_llm(llm)
     settings, limits, roles = chosen_for(bench, llm, run, choices)
     logged = as_first_epoch(traces, bench, settings.gold)
@@ -110,7 +108,7 @@ def run(
             raise
         seconds = time.perf_counter() - start
         kept = {} if opened.path is None else {"state": to_json(stored(state)), "seconds": seconds}
-        done = bool(opened.failures(run_id)["lasting"].all())  # else the same command asks again for what failed
+        done = not opened.failed_places(run_id, lasting=False)  # else the same command asks again for what failed
         opened.finish(run_id, "ok" if done else "incomplete", kept)
         return watch.done(Run(run_id, config, state, opened, seconds))
 

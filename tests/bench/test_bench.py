@@ -48,6 +48,18 @@ def test_a_whole_run_reaches_the_target(url, name, tmp_path):
     assert report["score"] >= tasks.TARGETS[name] and report["reached"] == report["end"] and report["cpu"] > 0
 
 
+def test_a_whole_run_imports_only_what_it_uses(url):
+    """From the tasks to the score nothing that tables, figures, intervals and other models take: that is half a second."""
+    unused = ("pandas", "scipy.cluster", "scipy.linalg", "scipy.special", "sklearn", "matplotlib", "lxml", "anthropic", "IPython")
+    code = (
+        "import json, sys, learners; learners.fgo_plus(json.load(sys.stdin), sys.argv[1], 8); "
+        f"print([name for name in {unused} if name in sys.modules])"
+    )
+    dealt = json.dumps(tasks.written(tasks.tasks("words", 3)))
+    done = subprocess.run([sys.executable, "-c", code, url], input=dealt, capture_output=True, text=True, cwd=HERE)
+    assert done.stdout.strip() == "[]", done.stderr[-2_000:]
+
+
 def test_a_seed_deals_all_kinds_into_every_part():
     dealt = tasks.tasks("words", 1)
     assert dealt == tasks.tasks("words", 1) != tasks.tasks("words", 2)

@@ -9,13 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ...algorithm.benchmark import Benchmark, OneAnswer
 from ...algorithm.prompts import quote, section
 from ...calls.meter import Meter
 from ...calls.requests import Place, source_of
 from ...records import Component, Module, Task, Trajectory, digest, to_json
+from ...records.later import pandas as pd
 from ..splits import checked_seed, testing_set, training_set
 from .agent import Agent, agent_of
 from .judge import Judge

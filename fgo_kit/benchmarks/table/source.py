@@ -11,8 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from ...records.later import pandas as pd
 from ..parquet import parquet_rows
 from ..reading import json_lines, refuse_pointer, utf8_text
 
@@ -76,7 +75,7 @@ class Rows:
 def read_rows(source: Any) -> Rows:
     """The rows of a DataFrame, a file (.csv, .tsv, .jsonl, .parquet), a data set saved by `datasets`, or any iterable
     of dicts. Raises TypeError, ValueError or FileNotFoundError for what is none of these; other faults are kept."""
-    if isinstance(source, pd.DataFrame):
+    if hasattr(source, "columns") and isinstance(source, pd.DataFrame):
         twice = source.columns[source.columns.duplicated()].unique()
         faults = Faults("the DataFrame")
         for name in twice:

@@ -9,9 +9,9 @@ from numbers import Number
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ...records import Task
+from ...records.later import pandas as pd
 from ..splits import deal, near_duplicates
 from .scores import last_number
 from .source import Rows
@@ -71,7 +71,9 @@ def _task(rows: Rows, columns: Columns, number: int) -> Task:
 
 
 def _absent(value: Any) -> bool:
-    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+    if value is None or isinstance(value, str | int):
+        return value is None
+    return pd.api.types.is_scalar(value) and bool(pd.isna(value))
 
 
 def _text(rows: Rows, column: str, number: int) -> str:
