@@ -20,7 +20,7 @@ from ..runs.result import Run
 from ..runs.variants import PAPER, VARIANTS
 from ..stats import over_seeds
 from .presets import preset
-from .sets import MAIN_LOG, PEERS, SETS, Grid, documents, peers, played
+from .sets import MAIN_LOG, PEERS, SETS, Grid, documents, peers, played, three_sets
 
 CHANGES = {
     "+ random subsets": ("divide",), "+ one merge of all": ("merge",), "+ review": ("review",),
@@ -43,14 +43,10 @@ def grids(name: str) -> dict[str, Grid]:
     """
     chosen = preset(name)
     if chosen.methods:
-        few, log = {method: VARIANTS[method] for method in chosen.methods}, f"data/runs/{name}.sqlite"
-        return {"logisticsqa": documents(chosen, few, log)} | {
-            benchmark: played(benchmark, chosen, few, log) for benchmark in ("alfworld", "gaia")
-        }  # fmt: skip
-    there = VARIANTS | peers()
+        few = {method: VARIANTS[method] for method in chosen.methods}
+        return three_sets(chosen, few, f"data/runs/{name}.sqlite")
     steps = ladder() | {name: VARIANTS[name] for name in ("bootstrapping", "bootstrapping + counts")}
-    found = {"logisticsqa": documents(chosen, VARIANTS | peers(), MAIN_LOG)}
-    found |= {benchmark: played(benchmark, chosen, there, MAIN_LOG) for benchmark in ("alfworld", "gaia")}
+    found = three_sets(chosen, VARIANTS | peers(), MAIN_LOG)
     if name == "full":
         own, few = {"path": True, "test_split": "valid_seen"}, {method: VARIANTS[method] for method in OFFICIAL}
         found["official games"] = Grid("alfworld", (own,), few, chosen.seeds[:1], MAIN_LOG)

@@ -94,6 +94,13 @@ def played(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str
     return Grid(benchmark, data, methods, seeds, log, {"n_subsets": n_subsets}, test, total_usd=preset.total_usd)
 
 
+def three_sets(preset: Preset, methods: Mapping[str, dict], log: str) -> dict[str, Grid]:
+    """`documents`, and each set that is `played`, by name."""
+    return {"logisticsqa": documents(preset, methods, log)} | {
+        benchmark: played(benchmark, preset, methods, log) for benchmark in ("alfworld", "gaia")
+    }  # fmt: skip
+
+
 def in_paper_s_setting(methods: Mapping[str, dict]) -> dict[str, dict]:
     """The choices of each method, and of what it leaves open the paper's setting in place of the package's defaults."""
     return {label: {"method": "fgo", **PAPER, **choices} for label, choices in methods.items()}

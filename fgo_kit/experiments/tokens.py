@@ -27,30 +27,28 @@ from ..runs.variants import VARIANTS
 from ..stats import over_seeds
 from .grids import TOKEN_FIGURES
 from .presets import preset
-from .sets import MAIN_LOG, Grid, documents, played
+from .sets import MAIN_LOG, Grid, three_sets
 
 PAPER = 0.563
 """The paper's lower average prompt token consumption; of which average, it does not say."""
 PRICE_LISTS = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash")
 """Small current models of three providers, whose list prices (genai-prices) turn tokens into USD."""
 PHASES = ("rollout", "evaluate", "propose", "merge", "review", "repair", "audit", "gate")
-MEANS = ("prompt_all_in", "completion_all_in", "tokens_test", "tokens_paid", "n_subsets", "rollouts",
-         "prompt_tokens")  # fmt: skip
+MEANS = ("prompt_all_in", "completion_all_in", "tokens_test", "tokens_paid", "n_subsets", "rollouts", "prompt_tokens")
 METHODS = {name: VARIANTS[name] for name in ("base", REFERENCE, "bootstrapping", "fgo")}
 
 
 def grids(name: str) -> dict[str, Grid]:
     """The notebook's grids at a preset: the paper's four methods on the three sets, and settings of many costs."""
     chosen = preset(name)
-    sets = {"logisticsqa": documents(chosen, METHODS, MAIN_LOG)}
-    sets |= {benchmark: played(benchmark, chosen, METHODS, MAIN_LOG) for benchmark in ("alfworld", "gaia")}
     epochs = {1: "1 epoch", 2: "2 epochs", 3: "3 epochs"}
     learning = [method for method in METHODS if method != "base"]
     costs = {f"{m}, {words}": VARIANTS[m] | {"epochs": n} for m in learning for n, words in epochs.items()}
     costs |= {f"fgo, N = {n}": VARIANTS["fgo"] | {"n_subsets": n} for n in (2, 4, 8, 16)}
     costs |= {name: VARIANTS[name] for name in ("base", "bootstrapping + counts + review", "fgo+")}
     first_world = ({"n_train": chosen.n_train, "world": chosen.worlds[0]},)
-    return sets | {"costs": Grid("logisticsqa", first_world, costs, chosen.seeds, MAIN_LOG)}
+    grid = Grid("logisticsqa", first_world, costs, chosen.seeds, MAIN_LOG)
+    return three_sets(chosen, METHODS, MAIN_LOG) | {"costs": grid}
 
 
 # -- what runs take

@@ -41,7 +41,8 @@ OTHERS = {
 }
 
 
-SUMMARY = {"benchmark", "llm", "method", "score", "lo", "hi", "gain", "gain_lo", "gain_hi", "gain_p", "tokens_all_in"}
+SUMMARY = {"benchmark", "llm", "method", "score", "lo", "hi", "gain", "gain_lo", "gain_hi", "gain_p", "tokens_all_in",
+           "chain"}  # fmt: skip
 """The columns by which a table is known to be a summary of runs."""
 
 
@@ -70,7 +71,7 @@ def _summary_table(table: pd.DataFrame) -> pd.DataFrame:
     shown["score, %"], shown["gain, points"] = cells(table), cells(table, "gain", "+")
     shown["p"], shown["p, all rows"] = p_values(table["gain_p"]), p_values(p_together(table))
     shown["tokens, times all_at_once"] = numbers(table["tokens_all_in"] / np.array(totals, float), 2)
-    shown["waiting calls"] = numbers(table["chain"], 0) if "chain" in table else ""
+    shown["waiting calls"] = numbers(table["chain"], 0)
     return shown[[name for name in shown if (shown[name] != "").any()]]
 
 

@@ -21,6 +21,11 @@ TOKENS = {
     "tokens_optimiser": "all such calls", "tokens_all_in": "in total",
 }  # fmt: skip
 """The token figures of a run and their titles in tables, in thousands."""
+SOMETIMES = {
+    "failed_answers": ("failed answers a run", 1), "unusable_answers": ("unusable answers a run", 1),
+    "agent_runs": ("agent runs, tokens not known", 1), "cached": ("prompt tokens from the provider's cache, %", 100),
+}  # fmt: skip
+"""Columns that a summary has where there is something to say: their titles, and what they are multiplied by."""
 MEANS = (*TOKENS, "calls", "chain", "rules", "dropped", "usd")
 REFERENCE = "all_at_once"
 OTHER = "bootstrapping"
@@ -196,23 +201,18 @@ def show(table: pd.DataFrame, reference: str = REFERENCE) -> pd.DataFrame:
     shown["p"], shown["p, all rows"] = p_values(table["gain_p"]), p_values(p_together(table))
     for name, title in TOKENS.items():
         shown[title] = numbers(table[name] / 1000)
-    chain = table["chain"] if "chain" in table else pd.Series(np.nan, table.index)  # in tables of before it was not
-    shown["calls that wait"] = numbers(chain)
+    shown["calls that wait"] = numbers(table["chain"])
     for title, workers in ((f"{WORKERS} workers", WORKERS), ("unlimited", np.inf)):
-        shown[f"s at {LATENCY:g} s a call, {title}"] = numbers(seconds_with(table["calls"], chain, workers), 0)
+        shown[f"s at {LATENCY:g} s a call, {title}"] = numbers(seconds_with(table["calls"], table["chain"], workers), 0)
     shown["rules"], shown["dropped"] = numbers(table["rules"]), numbers(table["dropped"])
     shown["failed runs"] = [str(value) for value in table["failed"]]
     if "unanswered" in table:
         shown["unanswered, %"] = numbers(100 * table["unanswered"].fillna(0))
         least, most = (numbers(100 * table[name]) for name in ("score_min", "score_max"))
         shown["score with them, %"] = [f"{low} to {high}" if low else "" for low, high in zip(least, most, strict=True)]
-    for name in ("failed_answers", "unusable_answers"):
+    for name, (title, times) in SOMETIMES.items():
         if name in table:
-            shown[f"{name.replace('_', ' ')} a run"] = numbers(table[name].fillna(0))
-    if "agent_runs" in table:
-        shown["agent runs, tokens not known"] = numbers(table["agent_runs"].fillna(0))
-    if "cached" in table:
-        shown["prompt tokens from the provider's cache, %"] = numbers(100 * table["cached"].fillna(0))
+            shown[title] = numbers(times * table[name].fillna(0))
     none = [name for name in ("dropped", "failed runs") if shown[name].isin(["", "0", "0.0"]).all()]
     return by_method(shown.drop(columns=[name for name in shown if name in none or (shown[name] == "").all()]))
 

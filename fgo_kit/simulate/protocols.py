@@ -125,8 +125,7 @@ class OpenAI:
 
     OVERLOADED = 503
     TYPES = {400: "invalid_request_error", 429: "requests", 500: "server_error", 503: "server_error"}
-    ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant",
-             "tool": "user"}
+    ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user"}
     CODES = {"rate_limited": "rate_limit_exceeded", "context_overflow": "context_length_exceeded"}
 
     def read(self, body: bytes, headers: Any) -> Request:
@@ -162,8 +161,7 @@ class OpenAI:
         }
 
     def error(self, kind: str, status: int, message: str) -> dict:
-        return {"error": {"message": message, "type": self.TYPES[status], "param": None,
-                          "code": self.CODES.get(kind)}}
+        return {"error": {"message": message, "type": self.TYPES[status], "param": None, "code": self.CODES.get(kind)}}
 
     def overflow(self, tokens: int, window: int) -> str:
         return (f"This model's maximum context length is {window} tokens. However, your messages resulted in "

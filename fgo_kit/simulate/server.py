@@ -147,8 +147,7 @@ def serving(
     `llm` for all), `models` the names to list. Raises ValueError for bad faults, OSError for a taken port.
     """
     settings = Faults(**faults)
-    state = State(choose or (lambda model: llm), models or (llm.name,), settings,
-                   np.random.default_rng(settings.seed))
+    state = State(choose or (lambda model: llm), models or (llm.name,), settings, np.random.default_rng(settings.seed))
     ready: Future = Future()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(state, port, ready)), daemon=True)
     thread.start()

@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +44,17 @@ OF_RECORDS: list[Format] = []
 OF_FILES: list[Format] = []
 
 
-def record_format(name: str, example: str, fits: Callable[[Any], bool]) -> Callable:
-    """Decorator for `f(record, default_id) -> Trace`."""
-    return _registers(OF_RECORDS, name, example, fits)
+def _registers(formats: list[Format], name: str, example: str, fits: Callable[[Any], bool]) -> Callable:
+    """Decorator for `f(record, default_id) -> Trace`, or `f(source) -> iterable of (where, Trace or ValueError)`."""
 
-
-def file_format(name: str, example: str, fits: Callable[[Source], bool]) -> Callable:
-    """Decorator for `f(source) -> iterable of (where, Trace or ValueError)`."""
-    return _registers(OF_FILES, name, example, fits)
-
-
-def _registers(formats: list[Format], name: str, example: str, fits: Callable) -> Callable:
     def register(read: Callable) -> Callable:
         formats.append(Format(name, example, fits, read))
         return read
 
     return register
+
+
+record_format, file_format = partial(_registers, OF_RECORDS), partial(_registers, OF_FILES)
 
 
 def read_traces(path: str | Path, skip: bool = False) -> Traces:

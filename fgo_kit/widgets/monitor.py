@@ -52,9 +52,7 @@ def start(
 class Monitor:
     """A run under way. `snapshot()` and `text()` say how far it is, `stop()` ends it, `result()` waits."""
 
-    def __init__(
-        self, bench: Benchmark, llm: LLM, settings: Settings, limits: Limits, roles: Roles, log: CallLog
-    ):
+    def __init__(self, bench: Benchmark, llm: LLM, settings: Settings, limits: Limits, roles: Roles, log: CallLog):
         self.progress, self.llm, self.limits = Progress(bench, settings), Watched(llm), limits
         self.title = showable(f"{settings.method} on {bench.name} with {llm.name}")
         self._meter: Meter | None = None

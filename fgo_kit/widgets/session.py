@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..calls.limits import Limits
@@ -96,14 +96,10 @@ class Session:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name, suffix=".new")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(self._contents(), file, indent=1)
-            os.replace(name, self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with TemporaryDirectory(dir=self.path.parent) as fresh:
+            part = Path(fresh) / self.path.name
+            part.write_text(json.dumps(self._contents(), indent=1), encoding="utf-8")
+            part.replace(self.path)
         self.saved_at = time.strftime("%H:%M:%S")
 
     def _contents(self) -> dict:
