@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import math
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..report.drawing import note_simulated
 from ..report.summary import cells
 from ..simulate.limits import constants_hash, noticing, profile
-from ..simulate.published_curves import CURVES, MODELS, NOTICE_CURVES, SIZES, fit, plot_fits
+from ..simulate.published_curves import CURVES, MODELS, NOTICE_CURVES, OBEY_CURVE, SIZES, fit, points, shares
 
 FITTED = ("NoLiMa: half is noticed", "RULER: half is noticed", "HELMET: half is noticed", "IFScale: half is obeyed")
-"""What the panels of `plot_fits` are about."""
+"""What the panels of `fits_figure` are about."""
 
 
 def fits_figure() -> Figure:
     """Published points and fits, each panel titled with where half is left for `small`; dashed beyond the data."""
-    figure = plot_fits()
-    for ax, title, curve in zip(figure.axes, FITTED, MODELS, strict=False):
-        at = fit(curve, MODELS[curve]["small"]).x50
+    figure, axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
+    for ax, title, curve in zip(axes.flat, FITTED, MODELS, strict=False):
+        at, obeying = fit(curve, MODELS[curve]["small"]).x50, curve == OBEY_CURVE
+        _plot_curve(ax, curve, 1 if obeying else 100, 1000 if obeying else 0)
         ax.set_title(f"{title} at {'no length' if math.isinf(at) else f'{at:,.0f}'} (small)", fontsize=10)
         ax.plot([], [], "--", color="#666666", label="beyond the data")
+        ax.set(xscale="log", ylim=(0, 109), ylabel="obeyed (%)" if obeying else "noticed (%)")
+        ax.set_xlabel("instructions at once" if obeying else "prompt (tokens)")
         ax.legend(loc="lower left", fontsize="small")
     return note_simulated(figure, constants_hash())
+
+
+def _plot_curve(ax: Axes, curve: str, low: float, high: float) -> None:
+    """The models of one curve, from `low` to `high`; for 0 up to the context window of each."""
+    for size, colour, marker in zip(SIZES, ("#D55E00", "#0072B2", "#009E73"), "os^", strict=True):
+        model, window = MODELS[curve][size], points("context_window", MODELS["context_window"][size])[0][1]
+        hill, (x, y) = fit(curve, model), np.array(shares(curve, model)).T
+        for start, stop, style in ((low, x[0], "--"), (x[0], x[-1], "-"), (x[-1], max(x[-1], high or window), "--")):
+            grid = np.geomspace(start, stop, 50)
+            ax.plot(grid, [100 * hill(g) for g in grid], style, color=colour)
+        ax.plot(x, 100 * y, marker, color=colour, label=f"{size}: {model}")
 
 
 def limits_table() -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Least-squares fits to the published measurements in `data/published_curves.csv`, as a table and a figure.
+"""Least-squares fits to the published measurements in `data/published_curves.csv`, and a table of them.
 
 Curves are Hill functions of a size x (prompt tokens, or number of instructions): 1 / (1 + (x / x50)^k).
 
@@ -72,7 +72,7 @@ def points(curve: str, model: str) -> tuple[tuple[float, float], ...]:
     return tuple(sorted((float(row["x"] or 0), float(row["y"])) for row in published))
 
 
-def _shares(curve: str, model: str) -> list[tuple[float, float]]:
+def shares(curve: str, model: str) -> list[tuple[float, float]]:
     """The points as they are fitted: shares of 1, HELMET's relative to its best non-increasing fit."""
     shares = [(x, y / 100) for x, y in points(curve, model)]
     if curve != NOTICE_CURVES["helmet"]:
@@ -90,7 +90,7 @@ def _rounded(value: float) -> float:
 def fit(curve: str, model: str) -> Hill:
     """Least-squares Hill of a published curve. Raises ValueError where the file has no such rows."""
     import numpy as np
-    x, y = np.array(_shares(curve, model)).T
+    x, y = np.array(shares(curve, model)).T
     if y.mean() > 0.999:  # the non-increasing fit is flat
         return Hill(math.inf, 1.0)
     slope, offset = np.polyfit(np.log(x), np.log(1 / np.clip(y, 0.01, 0.99) - 1), 1)  # a start: the logits
@@ -165,45 +165,9 @@ def fit_table():
     for curve in (*NOTICE_CURVES.values(), OBEY_CURVE, HOP_CURVE):
         users = MODELS.get(curve) or {"hop (one)": ONE_HOP, "hop (two)": TWO_HOP}
         for model in dict.fromkeys(users.values()):
-            hill, data = fit(curve, model), _shares(curve, model)
+            hill, data = fit(curve, model), shares(curve, model)
             rmse = math.sqrt(sum((hill(x) - y) ** 2 for x, y in data) / len(data))
             rows.append({"curve": curve, "model": model, "x50": hill.x50, "k": hill.k, "n_points": len(data),
                          "rmse": rmse, "x_min": data[0][0], "x_max": data[-1][0],
                          "used_by": ", ".join(user for user, m in users.items() if m == model)})
     return pd.DataFrame(rows)
-
-
-def plot_fits(axes=None):
-    """Published points and fits of the four curves, dashed where there are no data. Returns the figure.
-
-    `axes`: four matplotlib axes to draw on; by default a new 2 x 2 figure.
-    """
-    import matplotlib.pyplot as plt
-
-    if axes is None:
-        axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")[1].flat
-    axes = list(axes)
-    if len(axes) != 4:
-        raise ValueError(f"axes has {len(axes)} axes; give 4, or none to make a figure")
-    for ax, curve in zip(axes, (*NOTICE_CURVES.values(), OBEY_CURVE), strict=True):
-        _plot_curve(ax, curve)
-    return axes[0].figure
-
-
-def _plot_curve(ax, curve: str) -> None:
-    import numpy as np
-
-    obeying = curve == OBEY_CURVE
-    colours = ("#D55E00", "#0072B2", "#009E73")  # Okabe and Ito
-    for size, colour, marker in zip(SIZES, colours, "os^", strict=True):
-        model = MODELS[curve][size]
-        hill, (x, y) = fit(curve, model), np.array(_shares(curve, model)).T
-        window = points("context_window", MODELS["context_window"][size])[0][1]
-        low, high = (1, 1000) if obeying else (100, window)
-        for start, stop, style in ((low, x[0], "--"), (x[0], x[-1], "-"), (x[-1], max(x[-1], high), "--")):
-            grid = np.geomspace(start, stop, 50)
-            ax.plot(grid, [100 * hill(g) for g in grid], style, color=colour)
-        ax.plot(x, 100 * y, marker, color=colour, label=f"{size}: {model}")
-    ax.set(xscale="log", ylim=(0, 109), title=curve, ylabel="obeyed (%)" if obeying else "noticed (%)",
-           xlabel="instructions at once" if obeying else "prompt (tokens)")
-    ax.legend(loc="lower left", fontsize="small")
