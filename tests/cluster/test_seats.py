@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from engine import cluster
 from helpers import ScriptedLLM, TinyBench, small_bench, wait_until
@@ -262,25 +263,38 @@ def test_a_run_with_environments_on_workers_is_the_same_run(load_set, engine, se
     assert set(row["status"]) == {"ok"}
 
 
-@SETS
-@pytest.mark.timeout(600)
-def test_workers_that_are_killed_while_they_play_change_nothing(load_set, engine, server, tmp_path):
-    bench = load_set()
-    here = run(bench, asking(server), log=tmp_path / "here.sqlite", **CHOICES)
+def disturbed_run(engine, server, bench, log, moments):
+    """A run during which a worker is killed, and another joins, after these shares of its calls; checks it against one
+    that was not disturbed."""
+    here = run(bench, asking(server), log=log.with_name("here.sqlite"), **CHOICES)
     before, calls = server.ledger()["successes"], len(here.calls())
 
     def disturb():
-        for share in (0.2, 0.5):
-            wait_until(lambda share=share: server.ledger()["successes"] - before >= share * calls, 120)
+        for moment in moments:
+            wait_until(lambda: server.ledger()["successes"] - before >= moment * calls, 120)  # noqa: B023  awaited here
             engine.end(engine.workers[0])
             engine.join()
 
     with ThreadPoolExecutor(1) as disturbing:
         disturbed = disturbing.submit(disturb)
-        there = run(bench, asking(server), log=tmp_path / "there.sqlite", executor=engine.client.get_executor(), **CHOICES)
+        there = run(bench, asking(server), log=log, executor=engine.client.get_executor(), **CHOICES)
         disturbed.result()
     assert record(there) == record(here) and server.ledger()["successes"] - before == calls
     engine.client.wait_for_workers(3, timeout=120)
+
+
+@SETS
+@pytest.mark.timeout(600)
+def test_workers_that_are_killed_while_they_play_change_nothing(load_set, engine, server, tmp_path):
+    disturbed_run(engine, server, load_set(), tmp_path / "there.sqlite", (0.2, 0.5))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_twenty_killed_workers_of_twenty_change_nothing_in_what_is_played(engine, server, tmp_path):
+    rng = np.random.default_rng(0)
+    for n in range(20):
+        disturbed_run(engine, server, questions(), tmp_path / f"{n}.sqlite", rng.uniform(0, 0.9, 1))
 
 
 @pytest.mark.timeout(600)
