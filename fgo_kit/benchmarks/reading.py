@@ -7,9 +7,12 @@ import lzma
 import os
 import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
+
+from ..records import Task
 
 Item, Read = TypeVar("Item"), TypeVar("Read")
 POINTERS = (b"version https://git-lfs.github.com/spec/", b"/annex/objects/", b"../.git/annex/objects/")
@@ -104,6 +107,12 @@ def each_readable(items: Iterable[Item], read: Callable[[Item], Read], skip: boo
 
 def _listed(problems: list[Exception]) -> str:
     return "\n".join(f"- {problem}" for problem in problems)
+
+
+def refuse_twice(tasks: Iterable[Task], source: str | Path) -> None:
+    """Raises ValueError for tasks of one name."""
+    if twice := [name for name, n in Counter(task.id for task in tasks).items() if n > 1]:
+        raise ValueError(f"{source}: {len(twice)} task ids occur more than once: {', '.join(twice[:5])}; keep one each")
 
 
 def shipped_rows(file: Path, remedy: str) -> list[dict]:

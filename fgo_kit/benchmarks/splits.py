@@ -20,13 +20,8 @@ from ..records.later import Later
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+SPLITS, SHARES = ("train", "gate", "test"), (0.5, 0.15, 0.35)  # of all tasks, where nobody has split them
 _SPARSE = Later("scipy.sparse")
-
-
-def checked_seed(seed: int, name: str = "split_seed") -> None:
-    """ValueError for a seed that numpy's generators do not take."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"{name}={seed!r} is not allowed; use an integer >= 0")
 
 
 def training_set(tasks: Sequence[Task], n_train: int | None, split_seed: int) -> tuple[Task, ...]:

@@ -73,17 +73,15 @@ def _mean(rows: pd.DataFrame, label: str) -> float:
     return float(np.nanmean(cells)) if cells.size else -np.inf
 
 
-def rank_correlation(
-    rows: pd.DataFrame, variants: Mapping[str, dict], within: str, column: str = "overlap"
-) -> Interval:
-    """Rank correlation of a column with the score over settings that agree in the factor `within`.
+def rank_correlation(rows: pd.DataFrame, variants: Mapping[str, dict], within: str) -> Interval:
+    """Rank correlation of the column overlap with the score over settings that agree in the factor `within`.
 
     Of one LLM's rows: averaged over the values of `within`, then over seeds, with the interval over seeds; groups of
     fewer than three settings are left out.
     """
     of_group = rows["method"].map({label: str(choices.get(within)) for label, choices in variants.items()})
     correlations = [
-        (seed, group["score"].corr(group[column], method="spearman"))
+        (seed, group["score"].corr(group["overlap"], method="spearman"))
         for (seed, _), group in rows.groupby(["seed", of_group]) if len(group) > 2
     ]  # fmt: skip
     seeds, values = zip(*correlations, strict=True) if correlations else ((), ())

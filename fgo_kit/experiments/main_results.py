@@ -13,7 +13,7 @@ from ..algorithm.benchmark import Benchmark
 from ..benchmarks.logisticsqa.benchmark import is_none
 from ..calls.protocol import LLM
 from ..report.drawing import colour_of, draw_bars, draw_rows, finish, in_lines, tidy
-from ..report.summary import REFERENCE, cells, differences, numbers, show, summary
+from ..report.summary import REFERENCE, cells, differences, numbers, relative_tokens, show, summary
 from ..report.verdicts import headline, judged
 from ..runs.places import SHIPPED
 from ..runs.result import Run
@@ -126,13 +126,6 @@ def matched(table: pd.DataFrame, target: str = "fgo", epochs: int = 2) -> dict[s
         if (nearest := math.floor(needed + 0.5)) > epochs:
             variants[f"{cheaper}, {nearest} epochs"] = {"method": cheaper, **PAPER, "epochs": nearest}
     return variants
-
-
-def relative_tokens(table: pd.DataFrame, target: str = "fgo") -> pd.Series:
-    """All-in tokens of every row of a summary over those of the target on its benchmark and LLM; NaN without it."""
-    totals = table[table["method"] == target].set_index(["benchmark", "llm"])["tokens_all_in"]
-    own = [totals.get((row.benchmark, row.llm), math.nan) for row in table.itertuples()]
-    return table["tokens_all_in"] / pd.Series(own, table.index)
 
 
 def ranked(table: pd.DataFrame, target: str = "fgo", within: float = 0.25) -> pd.DataFrame:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from .summary import REFERENCE, cells, numbers, p_together, p_values
+from .summary import REFERENCE, cells, numbers, p_together, p_values, relative_tokens
 
-SUMMARIES = {
+TITLES = {
     "main_results": "How do the methods compare on the three sets?",
     "quickstart_methods": "LogisticsQA-gen: the four profiles of the simulated LLM",
     "quickstart_sources": "LogisticsQA-gen: other readings of how far a prompt is noticed",
@@ -24,8 +23,6 @@ SUMMARIES = {
     "merge_plane_alfworld": "The same on ALFWorld-gen",
     "merge_plane_gaia": "The same on GAIA-like",
     "held_out_trace2skill": "Held-out check: parallel merging against learning in sequence (Trace2Skill)",
-}
-OTHERS = {
     "paper_table": "The paper's claims",
     "token_changes": "Change of fgo's tokens compared with all_at_once, per cent",
     "dataset_size_consistency": "Consistency over training-set sizes",
@@ -47,7 +44,7 @@ SUMMARY = {"benchmark", "llm", "method", "score", "lo", "hi", "gain", "gain_lo",
 
 
 def results_page(folder: Path) -> str:
-    """The page as Markdown: one table a question, for every CSV of the two lists that is in the folder.
+    """The page as Markdown: one table a question, for every CSV of `TITLES` that is in the folder.
 
     Of a summary: score and paired gain with 95 % intervals, the gain's p by itself and among all, all tokens compared
     with all_at_once's, and the critical path: calls that wait for each other.
@@ -56,7 +53,7 @@ def results_page(folder: Path) -> str:
         "# Results", "", "Written from the CSV files in this folder, which hold more columns; each has its provenance",
         "in the JSON of the same name. **What is marked simulated is no evidence about any named model.**",
     ]  # fmt: skip
-    for name, title in (SUMMARIES | OTHERS).items():
+    for name, title in TITLES.items():
         if (folder / f"{name}.csv").is_file():
             table = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
             shown = _summary_table(table) if set(table) >= SUMMARY else _plain_table(table)
@@ -65,12 +62,10 @@ def results_page(folder: Path) -> str:
 
 
 def _summary_table(table: pd.DataFrame) -> pd.DataFrame:
-    reference = table[table["method"] == REFERENCE].set_index(["benchmark", "llm"])["tokens_all_in"]
-    totals = [reference.get((row.benchmark, row.llm), np.nan) for row in table.itertuples()]
     shown = table[["benchmark", "llm", "method"]].copy()
     shown["score, %"], shown["gain, points"] = cells(table), cells(table, "gain", "+")
     shown["p"], shown["p, all rows"] = p_values(table["gain_p"]), p_values(p_together(table))
-    shown["tokens, times all_at_once"] = numbers(table["tokens_all_in"] / np.array(totals, float), 2)
+    shown["tokens, times all_at_once"] = numbers(relative_tokens(table, REFERENCE), 2)
     shown["waiting calls"] = numbers(table["chain"], 0)
     return shown[[name for name in shown if (shown[name] != "").any()]]
 

@@ -27,7 +27,7 @@ def save(
     figures: times and machine are in the JSON alone. A figure says so where more than 2 % of the test tasks of a
     method in it have no answer.
     """
-    folder = _folder(preset) if folder is None else Path(folder).expanduser()
+    folder = Path(folder).expanduser() if folder is not None else FIGURES if preset == "full" else FIGURES / preset
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f", lineterminator="\n")
     missing = 0.0 if rows is None else most_unanswered(rows)
@@ -48,10 +48,6 @@ def save(
 def _say_missing(figure: Figure, share: float) -> None:
     text = f"up to {100 * share:.1f} % of a method's test tasks have no answer and are in no score"
     figure.text(0.005, 0.005, text, ha="left", va="bottom", fontsize=5.5, color="#D55E00")
-
-
-def _folder(preset: str) -> Path:
-    return FIGURES if preset == "full" else FIGURES / preset
 
 
 def _settle(figure: Figure) -> None:

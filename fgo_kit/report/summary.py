@@ -184,6 +184,13 @@ def gains(table: pd.DataFrame, methods: Sequence[str] = ("fgo", "fgo+")) -> pd.D
     return pd.DataFrame(lines, columns=["benchmark", "llm", "method", "over", "gain, points", "verdict"])
 
 
+def relative_tokens(table: pd.DataFrame, target: str = "fgo") -> pd.Series:
+    """All-in tokens of every row of a summary over those of the target on its benchmark and LLM; NaN without it."""
+    totals = table[table["method"] == target].set_index(["benchmark", "llm"])["tokens_all_in"]
+    own = [totals.get((row.benchmark, row.llm), np.nan) for row in table.itertuples()]
+    return table["tokens_all_in"] / pd.Series(own, table.index, dtype=float)
+
+
 # -- for reading
 
 

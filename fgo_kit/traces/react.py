@@ -29,8 +29,8 @@ _TURN = re.compile(r"^> ", re.MULTILINE)
 
 
 def _fits(source: Source) -> bool:
-    if not source.is_text or source.text.lstrip().startswith(("{", "[")):
-        return False
+    if source.raw.startswith((b"SQLite format 3", b"PK")) or source.text.lstrip().startswith(("{", "[")):
+        return False  # a database, an archive, JSON
     return bool(_TURN.search(source.text) or _is_blocks(source.text))
 
 

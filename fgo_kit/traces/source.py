@@ -33,11 +33,6 @@ class Source:
         return self.path.read_bytes()
 
     @property
-    def is_text(self) -> bool:
-        """Whether it is neither empty nor a database or a zip archive."""
-        return not self.raw.startswith((b"SQLite format 3", b"PK")) and bool(self.text.strip())
-
-    @property
     def most(self) -> int:
         """Bytes that may come out of this file when it is unpacked."""
         return max(LEAST, RATIO * len(self.raw))

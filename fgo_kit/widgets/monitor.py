@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import Counter
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -122,7 +123,7 @@ class Monitor:
         return Snapshot(
             state, seconds, progress.calls, progress.calls / max(seconds, 1e-9) if ended else progress.rate(),
             0 if ended else self.llm.flying, paid, tokens, usd, NAN if ended else progress.left(),
-            progress.phases(), progress.subsets(done=state == "done"), tuple(sorted(self.llm.errors.items())),
+            progress.phases(), progress.subsets(done=state == "done"), tuple(sorted(Counter(self.llm.failed).items())),
             f"{type(self._error).__name__}: {self._error}" if state == "failed" else "",
         )  # fmt: skip
 

@@ -22,10 +22,10 @@ NAN = float("nan")
 
 
 class Watched:
-    """An LLM whose failed tries and calls under way are counted; in everything else the LLM itself."""
+    """An LLM whose calls under way are counted, and whose errors are kept by name; in all else the LLM itself."""
 
     def __init__(self, llm: LLM):
-        self._llm, self._flying, self._failed = llm, set(), []  # changed by single steps, which need no lock
+        self._llm, self._flying, self.failed = llm, set(), []  # changed by single steps, which need no lock
 
     def __getattr__(self, name: str):
         return getattr(self._llm, name)
@@ -35,11 +35,6 @@ class Watched:
         """How many calls are under way."""
         return len(self._flying)
 
-    @property
-    def errors(self) -> Counter[str]:
-        """How many tries failed, by the name of the error."""
-        return Counter(self._failed)
-
     def complete(self, messages, **options):
         """The LLM's own answer or error."""
         call = object()
@@ -47,7 +42,7 @@ class Watched:
         try:
             return self._llm.complete(messages, **options)
         except Exception as error:
-            self._failed += [type(error).__name__] * (not isinstance(error, Cancelled))
+            self.failed += [type(error).__name__] * (not isinstance(error, Cancelled))
             raise
         finally:
             self._flying.discard(call)

@@ -144,7 +144,7 @@ def test_what_cannot_be_played_is_left_out_and_counted(few):
         (lambda game: change(game, pddl_problem=None), "'pddl_problem'. missing"),
         (lambda game: change(game, grammar="grammar"), "no 'Your task is to: ...'"),
         (lambda game: game.with_name("traj_data.json").write_text("{}"), "'task_type', 'pddl_.*missing"),
-        (lambda game: shutil.copytree(game.parent, game.parents[2] / "a" / game.parent.name), "several"),
+        (lambda game: shutil.copytree(game.parent, game.parents[2] / "a" / game.parent.name), "occur more than once"),
     ],
 )
 def test_damaged_games_are_named(few, damage, message):
@@ -164,7 +164,7 @@ def test_wrong_folders_and_arguments_are_named(few, tmp_path):
         ({"path": few, "test_split": "test"}, ValueError, "'test' is unknown; use one of"),
         ({"path": few, "test_split": "generated"}, ValueError, "goes with path=None"),
         ({"n_train": 257}, ValueError, "n_train=257 is outside 1..256"),
-        ({"split_seed": -1}, ValueError, "use an integer >= 0"),
+        ({"split_seed": -1}, ValueError, "use a whole number >= 0"),
         ({"processes": 0}, ValueError, "processes=0 is not allowed"),
     ):  # fmt: skip
         with pytest.raises(error, match=message):

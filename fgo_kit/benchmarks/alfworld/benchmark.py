@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ...algorithm.benchmark import Benchmark
+from ...algorithm.settings import whole
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import own_folder
-from ..splits import checked_seed, deal, training_set
+from ..splits import deal, training_set
 from ..worlds import no_world, world_file
 from .engine import Game, pool
 from .environment import MAX_STEPS, Play
@@ -102,9 +103,7 @@ def load(
     Loading needs no engine; `start` does. Raises ValueError or FileNotFoundError that name the file or
     argument, what is allowed and the fix.
     """
-    checked_seed(split_seed)
-    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
-        raise ValueError(f"processes={processes!r} is not allowed; use an integer >= 1")
+    split_seed, processes = whole("split_seed", split_seed, 0), whole("processes", processes, 1)
     if test_split is not None and test_split not in TEST_SPLITS:
         raise ValueError(f"test_split={test_split!r} is unknown; use one of {TEST_SPLITS}")
     if path in (None, False) and test_split in (None, "generated"):

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ...records import Task, digest
-from ..reading import each_readable, json_object, refuse_pointer
+from ..reading import each_readable, json_object, refuse_pointer, refuse_twice
 from .scenes import Scenes, game_content, read_scenes
 
 TASK_TYPES = (
@@ -86,9 +86,7 @@ def _split(root: Path, split: str, skip_unreadable: bool) -> tuple[list[Task], s
     if not tasks:
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())) or "no game in it"
         raise ValueError(f"{root / split} has no playable game ({reasons}); {AGAIN}")
-    twice = [name for name, n in Counter(task.id for task in tasks).items() if n > 1]
-    if twice:
-        raise ValueError(f"{root / split} has several games named {twice[0]}; keep one of each")
+    refuse_twice(tasks, root / split)
     missing = f" of {OFFICIAL[split]:,}" if len(tasks) != OFFICIAL[split] else ", all there are"
     note = f"{split}: {len(tasks):,}{missing}"
     return tasks, note + "".join(f", {n} {reason} left out" for reason, n in sorted(left_out.items()))

@@ -18,11 +18,12 @@ import numpy as np
 
 from ...algorithm.benchmark import Benchmark, Environment
 from ...algorithm.prompts import quote, section
+from ...algorithm.settings import whole
 from ...calls.toolcalls import Turn, read_turn
 from ...records import Component, Module, Task, Trajectory, digest
 from ...records.showing import storable
 from ..reading import own_folder
-from ..splits import checked_seed, training_set
+from ..splits import SHARES, SPLITS, training_set
 from ..worlds import no_world, world_file
 from .files import Files
 from .score import score
@@ -34,8 +35,6 @@ __all__ = ["GAIA", "MAX_TURNS", "Solving", "load", "score", "submission"]
 
 MAX_TURNS = 20
 ENV_VAR = "FGO_GAIA"
-SPLITS = ("train", "gate", "test")
-SHARES = (0.5, 0.15, 0.35)
 
 INSTRUCTIONS = (
     "Answer the question inside <question> with the help of tools. Find out what the files say before you answer. "
@@ -190,7 +189,7 @@ def load(
 
     Raises ValueError or FileNotFoundError that name the file or argument, what is allowed and the fix.
     """
-    checked_seed(split_seed)
+    split_seed = whole("split_seed", split_seed, 0)
     if web is not None and not callable(web):
         raise ValueError(f"web={web!r} is not callable; give a function of the query that returns text")
     kept = [str(level) for level in levels]

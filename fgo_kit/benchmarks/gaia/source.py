@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, Valid
 
 from ...records import Task
 from ..parquet import parquet_rows
-from ..reading import each_readable, json_lines, json_object, located, refuse_pointer, same_letters
+from ..reading import each_readable, json_lines, json_object, located, refuse_pointer, refuse_twice, same_letters
 from .files import Files
 
 LEVELS = ("1", "2", "3")
@@ -62,9 +61,7 @@ def read_folder(folder: Path, skip_unreadable: bool = False) -> Loaded:
     if not rows:
         raise ValueError(f"{source}: holds no task; download it again")
     read = each_readable(rows, lambda placed: _task(*placed, folder), skip_unreadable, "tasks")
-    twice = [name for name, n in Counter(task.id for task, _ in read).items() if n > 1]
-    if twice:
-        raise ValueError(f"{source}: {len(twice)} task ids occur more than once: {', '.join(twice[:5])}; keep one each")
+    refuse_twice((task for task, _ in read), source)
     return [task for task, _ in read], {task.id: files for task, files in read}
 
 

@@ -20,9 +20,10 @@ import numpy as np
 
 from ...algorithm.benchmark import Benchmark, OneAnswer
 from ...algorithm.prompts import quote, section
+from ...algorithm.settings import whole
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows, utf8_text
-from ..splits import checked_seed, deal, near_duplicates, training_set
+from ..splits import SHARES, SPLITS, deal, near_duplicates, training_set
 from ..worlds import no_world, world_file
 from .opening import check_size
 from .ubl import MAX_CHARS, read_ubl
@@ -122,7 +123,7 @@ def load(
     Warns of gold answers that the text of their document does not hold. Raises ValueError or FileNotFoundError that
     name the file or argument, what is allowed and the fix.
     """
-    checked_seed(split_seed)
+    split_seed = whole("split_seed", split_seed, 0)
     if path is None or path is False:
         if fold is not None:
             raise ValueError(f"fold={fold} needs a folder; the generated world has fixed splits: use fold=None")
@@ -138,7 +139,7 @@ def load(
 
 def _load_world(world: int) -> tuple[list[Task], list[Task], list[Task]]:
     file = world_file("logisticsqa", world, WORLDS)
-    splits: dict[str, list[Task]] = {"train": [], "gate": [], "test": []}
+    splits: dict[str, list[Task]] = {name: [] for name in SPLITS}
     for row in shipped_rows(file, f"python data/logisticsqa/make.py --world {world}"):
         text = read_ubl(row["xml"].encode("utf-8"), f"{file.name}:{row['id']}")
         splits[row["split"]].append(Task(row["id"], text, row["answer"], row["meta"]))
@@ -217,8 +218,8 @@ def _dealt(tasks: list[Task], shares: tuple[float, ...], seed: list[int]) -> lis
 
 
 def _split(tasks: list[Task], split_seed: int) -> tuple[list[Task], list[Task], list[Task]]:
-    train, gate, test = _dealt(tasks, (0.5, 0.15, 0.35), [split_seed, 2])
-    for name, part in (("train", train), ("gate", gate), ("test", test)):
+    parts = train, gate, test = _dealt(tasks, SHARES, [split_seed, 2])
+    for name, part in zip(SPLITS, parts, strict=True):
         if not part:
             raise ValueError(f"the {name} split of {len(tasks)} documents in {len({t.meta['group'] for t in tasks})} "
                              "near-duplicate groups is empty; add documents")

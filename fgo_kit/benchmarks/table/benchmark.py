@@ -11,11 +11,12 @@ from typing import Any
 
 from ...algorithm.benchmark import Benchmark, OneAnswer
 from ...algorithm.prompts import quote, section
+from ...algorithm.settings import whole
 from ...calls.meter import Meter
 from ...calls.requests import Place, source_of
 from ...records import Component, Module, Task, Trajectory, digest, to_json
 from ...records.later import pandas as pd
-from ..splits import checked_seed, testing_set, training_set
+from ..splits import testing_set, training_set
 from .agent import Agent, agent_of
 from .judge import Judge
 from .scores import Named, Scorer, checked, scorer_of
@@ -106,7 +107,7 @@ def from_table(
     >>> from_table(rows, score="number", alike=1.0)
     table: 10 train, 3 gate, 7 test tasks
     """
-    checked_seed(seed, "seed")
+    seed = whole("seed", seed, 0)
     if not isinstance(instructions, str | Module):
         raise TypeError(f"instructions={instructions!r} is no text; give the one to be optimised, or a fgo.Module")
     scorer = scorer_of(score)

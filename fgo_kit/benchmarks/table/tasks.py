@@ -12,13 +12,11 @@ import numpy as np
 
 from ...records import Task
 from ...records.later import pandas as pd
-from ..splits import deal, near_duplicates
+from ..splits import SHARES, SPLITS, deal, near_duplicates
 from .scores import last_number
 from .source import Rows
 
-SPLITS = ("train", "gate", "test")
 ALIASES = {"training": "train", "validation": "gate", "valid": "gate", "val": "gate", "dev": "gate"}
-SHARES = (0.5, 0.15, 0.35)
 
 
 @dataclass(frozen=True)
