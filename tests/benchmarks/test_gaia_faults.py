@@ -243,7 +243,9 @@ def test_pages_made_to_take_for_ever_do_not(tmp_path, part):
 
 def test_what_is_not_seen_of_a_page_is_left_out(tmp_path):
     page = "<html><script>a</script >b<!-- <style> -->c<STYLE>d</style><p>e</p><script>f"
-    assert opened(tmp_path, page) == "bce\nf"
+    assert opened(tmp_path, page) == "bce"  # a script that never ends is none of the page's text
+    assert opened(tmp_path, "<html><title>Oslo &amp; co</title><p>A city<p>in Norway<!-- x") == "Oslo & co\nA city\nin Norway"
+    assert opened(tmp_path, "<html") == "(empty)"
 
 
 def test_a_pdf_that_takes_long_is_given_up_between_pages(tmp_path, monkeypatch):

@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from functools import lru_cache
 
+from lxml import etree, html
+
 from .files import MAX_BYTES, FileProblem, Files, State, files_of, names_in, read_text, state_of
 
 SHOWN_PAGES = 8
@@ -15,11 +17,8 @@ MAX_WORDS = 100
 """Most words of a query that are looked for."""
 MAX_PAGE = 1_000_000
 """Longest HTML page that is read, in characters."""
-_UNSEEN = re.compile(r"<(script|style)\b|<!--", re.IGNORECASE)
-_ENDS = {
-    "<script": re.compile(r"</script\s*>", re.IGNORECASE), "<style": re.compile(r"</style\s*>", re.IGNORECASE),
-    "<!--": re.compile("-->"),
-}  # fmt: skip
+_BREAKS = ("title", "br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6")
+"""Elements of a page after which a new line begins."""
 
 
 def search(files: Files, query: str) -> str:
@@ -78,29 +77,17 @@ def _collection(state: State) -> dict[str, str]:
     return pages
 
 
-def _without_unseen(text: str) -> str:
-    """HTML without scripts, styles and comments, each of which is looked for the end of once."""
-    parts, at, endless = [], 0, set()
-    for start in _UNSEEN.finditer(text):
-        kind = start[0].lower()
-        if start.start() < at or kind in endless:
-            continue
-        end = _ENDS[kind].search(text, start.end())
-        if end is None:
-            endless.add(kind)
-            continue
-        parts.append(text[at : start.start()])
-        at = end.end()
-    return "".join(parts) + text[at:]
-
-
 def _plain(text: str) -> str:
     if not re.match(r"\s*(<!doctype html|<html)", text, re.IGNORECASE):
         return text
     if len(text) > MAX_PAGE:
         return f"(a page of {len(text):,} characters, which is over the limit of {MAX_PAGE:,}; use read_file)"
-    text = re.sub(r"(?i)<(br|/p|/div|/li|/tr|/h\d)\b[^<>]*>", "\n", _without_unseen(text))
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"<[^<>]{0,2000}>", "", text)).strip()
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
+    page = html.document_fromstring(b"<html>" + text.encode("utf-8", "replace"), parser)  # it is never empty
+    etree.strip_elements(page, "script", "style", with_tail=False)
+    for node in page.iter(*_BREAKS):
+        node.tail = f"\n{node.tail or ''}"
+    return re.sub(r"\n{3,}", "\n\n", page.text_content()).strip()
 
 
 def _words(text: str) -> list[str]:
