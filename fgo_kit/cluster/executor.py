@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from copy import copy
 from functools import partial
 from socket import AF_INET, SOCK_DGRAM, gethostname, socket
+from ssl import SSLContext
 from typing import Any
 
 from ..algorithm.benchmark import Benchmark
@@ -17,7 +18,7 @@ from ..records import digest
 from .hub import Hub
 from .remote import Line, RemoteLimiter, RemoteLog
 from .seats import NotReady, Seats
-from .wire import Address, connected
+from .wire import Address, connected, own_tls
 
 Version = Callable[[Benchmark], str]
 RETRIES = 2
@@ -35,7 +36,7 @@ def elsewhere(
 ) -> Iterator[Callable[[Any], Future]]:
     """What submits a job to an executor, whose workers share log and limiter with this process. Raises NotReady."""
     client = client_of(executor)
-    hub = None if all(job.simulated for job in jobs) else Hub(log, limiter, _own_host(client))
+    hub = None if all(job.simulated for job in jobs) else Hub(log, limiter, *_own_place(client))
     address, futures = hub and hub.address, []
     try:
         if client is not None:
@@ -58,19 +59,20 @@ def _row_made_here(make_row: Callable, job: Any, address: Address | None) -> dic
     """A job's row, on a worker."""
     if address is None or job.simulated:
         return make_row(job, None)
-    with Line(address) as line:
+    with Line(address, own_tls(address)) as line:
         return make_row(job, RemoteLog(line), lambda meter: meter.beside(RemoteLimiter(line)))
 
 
-def _own_host(client: Any) -> str:
-    """The address at which the workers of a cluster reach this machine: that towards its scheduler."""
+def _own_place(client: Any) -> tuple[str, SSLContext | None]:
+    """The address at which the workers of a cluster reach this machine, that towards its scheduler, and its TLS."""
     protocol, _, place = client.scheduler.address.partition("://") if client is not None else ("inproc", "", "")
     if protocol == "inproc":
-        return "127.0.0.1"
+        return "127.0.0.1", None
     host, _, port = place.rpartition(":")
     with socket(AF_INET, SOCK_DGRAM) as probe:  # which sends nothing
         probe.connect((host, int(port)))
-        return probe.getsockname()[0]
+        host = probe.getsockname()[0]
+    return host, client.security.get_listen_args("client")["ssl_context"] if protocol == "tls" else None
 
 
 def is_played(bench: Benchmark) -> bool:
@@ -91,7 +93,7 @@ def played_elsewhere(bench: Benchmark, executor: Executor | None, version: Versi
         raise ValueError(f"executor={executor!r}: {bench.name} has nothing to play elsewhere, its tasks are answered "
                          "at once or by an agent of your own; leave it out, or use compare for many runs")
     client = client_of(executor)
-    with closing(Seats(bench, partial(_submit, executor), _own_host(client))) as seats:
+    with closing(Seats(bench, partial(_submit, executor), *_own_place(client))) as seats:
         if client is not None:
             _check(client, _why_not_played, bench, seats.address, version, [version(bench), bench.fingerprint])
         played = copy(bench)
@@ -113,17 +115,17 @@ def _check(client: Any, fault: Callable[..., str], *arguments: Any) -> None:
         raise NotReady(f"{len(faults)} of {len(found)} workers cannot do this, so nothing was begun:\n{told}")
 
 
-def _fault(jobs: Sequence[Any], address: Address | None) -> str:
+def _fault(jobs: Sequence[Any], address: Address | None, dask_worker: Any = None) -> str:
     """What a worker lacks for the runs of these jobs, "" for nothing: keys, the same code, a way to the hub."""
     if address is not None:
-        with Line(address) as line:
+        with Line(address, own_tls(address, dask_worker)) as line:
             line.ask("check_room", 0)
     return "" if all(digest(job.config) == job.run_id for job in jobs) else _other_version()
 
 
-def _why_not_played(bench: Benchmark, address: Address, version: Version, wanted: list[str]) -> str:
+def _why_not_played(bench: Benchmark, address: Address, version: Version, wanted: list[str], dask_worker: Any) -> str:
     """What a worker lacks for the environments of a benchmark, "" for nothing."""
-    connected(address).close()
+    connected(address, own_tls(address, dask_worker)).close()
     if [version(bench), bench.fingerprint] != wanted:
         return _other_version()
     bench.first_observation((*bench.test, *bench.train)[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from ssl import SSLContext
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -60,11 +61,11 @@ class _Guest:
 class Hub(Door):
     """Answers runs elsewhere, until `close`."""
 
-    def __init__(self, log: CallLog, limiter: Limiter, host: str):
+    def __init__(self, log: CallLog, limiter: Limiter, host: str, tls: SSLContext | None = None):
         self.log, self.limiter, self.is_closing = log, limiter, False
         self._guests: WeakValueDictionary[bytes, _Guest] = WeakValueDictionary()
         self._lock = threading.Lock()
-        super().__init__(host, log.path)
+        super().__init__(host, tls, log.path)
 
     def enter(self, wire: Any) -> None:
         """One connection of a run elsewhere."""

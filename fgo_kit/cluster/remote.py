@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from secrets import token_bytes
+from ssl import SSLContext
 from typing import Any
 
 from ..calls.budget import Cost
@@ -22,8 +23,8 @@ from .wire import Address, Gone, connected, exchange
 class Line:
     """How a run asks its hub, from any of its threads. Raises LogNotWritten where the hub is out of reach."""
 
-    def __init__(self, address: Address):
-        self.address, self._name = address, token_bytes(NAME)
+    def __init__(self, address: Address, tls: SSLContext | None = None):
+        self.address, self._tls, self._name = address, tls, token_bytes(NAME)
         self._all, self._idle = deque[Any](), deque[Any]()
 
     def __enter__(self) -> Line:
@@ -50,7 +51,7 @@ class Line:
     def _wire(self) -> Any:
         with suppress(IndexError):
             return self._idle.pop()
-        wire = connected(self.address, self._name)
+        wire = connected(self.address, self._tls, self._name)
         self._all.append(wire)
         return wire
 

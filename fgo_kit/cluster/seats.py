@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, nullcontext, suppress
+from ssl import SSLContext
 from threading import BoundedSemaphore, Condition, Thread
 from typing import Any
 
 from ..algorithm.benchmark import Benchmark, Environment, EnvironmentFailed
 from ..calls.protocol import Cancelled, FGOError
 from ..records import Task
-from .wire import Address, Door, Gone, answer, connected, exchange
+from .wire import Address, Door, Gone, answer, connected, exchange, own_tls
 
 LOST = 3
 """A task that loses so many seats is given up: it may be what ends them."""
@@ -29,12 +30,12 @@ class NotReady(FGOError):
 class Seats(Door):
     """Of one run, until `close`. submit: has a worker call a function with arguments."""
 
-    def __init__(self, bench: Benchmark, submit: Callable[..., Future], host: str):
+    def __init__(self, bench: Benchmark, submit: Callable[..., Future], host: str, tls: SSLContext | None = None):
         self._bench, self._submit = bench, submit
         self.places = BoundedSemaphore(bench.at_once) if bench.at_once else nullcontext()
         self._changed, self._idle, self._asked_for = Condition(), list[Any](), list[Future]()
         self._end: FGOError | None = None
-        super().__init__(host)
+        super().__init__(host, tls)
 
     def start(self, task: Task) -> Environment:
         """The task's environment, in a seat; as `Benchmark.start`."""
@@ -165,7 +166,8 @@ class _Seat:
 
 def take_seat(bench: Benchmark, address: Address) -> None:
     """Have this process play for the run at an address from now on."""
-    Thread(target=_play, args=(connected(address), _Seat(bench)), daemon=True, name="fgo seat").start()
+    wire = connected(address, own_tls(address))
+    Thread(target=_play, args=(wire, _Seat(bench)), daemon=True, name="fgo seat").start()
 
 
 def _play(wire: Any, seat: _Seat) -> None:

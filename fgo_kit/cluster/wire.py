@@ -1,6 +1,7 @@
 """How processes talk: one asks, the other answers, a pickle each, over a connection that begins with a token.
 
-Only who has the token of a `Door` is listened to; it travels with the work that an executor sends out.
+Only who has the token of a `Door` is listened to; it travels with the work that an executor sends out. Where a Dask
+cluster talks in TLS, so do its workers here, with the same certificates.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import pickle
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from pathlib import Path
 from secrets import token_bytes
 from socketserver import BaseRequestHandler, ThreadingTCPServer
+from ssl import SSLContext
 from typing import Any
 
 from ..calls.clock import TICK
@@ -35,17 +38,19 @@ class Address:
     place: tuple[str, int]
     token: bytes = field(repr=False)
     path: Path | None = None
+    is_encrypted: bool = False
 
 
 class Door(ThreadingTCPServer):
-    """At an address of this machine, until it is closed: lets in who has its token."""
+    """At an address of this machine, until it is closed: lets in who has its token, and a certificate with tls."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, host: str, path: Path | None = None):
+    def __init__(self, host: str, tls: SSLContext | None = None, path: Path | None = None):
         super().__init__((host, 0), _Knock)
-        self.address = Address((host, self.server_address[1]), token_bytes(SECRET), path)
+        self.tls = tls
+        self.address = Address((host, self.server_address[1]), token_bytes(SECRET), path, tls is not None)
         threading.Thread(target=self.serve_forever, args=(TICK,), daemon=True, name="fgo door").start()
 
     def shutdown_request(self, request: Any) -> None:
@@ -58,19 +63,32 @@ class Door(ThreadingTCPServer):
 
 class _Knock(BaseRequestHandler):
     def handle(self) -> None:
-        wire, door = _wire(self.request), self.server
-        if isinstance(door, Door) and compare_digest(wire.read(SECRET), door.address.token):
-            door.enter(wire)
+        door: Any = self.server
+        with suppress(OSError):  # a stranger, or somebody who has hung up
+            wire = _wire(self.request if door.tls is None else door.tls.wrap_socket(self.request, server_side=True))
+            if compare_digest(wire.read(SECRET), door.address.token):
+                door.enter(wire)
 
 
-def connected(address: Address, hello: bytes = b"") -> Any:
+def connected(address: Address, tls: SSLContext | None, hello: bytes = b"") -> Any:
     """A wire through a door, with what is said first. Raises OSError."""
     with socket.create_connection(address.place, CONNECT_SECONDS) as connection:
+        connection = connection if tls is None else tls.wrap_socket(connection)
         connection.settimeout(None)
         wire = _wire(connection)
+        connection.close()  # when the wire is
     wire.write(address.token + hello)
     wire.flush()
     return wire
+
+
+def own_tls(address: Address, worker: Any = None) -> SSLContext | None:
+    """What a Dask worker, by default the one whose task this is, needs to go through a door; None for a plain one."""
+    if not address.is_encrypted:
+        return None
+    from distributed import get_worker
+
+    return (worker or get_worker()).security.get_connection_args("worker")["ssl_context"]
 
 
 def _wire(connection: socket.socket) -> Any:

@@ -120,7 +120,7 @@ def compare(
     key, are of another version or do not reach this process. A worker that is killed, or joins late, costs or saves
     time alone; only a run that lost more workers than the scheduler's `allowed-failures` (3) ends the grid, which the
     same command resumes. What a call that was under way then can have cost counts as spent. Workers reach
-    this process at a port of its own, with a token and without encryption.
+    this process at a port of its own, with a token, and in TLS where the cluster talks so.
     after: `f(run, bench, llm)` gives further columns of a run's row, as a dict of what JSON can hold; it is called
     where the run was made, so that what the columns come from need not be kept. A function with a name, made by
     def or lambda: TypeError for others. One of your own is known by its source, so an edited one is asked again.

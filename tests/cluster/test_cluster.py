@@ -3,6 +3,7 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,12 +13,16 @@ from engine import cluster
 from helpers import small_bench, wait_until
 
 from fgo_kit.adapters.wrapped import wrap_llm
+from fgo_kit.benchmarks import gaia
 from fgo_kit.calls import budget
 from fgo_kit.calls.log import CallLog
 from fgo_kit.calls.prices import price
 from fgo_kit.calls.providers import load_llm
 from fgo_kit.cluster.executor import NotReady
+from fgo_kit.cluster.hub import Hub
+from fgo_kit.cluster.seats import Seats
 from fgo_kit.runs.compare import compare
+from fgo_kit.runs.run import run
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
 
@@ -86,7 +91,7 @@ def test_a_key_that_a_worker_lacks_is_one_error_before_anything_runs(engine, ben
     before, without = server.ledger()["requests"], engine.join(OPENAI_API_KEY="")
     engine.client.wait_for_workers(4, timeout=120)
     try:
-        with pytest.raises(NotReady, match=r"1 of 4 workers.*none was begun:\ntcp://127.*OPENAI_API_KEY") as caught:
+        with pytest.raises(NotReady, match=r"1 of 4 workers.*nothing was begun:\ntcp://127.*OPENAI_API_KEY") as caught:
             compare(bench, model(server), METHODS, [0], log=tmp_path / "log.sqlite", executor=engine.client.get_executor())
     finally:
         engine.end(without)
@@ -169,3 +174,22 @@ def test_ones_own_function_and_columns_go_along(engine, bench, tmp_path):
     llm = wrap_llm(lambda messages: "ANSWER: None", name="mine")
     table = compare(bench, llm, ["base"], range(4), log=tmp_path / "log.sqlite", executor=engine.client.get_executor(), after=pid)
     assert set(table["status"]) == {"ok"} and set(table["pid"]) <= {worker.pid for worker in engine.workers}
+
+
+@MINUTES
+def test_a_cluster_that_talks_in_tls_is_answered_in_tls(bench, server, local, tmp_path, monkeypatch):
+    doors = []
+
+    def told(kind, *arguments):
+        doors.append(kind(*arguments))
+        return doors[-1]
+
+    for kind in (Hub, Seats):
+        monkeypatch.setattr(f"fgo_kit.cluster.executor.{kind.__name__}", partial(told, kind))
+    questions = replace(whole := gaia.load(n_train=2), test=whole.test[:3], gate=())
+    with cluster(tmp_path, 2, tls=True, OPENAI_API_KEY=KEY) as engine:
+        executor = engine.client.get_executor()
+        table = compare(bench, model(server), METHODS, range(3), log=tmp_path / "log.sqlite", executor=executor)
+        played = run(questions, model(server), log=tmp_path / "log.sqlite", method="base", executor=executor)
+    assert same(table, local[0]) and len(played.trajectories()) == 3
+    assert [(type(door), door.address.is_encrypted) for door in doors] == [(Hub, True), (Seats, True)]

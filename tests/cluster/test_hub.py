@@ -2,12 +2,15 @@
 
 import pickle
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from engine import certificates
 from helpers import ScriptedLLM, small_bench, wait_until
 
 from fgo_kit.calls.budget import Account
@@ -17,8 +20,9 @@ from fgo_kit.calls.log import CallLog, LogNotWritten, Place
 from fgo_kit.calls.meter import Meter
 from fgo_kit.calls.protocol import BudgetExceeded, Cancelled, RateLimited
 from fgo_kit.calls.providers import load_llm
-from fgo_kit.cluster.hub import Hub
+from fgo_kit.cluster.hub import NAME, Hub
 from fgo_kit.cluster.remote import Line, RemoteLimiter, RemoteLog
+from fgo_kit.cluster.wire import Gone, exchange
 from fgo_kit.runs.compare import compare
 from fgo_kit.simulate.model import load
 from fgo_kit.simulate.server import serving
@@ -151,6 +155,31 @@ def test_who_does_not_have_the_token_is_not_heard(hub):
         assert stranger.recv(1) == b""
     with pytest.raises(LogNotWritten), Line(replace(hub.address, token=bytes(32))) as line:
         line.ask("check_room", 0)
+
+
+def test_a_door_with_certificates_is_open_to_who_has_one_and_the_token(log, tmp_path):
+    files = certificates(tmp_path)
+
+    def tls(purpose):
+        context = ssl.create_default_context(purpose, cafile=files["ca-file"])
+        context.load_cert_chain(files["cert"], files["key"])
+        context.verify_mode, context.check_hostname = ssl.CERT_REQUIRED, False
+        return context
+
+    def heard(wrap, token):
+        with socket.create_connection(hub.address.place, 10) as plain, suppress(OSError, Gone), wrap(plain) as connection:
+            wire = connection.makefile("rwb")
+            wire.write(token + b"n" * NAME)
+            return exchange(wire, "check_room", 0) == (True, None)
+
+    hub = Hub(log, Limiter(Limits()), "127.0.0.1", tls(ssl.Purpose.CLIENT_AUTH))
+    without = ssl.create_default_context(cafile=files["ca-file"])
+    without.check_hostname = False
+    token = hub.address.token
+    assert heard(tls(ssl.Purpose.SERVER_AUTH).wrap_socket, token)
+    assert not heard(tls(ssl.Purpose.SERVER_AUTH).wrap_socket, bytes(len(token)))
+    assert not heard(without.wrap_socket, token) and not heard(lambda plain: plain, token)
+    hub.close()
 
 
 def test_the_token_is_not_shown(hub):
