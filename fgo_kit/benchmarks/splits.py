@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..algorithm.benchmark import Benchmark
 from ..algorithm.words import tf_idf
 from ..records import Task
 from ..records.later import Later
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
 
 SPLITS, SHARES = ("train", "gate", "test"), (0.5, 0.15, 0.35)  # of all tasks, where nobody has split them
 _SPARSE = Later("scipy.sparse")
+
+
+@dataclass(frozen=True)
+class InSplits(Benchmark):
+    """A benchmark that holds its tasks in three splits."""
+
+    name: str
+    train: tuple[Task, ...]
+    gate: tuple[Task, ...]
+    test: tuple[Task, ...]
 
 
 def training_set(tasks: Sequence[Task], n_train: int | None, split_seed: int) -> tuple[Task, ...]:

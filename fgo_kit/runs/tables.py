@@ -94,8 +94,7 @@ def _fate(rule: Rule, parent: MergeNode | None) -> tuple[str, list[str]]:
         return "final", []
     if rule.id in {kept.id for kept in parent.module.rules}:
         return "kept", []
-    into = _made_of(rule.id, parent.module.rules)
-    if into:
+    if into := [made.id for made in parent.module.rules if rule.id in made.parents]:
         return "merged", into
     if rule.id in parent.audited:
         return "audited", []
@@ -123,7 +122,3 @@ def _subsets(rule: Rule, known: dict[str, Rule]) -> list[str]:
             waiting += reversed(parents)
         seen.add(rule.id)
     return list(origins)
-
-
-def _made_of(rule_id: str, rules: Sequence[Rule]) -> list[str]:
-    return [rule.id for rule in rules if rule_id in rule.parents]

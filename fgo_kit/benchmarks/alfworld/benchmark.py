@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...algorithm.benchmark import Benchmark
 from ...algorithm.settings import whole
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import own_folder
-from ..splits import deal, training_set
+from ..splits import InSplits, deal, training_set
 from ..worlds import no_world, world_file
 from .engine import Game, pool
 from .environment import MAX_STEPS, Play
@@ -40,16 +39,12 @@ _PUT = {"old": "put O in/on R", "new": "move O to R"}
 
 
 @dataclass(frozen=True)
-class ALFWorld(Benchmark):
+class ALFWorld(InSplits):
     """The benchmark: `name` is "ALFWorld-gen" for the generated scenes, "ALFWorld" for official games.
 
     `told` says in words what was found and what was left out.
     """
 
-    name: str
-    train: tuple[Task, ...]
-    gate: tuple[Task, ...]
-    test: tuple[Task, ...]
     source: Source = field(repr=False, compare=False)
     seed_module: Module
     told: str = ""

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ...algorithm.benchmark import Benchmark, Environment
+from ...algorithm.benchmark import Environment
 from ...algorithm.prompts import quote, section
 from ...algorithm.settings import whole
 from ...calls.toolcalls import Turn, read_turn
 from ...records import Component, Module, Task, Trajectory, digest
 from ...records.showing import storable
 from ..reading import own_folder
-from ..splits import SHARES, SPLITS, training_set
+from ..splits import SHARES, SPLITS, InSplits, training_set
 from ..worlds import no_world, world_file
 from .files import Files
 from .score import score
@@ -109,16 +109,12 @@ class Solving(Environment):
 
 
 @dataclass(frozen=True, repr=False)
-class GAIA(Benchmark):
+class GAIA(InSplits):
     """The benchmark: `name` is "GAIA-like" for the shipped set, "GAIA" for a user's own copy.
 
     `told` says in words what was found. history_limit: tokens of dialogue that the agent is shown.
     """
 
-    name: str
-    train: tuple[Task, ...]
-    gate: tuple[Task, ...]
-    test: tuple[Task, ...]
     files: dict[str, Files] = field(compare=False, default_factory=dict)
     web: Callable[[str], str] | None = field(compare=False, default=None)
     unsafe: bool = False

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...algorithm.benchmark import Benchmark, OneAnswer
+from ...algorithm.benchmark import OneAnswer
 from ...algorithm.prompts import quote, section
 from ...algorithm.settings import whole
 from ...records import Component, Module, Task, Trajectory, digest
 from ..reading import each_readable, own_folder, refuse_pointer, same_letters, shipped_rows, utf8_text
-from ..splits import SHARES, SPLITS, deal, near_duplicates, training_set
+from ..splits import SHARES, SPLITS, InSplits, deal, near_duplicates, training_set
 from ..worlds import no_world, world_file
 from .opening import check_size
 from .ubl import MAX_CHARS, read_ubl
@@ -43,13 +43,9 @@ PREAMBLE = (
 
 
 @dataclass(frozen=True)
-class LogisticsQA(Benchmark):
+class LogisticsQA(InSplits):
     """The benchmark: `name` is "LogisticsQA-gen" for generated worlds, "LogisticsQA-real" for a folder."""
 
-    name: str
-    train: tuple[Task, ...]
-    gate: tuple[Task, ...]
-    test: tuple[Task, ...]
     seed_module: Module = Module((Component("instructions", PREAMBLE),))
     world: int | None = None
     trajectory_tokens = 220  # beside the document; the simulated LLM's take 110, real models write more

@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ...algorithm.benchmark import Benchmark, OneAnswer
+from ...algorithm.benchmark import OneAnswer
 from ...algorithm.prompts import quote, section
 from ...algorithm.settings import whole
 from ...calls.meter import Meter
 from ...calls.requests import Place, source_of
 from ...records import Component, Module, Task, Trajectory, digest, to_json
 from ...records.later import pandas as pd
-from ..splits import testing_set, training_set
+from ..splits import InSplits, testing_set, training_set
 from .agent import Agent, agent_of
 from .judge import Judge
 from .scores import Named, Scorer, checked, scorer_of
@@ -30,13 +30,9 @@ INSTRUCTIONS = (
 
 
 @dataclass(frozen=True)
-class Table(Benchmark):
+class Table(InSplits):
     """A benchmark of anyone's own tasks. scorer: see `scores.Scorer`; agent: None for the built-in one."""
 
-    name: str
-    train: tuple[Task, ...]
-    gate: tuple[Task, ...]
-    test: tuple[Task, ...]
     seed_module: Module
     scorer: Scorer | Judge
     agent: Agent | None = None
