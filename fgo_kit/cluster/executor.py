@@ -65,14 +65,13 @@ def _row_made_here(make_row: Callable, job: Any, address: Address | None) -> dic
 
 def _own_place(client: Any) -> tuple[str, SSLContext | None]:
     """The address at which the workers of a cluster reach this machine, that towards its scheduler, and its TLS."""
-    protocol, _, place = client.scheduler.address.partition("://") if client is not None else ("inproc", "", "")
-    if protocol == "inproc":
+    if client is None or (address := client.scheduler.address).startswith("inproc:"):
         return "127.0.0.1", None
-    host, _, port = place.rpartition(":")
+    host, port = address.rpartition("/")[2].rsplit(":", 1)
+    tls = client.security.get_listen_args("client")["ssl_context"] if address.startswith("tls:") else None
     with socket(AF_INET, SOCK_DGRAM) as probe:  # which sends nothing
         probe.connect((host, int(port)))
-        host = probe.getsockname()[0]
-    return host, client.security.get_listen_args("client")["ssl_context"] if protocol == "tls" else None
+        return probe.getsockname()[0], tls
 
 
 def is_played(bench: Benchmark) -> bool:

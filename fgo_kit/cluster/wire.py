@@ -86,7 +86,7 @@ def own_tls(address: Address, worker: Any = None) -> SSLContext | None:
     """What a Dask worker, by default the one whose task this is, needs to go through a door; None for a plain one."""
     if not address.is_encrypted:
         return None
-    from distributed import get_worker
+    from dask.distributed import get_worker
 
     return (worker or get_worker()).security.get_connection_args("worker")["ssl_context"]
 

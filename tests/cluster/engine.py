@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import trustme
-from dask.distributed import Client
-from distributed.security import Security
+from dask.distributed import Client, Security
 
 ROOT = str(Path(__file__).resolve().parents[2])
 
