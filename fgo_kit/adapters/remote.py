@@ -20,6 +20,7 @@ from ..calls.prices import is_local, known_window
 from ..calls.protocol import BadRequest, CallFailed, ContextOverflow, Message, Overloaded, Reply, Usage
 from ..calls.reply_text import thought_apart
 from ..calls.tokens import count_messages, encoding_for
+from ..records.later import importing
 from .batch_endpoints import Endpoint
 from .batches import Batches
 from .failures import Refused, read_body, translated
@@ -107,7 +108,8 @@ class Remote(ABC):
         self.counter, self._count = encoding_for(model)
         self._wishes = Wishes(self.optional)
         self._told = False  # that the server reads less than it is sent
-        self._create, self._endpoint = self._connect(api_key, base_url, timeout)
+        with importing():
+            self._create, self._endpoint = self._connect(api_key, base_url, timeout)
 
     def __repr__(self) -> str:
         shown = self.params | ({"batch": True} if self.batch else {})
