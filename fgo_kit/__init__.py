@@ -34,8 +34,6 @@ from .runs.run import run as run_benchmark
 from .runs.saved import load_run
 from .runs.transfer import transfer
 from .runs.variants import VARIANTS
-from .traces import optimiser_tokens, read_traces, read_trajectories
-from .traces.learn import learn
 
 __version__ = "0.2.0"
 __all__ = [
@@ -53,6 +51,7 @@ LAZY = {
     "compare_rules": ".widgets.rule_comparison", "replay_merges": ".widgets.replay_decisions",
     "start": ".widgets.monitor",
     "strategies": ".runs.listing",  # pandas takes a tenth
+    "learn": ".traces.learn", "optimiser_tokens": ".traces", "read_traces": ".traces", "read_trajectories": ".traces",
     "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip
 """Names that are imported when first used, and the modules that hold them."""

@@ -43,12 +43,9 @@ PRESETS: dict[str, Callable[[int], int]] = {"sqrt": isqrt, "each": lambda n: n}
 
 
 def divide(
-    tasks: Sequence[Task],
-    strategy: str,
-    n_subsets: int | str | None,
-    rng: np.random.Generator,
+    tasks: Sequence[Task], strategy: str, n_subsets: int | str | None, rng: np.random.Generator,
     ctx: Context | None = None,
-) -> Division:
+) -> Division:  # fmt: skip
     """Partition `tasks` by a named strategy.
 
     n_subsets: a number, "sqrt" or "each" (see `PRESETS`), or None, which is `chosen_width`; "budget" packs by tokens.

@@ -191,14 +191,9 @@ def parse_verdict(text: str) -> float | None:
 
 
 def propose(
-    module: Module,
-    judged: list[tuple[Task, Trajectory, Feedback]],
-    *,
-    counts: bool = False,
-    edits: bool = True,
-    rejected: Sequence[str] = (),
-    limit: int | None = None,
-) -> list[dict[str, str]]:
+    module: Module, judged: list[tuple[Task, Trajectory, Feedback]], *, counts: bool = False, edits: bool = True,
+    rejected: Sequence[str] = (), limit: int | None = None,
+) -> list[dict[str, str]]:  # fmt: skip
     """The optimiser sees the module, rules that were rejected before, and a subset's trajectories with feedback."""
     shown = section("module", _rules_text(module, counts))
     if rejected:

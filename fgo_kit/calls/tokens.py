@@ -52,13 +52,8 @@ def _compute(text: str) -> int:
         letters = sum(map(_BY_LENGTH.__getitem__, map(len, words)))
     except IndexError:  # a word of 64 letters or more: base64 and the like
         letters = sum(map(_word_cost, map(len, words)))
-    runs = (
-        1.061 * len(_CAPITALS(text))
-        + 1.323 * len(_DIGITS(text))
-        + 0.988 * len(_PUNCTUATION(text))
-        + 0.872 * len(_NEWLINES(text))
-        + 0.258 * len(_INDENTS(text))
-    )
+    runs = (1.061 * len(_CAPITALS(text)) + 1.323 * len(_DIGITS(text)) + 0.988 * len(_PUNCTUATION(text))
+            + 0.872 * len(_NEWLINES(text)) + 0.258 * len(_INDENTS(text)))  # fmt: skip
     other = 0.0 if text.isascii() else sum(min(3.95, len(run)) + 0.646 * len(run) for run in _OTHER(text))
     return max(1, round(letters + runs + other)) if text else 0
 
