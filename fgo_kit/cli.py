@@ -20,6 +20,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
@@ -103,10 +104,9 @@ def choices_in(words: list[str]) -> dict[str, Any]:
 
 
 def _literal(text: str) -> Any:
-    try:
+    with suppress(ValueError, SyntaxError):
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    return text
 
 
 def tasks_of(name: str, choices: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -137,7 +137,7 @@ def _estimated(worlds: Sequence[np.ndarray], level: float, comparisons: int = 1)
         return UNDEFINED
     value = float(np.mean([np.nanmean(world) for world in worlds]))
     error, freedom = _standard_error(worlds)
-    if not error > 0 or not _varies(worlds):
+    if not error > 0 or not any(np.nanmax(world) - np.nanmin(world) > 1e-12 for world in worlds):  # but for rounding
         return Interval(value, math.nan, math.nan)
     half = error * _t(level, freedom)
     p = float(2 * _SPECIAL.stdtr(min(freedom, 1e9), -abs(value) / error))  # stdtr knows no infinite freedom
@@ -150,11 +150,6 @@ def _means_of_seeds(worlds: Sequence[np.ndarray]) -> np.ndarray:
     totals = [np.where(cells, world, 0.0).sum(axis=1) for cells, world in zip(known, worlds, strict=True)]
     counts = [cells.sum(axis=1) for cells in known]
     return np.array([np.where(n > 0, t / np.maximum(n, 1), np.nan) for t, n in zip(totals, counts, strict=True)]).T
-
-
-def _varies(worlds: Sequence[np.ndarray]) -> bool:
-    """Whether the cells of any world differ by more than rounding."""
-    return any(np.nanmax(world) - np.nanmin(world) > 1e-12 for world in worlds)
 
 
 def _known_part(world: np.ndarray) -> np.ndarray:
@@ -178,7 +173,8 @@ def _variance_parts(world: np.ndarray) -> list[tuple[float, float, int]]:
     Each with the mean square it is estimated from, over the number of cells, and its degrees of freedom.
     """
     seeds, tasks = world.shape
-    filled = np.where(np.isfinite(world), world, _expected_cells(world))
+    expected = np.nanmean(world, axis=0) + np.nanmean(world, axis=1)[:, None] - np.nanmean(world)
+    filled = np.where(np.isfinite(world), world, expected)  # where a call failed
     if seeds == 1 or tasks == 1:
         only = float(filled.var(ddof=1)) / filled.size if filled.size > 1 else math.nan
         return [(only, only, max(1, filled.size - 1))]
@@ -191,11 +187,6 @@ def _variance_parts(world: np.ndarray) -> list[tuple[float, float, int]]:
         (max(0.0, of_task - of_cell), of_task, tasks - 1), (max(0.0, of_seed - of_cell), of_seed, seeds - 1),
         (of_cell, of_cell, free),
     ]  # fmt: skip
-
-
-def _expected_cells(world: np.ndarray) -> np.ndarray:
-    """What the means of a seed and a task let one expect where a call failed."""
-    return np.nanmean(world, axis=0) + np.nanmean(world, axis=1)[:, None] - np.nanmean(world)
 
 
 # -- power

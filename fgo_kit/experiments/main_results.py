@@ -154,8 +154,8 @@ def matched_differences(rows: pd.DataFrame, target: str = "fgo") -> pd.DataFrame
     those of the other), and those of `report.differences`, whose intervals hold together in a benchmark. What differs
     in tokens still is not corrected for.
     """
-    tables = []
-    for (benchmark, llm), part in rows.groupby(["benchmark", "llm"], sort=False):
+    tables = {}
+    for key, part in rows.groupby(["benchmark", "llm"], sort=False):
         used = part.groupby("method", sort=False)["tokens_all_in"].mean().dropna()
         of = {kind: [method for method in used.index if method.partition(",")[0] == kind]
               for kind in (target, *LEARNERS)}  # fmt: skip
@@ -163,13 +163,10 @@ def matched_differences(rows: pd.DataFrame, target: str = "fgo") -> pd.DataFrame
         nearest = [min(among, key=lambda pair, used=used: abs(math.log(used[pair[0]] / used[pair[1]])))
                    for among in pairs if among]  # fmt: skip
         nearest += [(own, "few_shot") for own in of[target][:1] if "few_shot" in used]
-        table = differences(part, nearest)
+        tables[key] = differences(part, nearest)
         ratios = [used[own] / used[other] if used[other] else math.nan for own, other in nearest]
-        table.insert(0, "tokens", [round(ratio, 2) for ratio in ratios])
-        table.insert(0, "llm", llm)
-        table.insert(0, "benchmark", benchmark)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+        tables[key].insert(0, "tokens", [round(ratio, 2) for ratio in ratios])
+    return pd.concat(tables, names=["benchmark", "llm"]).reset_index([0, 1]).reset_index(drop=True)
 
 
 # -- from fgo to fgo+

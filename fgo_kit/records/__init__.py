@@ -174,14 +174,11 @@ class Module:
     def without_tasks(self, task_ids: Iterable[str]) -> Module:
         """The module without what rests on these training tasks alone, and without their ids in any support."""
         gone = set(task_ids)
-        kept = {
-            part.name: tuple(
-                replace(rule, support=tuple(task_id for task_id in rule.support if task_id not in gone))
-                for rule in part.rules if not rule.support or not gone.issuperset(rule.support)
-            )
-            for part in self.components
-        }  # fmt: skip
-        return self.with_rules(kept)
+        kept = {part.name: tuple(rule for rule in part.rules if not rule.support or not gone.issuperset(rule.support))
+                for part in self.components}  # fmt: skip
+        return self.with_rules(kept).map_rules(
+            lambda rule: replace(rule, support=tuple(task_id for task_id in rule.support if task_id not in gone))
+        )
 
     def map_rules(self, change) -> Module:
         """The same module with `change(rule)` in place of every rule."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, fields
+from dataclasses import fields
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
@@ -19,17 +19,14 @@ def takes(*kinds: type) -> Callable[[Function], Function]:
     def dress(function: Function) -> Function:
         own = [p for p in signature(function).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
         more = [
-            Parameter(field.name, Parameter.KEYWORD_ONLY, default=_default(field), annotation=field.type)
+            Parameter(field.name, Parameter.KEYWORD_ONLY, annotation=field.type,
+                      default=DEFAULT_METHOD if field.name == "method" else field.default)
             for kind in kinds for field in fields(kind)
         ]  # fmt: skip
         function.__signature__ = signature(function).replace(parameters=[*own, *more])
         return function
 
     return dress
-
-
-def _default(field: Field) -> Any:
-    return DEFAULT_METHOD if field.name == "method" else field.default
 
 
 def split(function: Callable, choices: Mapping[str, Any], *kinds: type) -> list[Any]:

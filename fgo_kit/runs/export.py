@@ -54,14 +54,13 @@ def markdown(run: Any) -> str:
     return f"# Prompt\n\n{prompt(run.module)}\n\n{_provenance(run)}"
 
 
-def _markdown(run: Any, path: Path) -> Path:
-    path.write_text(markdown(run), encoding="utf-8")
-    return path
+def _json(run: Any) -> str:
+    rules = [{**vars(rule), "support": list(rule.support), "parents": list(rule.parents)} for rule in run.module.rules]
+    return json.dumps({**facts(run), "prompt": prompt(run.module), "rules": rules}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _json(run: Any, path: Path) -> Path:
-    written = {**facts(run), "prompt": prompt(run.module), "rules": [_origin(rule) for rule in run.module.rules]}
-    path.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -78,7 +77,9 @@ def _skill(run: Any, folder: Path) -> Path:
 
 
 FORMATS: Mapping[str, Callable[[Any, Path], Path]] = {
-    "markdown": _markdown, "json": _json, "skill": _skill,
+    "markdown": lambda run, path: _written(path, markdown(run)),
+    "json": lambda run, path: _written(path, _json(run)),
+    "skill": _skill,
     "inspect": lambda run, path: write_eval(run, path, facts(run)),
 }  # fmt: skip
 
@@ -100,7 +101,3 @@ def _columns(rule: Rule) -> tuple:
 def _cell(value: Any) -> str:
     """A value in a Markdown table: on one line, and nothing in it is markup."""
     return re.sub(r"([\\`*_{}\[\]|#])", r"\\\1", escape(" ".join(str(value).split())))
-
-
-def _origin(rule: Rule) -> dict[str, Any]:
-    return {**vars(rule), "support": list(rule.support), "parents": list(rule.parents)}

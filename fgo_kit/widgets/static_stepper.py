@@ -13,18 +13,15 @@ COLOURS = {"leaf": "#8a8f98", "kept": "#c9730a", "failed": "#c0392b", "pending":
 def static_page(view: dict) -> str:
     """Plain HTML that notebook viewers show as it is: no script, no style sheet, all text escaped."""
     picture = b64encode(svg(view["tree"]).encode("utf-8", "replace")).decode()
+    tree = ", ".join(f"{node['label']} ({node['kind']}, {node['rules']} rules)" for node in view["tree"]["nodes"])
     stands = "done" if view["done"] else f"{view['open']} modules open"
     stands = "; ".join(filter(None, [stands, f"{view['tokens']:,} tokens", view["waits"], view["score"]]))
     return (
         f"<p><b>Merging by hand</b>: <bdi>{escape(view['title'])}</bdi>; {view['cursor']} decisions, "
         f"{escape(stands)}. Run the cell to step through it.</p>"
-        f"<img alt='Tree of merges: {escape(_tree_text(view['tree']))}' width='{view['tree']['width']:.0f}' "
+        f"<img alt='Tree of merges: {escape(tree)}' width='{view['tree']['width']:.0f}' "
         f"src='data:image/svg+xml;base64,{picture}'>{static_node(view['node'])}"
     )
-
-
-def _tree_text(tree: dict) -> str:
-    return ", ".join(f"{node['label']} ({node['kind']}, {node['rules']} rules)" for node in tree["nodes"])
 
 
 def static_node(node: dict) -> str:

@@ -12,7 +12,7 @@ from ..records import Rule
 from ..records.showing import brief, showable
 from ..runs.result import Run
 from .progress import PHASES
-from .trajectory_entries import SORTS, Entry, Filters, entries_of, labels_of, natural
+from .trajectory_entries import SORTS, Filters, entries_of, labels_of, natural
 
 PAGE = 50
 """Entries a page."""
@@ -160,15 +160,10 @@ class Catalogue:
     def _values(self) -> dict[str, list[str]]:
         """By filter, the value of every entry."""
         benchmarks = [run.config.get("benchmark", "") for run in self.runs]
-
-        def values(entry: Entry) -> tuple:
-            place = entry.judged.place
-            subset, epoch = place.subset or place.node, place.epoch or ""
-            return entry.label, benchmarks[entry.run], place.phase, subset, epoch, entry.outcome, entry.change
-
         names = ("run", "benchmark", "phase", "subset", "epoch", "outcome", "change")
-        table = [[showable(str(value)) for value in values(entry)] for entry in self.entries]
-        return {name: [row[column] for row in table] for column, name in enumerate(names)}
+        rows = [(entry.label, benchmarks[entry.run], at.phase, at.subset or at.node, at.epoch or "", entry.outcome,
+                 entry.change) for entry in self.entries for at in [entry.judged.place]]  # fmt: skip
+        return {name: [showable(str(row[column])) for row in rows] for column, name in enumerate(names)}
 
     def _held(self, run: Run) -> list[Rule]:
         """Every rule of the final module and of the merge tree."""

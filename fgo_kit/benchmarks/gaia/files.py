@@ -288,10 +288,8 @@ def _json(data: bytes, name: str) -> str:
     """As written, unless it is one long line: then indented."""
     text = _text(data, name)
     if 400 < len(text) <= MAX_INDENTED and "\n" not in text.strip():
-        try:
+        with contextlib.suppress(ValueError, RecursionError):
             return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return text
     return text
 
 

@@ -6,9 +6,8 @@ import base64
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ...runs.places import RUNS
 from ..reading import shipped_rows
@@ -25,16 +24,14 @@ def unpacked(archive: Path, below: Path = UNPACKED) -> Path:
     if (folder / "metadata.jsonl").is_file():
         return folder
     below.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=below))
-    try:
-        _unpack(archive, fresh)
-        fresh.chmod(0o755)
-        fresh.rename(folder)
-    except OSError:
-        if not (folder / "metadata.jsonl").is_file():  # otherwise another process was faster
-            raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    with TemporaryDirectory(prefix=".new-", dir=below) as fresh:
+        made = Path(fresh) / folder.name
+        _unpack(archive, made)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not (folder / "metadata.jsonl").is_file():  # otherwise another process was faster
+                raise
     return folder
 
 
@@ -44,6 +41,7 @@ def _unpack(archive: Path, folder: Path) -> None:
         contents = row.pop("files", None) or {}
         row["files"] = [_write(folder, f"{row['task_id']}/{name}", held) for name, held in contents.items()]
         row["file_name"] = row.get("file_name") or ""
+    folder.mkdir(exist_ok=True)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
 

@@ -59,13 +59,9 @@ def _parse(data: bytes, source: str) -> etree._Element:
     except (etree.XMLSyntaxError, LookupError) as error:
         raise DocumentError(_syntax_message(error, data, source)) from error
     dtd = root.getroottree().docinfo.internalDTD
-    if (dtd is not None and any(True for _ in dtd.iterentities())) or _has_entity_node(root):
+    if (dtd is not None and any(True for _ in dtd.iterentities())) or next(root.iter(etree.Entity), None) is not None:
         raise DocumentError(f"{source}: its DTD declares or uses entities, which are refused; remove the DTD")
     return root
-
-
-def _has_entity_node(root: etree._Element) -> bool:
-    return next(root.iter(etree.Entity), None) is not None
 
 
 def _bare(data: bytes) -> bytes:
