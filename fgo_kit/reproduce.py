@@ -82,13 +82,6 @@ def executed(notebooks: Sequence[Path], out: Path, parameters: dict[str, str], a
             yield under_way.popleft().result()
 
 
-def check(model: str, preset: str) -> None:
-    """Raises what is wrong with a model's spec, key or price or the preset, before anything is installed or run."""
-    import fgo_kit as fgo
-
-    Tariff(fgo.load_llm(model), Limits(budget_usd=fgo.preset(preset).total_usd))
-
-
 def is_offline(model: str) -> bool:
     """Whether nothing is asked of anybody."""
     return model.partition(":")[0] in ("simulated", "replay")
@@ -158,7 +151,8 @@ def main(argv: list[str] | None = None) -> int:
     import fgo_kit as fgo
 
     try:
-        check(args.model, args.preset)
+        # the spec, key and price of the model, and the preset: what is wrong is said before anything runs
+        Tariff(fgo.load_llm(args.model), Limits(budget_usd=fgo.preset(args.preset).total_usd))
         notebooks = find_notebooks(args.notebooks, fgo.preset(args.preset).notebooks)
         if args.check:
             return 0

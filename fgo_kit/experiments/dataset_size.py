@@ -53,11 +53,11 @@ def consistency(rows: pd.DataFrame, reference: str = "base", beside: str = "fgo"
     for llm, part in rows.groupby("llm", sort=False):
         gains = _gain_cubes(part, reference)
         for method, cube in gains.items():
-            means = np.nanmean(cube, axis=(1, 2))
-            over_sizes = np.nanmean(cube, axis=0)
-            mean = paired_difference([over_sizes])
+            means, (lo, hi) = np.nanmean(cube, axis=(1, 2)), _bounds(list(cube), LEVEL)
+            mean = paired_difference([np.nanmean(cube, axis=0)])
             line = {"llm": llm, "method": method, "sizes": len(cube), "constants": part["constants"].iloc[0]}
-            line |= _columns("mean", means.mean(), (mean.lo, mean.hi)) | _columns("worst", means.min(), _worst(cube))
+            line |= _columns("mean", means.mean(), (mean.lo, mean.hi))
+            line |= _columns("worst", means.min(), (lo.min(), hi.min()))
             line |= _columns("spread", np.ptp(means), _spread(cube), 0, 2)
             if beside in gains and method != beside:
                 line |= _beside(cube, gains[beside])
@@ -85,12 +85,6 @@ def _bounds(parts: Sequence[np.ndarray], level: float) -> np.ndarray:
     gaps = [paired_difference([part], None, level, len(parts)) if part.any() else Interval(0.0, 0.0, 0.0)
             for part in parts]  # fmt: skip
     return np.array([[gap.lo for gap in gaps], [gap.hi for gap in gaps]])
-
-
-def _worst(cube: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Bounds of the smallest mean gain of any size."""
-    lo, hi = _bounds(list(cube), level)
-    return lo.min(), hi.min()
 
 
 def _spread(cube: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

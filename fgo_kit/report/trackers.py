@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 LONGEST = 500
 """Characters of a parameter that MLflow surely takes."""
 
 
-def _needed(name: str, error: ImportError) -> ImportError:
-    return ImportError(f"tracker={name!r} needs the package {name}, which is not installed ({error}); pip install "
-                       f"'fgo-kit[{name}]'")
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(f"tracker={name!r} needs the package {name}, which is not installed ({error}); pip install "
+                          f"'fgo-kit[{name}]'") from error
 
 
 class MLflow:
     """Runs of one experiment, at the tracking URI that MLflow itself is set to (MLFLOW_TRACKING_URI)."""
 
     def __init__(self, experiment: str):
-        try:
-            from mlflow import MlflowClient
-        except ImportError as error:
-            raise _needed("mlflow", error) from error
-        self._client, self._experiment, self._run = MlflowClient(), experiment, ""
+        self._client, self._experiment, self._run = _package("mlflow").MlflowClient(), experiment, ""
 
     def begin(self, name: str, params: Mapping[str, Any]) -> None:
         known = self._client.get_experiment_by_name(self._experiment)
@@ -48,11 +48,7 @@ class WandB:
     """Runs of one project, where and how wandb itself is set to (WANDB_MODE=offline writes to the disk alone)."""
 
     def __init__(self, project: str):
-        try:
-            import wandb
-        except ImportError as error:
-            raise _needed("wandb", error) from error
-        self._wandb, self._project, self._run = wandb, project, None
+        self._wandb, self._project, self._run = _package("wandb"), project, None
 
     def begin(self, name: str, params: Mapping[str, Any]) -> None:
         self._run = self._wandb.init(project=self._project, name=name, config=dict(params), reinit="create_new")

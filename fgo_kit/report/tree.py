@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -13,20 +13,11 @@ from ..runs.result import Run
 from .drawing import note_simulated
 
 
-class Node(Protocol):
-    """What a picture needs of a node: `records.MergeNode`, or one that is only planned."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def children(self) -> Iterable[Node]: ...
-
-
-def positions(roots: Iterable[Node]) -> dict[str, tuple[float, int]]:
+def positions(roots: Iterable[Any]) -> dict[str, tuple[float, int]]:
     """(column, level) of every node by its id, children before their parent, trees from left to right.
 
-    Leaves are on level 0 in columns 0, 1, 2 …; a parent is one level above its highest child, in the middle
-    of its children's columns.
+    A node is anything with an id and children: a `MergeNode`, or one that is only planned. Leaves are on level 0 in
+    columns 0, 1, 2 …; a parent is one level above its highest child, in the middle of its children's columns.
 
     >>> from collections import namedtuple
     >>> node = namedtuple("node", "id children")
@@ -36,7 +27,7 @@ def positions(roots: Iterable[Node]) -> dict[str, tuple[float, int]]:
     places: dict[str, tuple[float, int]] = {}
     leaves = 0
 
-    def place(node: Node) -> tuple[float, int]:
+    def place(node: Any) -> tuple[float, int]:
         nonlocal leaves
         below = [place(child) for child in node.children]
         if below:

@@ -73,11 +73,10 @@ class Catalogue:
     @cached_property
     def facets(self) -> dict[str, list]:
         """What can be chosen: filter -> [[group, value, label], ...]; a filter with one value is left out."""
-        facets = {}
-        for name, keys in self._values.items():
-            counts = Counter(filter(None, keys))
-            values = sorted(counts, key=_ORDERS.get(name, natural))
-            facets[name] = [["", value, f"{brief(value)} ({counts[value]:,})"] for value in values]
+        counted = {name: Counter(filter(None, keys)) for name, keys in self._values.items()}
+        facets = {name: [["", value, f"{brief(value)} ({counts[value]:,})"]
+                         for value in sorted(counts, key=_ORDERS.get(name, natural))]
+                  for name, counts in counted.items()}  # fmt: skip
         groups = [brief(label) if len(self.runs) > 1 else "" for label in self.labels]
         facets["type"] = self._type_facet()
         facets["rule"] = [

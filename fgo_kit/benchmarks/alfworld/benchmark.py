@@ -20,7 +20,7 @@ from ..splits import InSplits, deal, training_set
 from ..worlds import no_world, world_file
 from .engine import Game, pool
 from .environment import MAX_STEPS, Play
-from .games import Source, generated, official
+from .games import PUT, Source, generated, official
 
 SHIPPED = {0: "games.jsonl.xz"}
 TEST_SPLITS = ("valid_unseen", "valid_seen", "generated")
@@ -35,7 +35,6 @@ PREAMBLE = (
     "cabinet 1. A command that is not possible where you are is answered: Nothing happens. Rules listed "
     "below take precedence over general judgement, and more specific rules over general ones."
 )
-_PUT = {"old": "put O in/on R", "new": "move O to R"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class ALFWorld(InSplits):
 
 def _seed_module(tasks: Iterable[Task]) -> Module:
     """The instructions, with the commands of the grammars that these games have."""
-    put = " or ".join(_PUT[name] for name in sorted({task.meta["grammar"] for task in tasks}))
+    put = " or ".join(PUT[name] for name in sorted({task.meta["grammar"] for task in tasks}))
     return Module((Component("instructions", PREAMBLE.format(steps=MAX_STEPS, put=put)),))
 
 

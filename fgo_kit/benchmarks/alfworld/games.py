@@ -21,6 +21,8 @@ TASK_TYPES = (
 )  # fmt: skip
 OFFICIAL = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
 """Games of json_2.1.1 that ALFWorld plays: solvable, nothing sliced, no movable receptacle."""
+PUT = {"old": "put O in/on R", "new": "move O to R"}
+"""How things are put down in either grammar."""
 AGAIN = "run `alfworld-download` again"
 SUCCESS = "the task is done (won)"
 _GOAL = re.compile(r"Your task is to: ((?:[^\"\\]|\\.)*)\"")
@@ -58,8 +60,7 @@ def official(folder: Path, splits: tuple[str, ...], skip_unreadable: bool = Fals
         tasks[split], note = _split(root, split, skip_unreadable)
         told.append(note)
     grammars = Counter(task.meta["grammar"] for games in tasks.values() for task in games)
-    verbs = {"old": "put O in/on R", "new": "move O to R"}
-    told += [f"{n} games with `{verbs[name]}`" for name, n in sorted(grammars.items())]
+    told += [f"{n} games with `{PUT[name]}`" for name, n in sorted(grammars.items())]
     return Source(tasks, "; ".join(told), partial(_file, root))
 
 

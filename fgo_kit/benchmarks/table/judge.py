@@ -37,14 +37,9 @@ class Judge:
         """What its scores depend on."""
         return f"judge:{self.spec} {digest(INSTRUCTIONS)}"
 
-    @property
-    def llm(self) -> LLM:
-        """The LLM of the spec. Raises what `load_llm` raises."""
-        return _loaded(self.spec)
-
     def judged(self, task: Task, trajectory: Trajectory, meter: Meter, place: Place) -> tuple[float, str]:
         """Score and reason. Raises EnvironmentFailed where two answers hold no score, and the errors of the call."""
-        asks, place = meter.asking(self.llm), replace(place, turn=TURN)
+        asks, place = meter.asking(_loaded(self.spec)), replace(place, turn=TURN)
         shown = {"task": task.text, "expected": task.answer, "answer": trajectory.answer}
         text = "\n".join(section(tag, quote(content)) for tag, content in shown.items())
         messages = [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": text}]
