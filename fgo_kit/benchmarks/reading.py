@@ -97,16 +97,13 @@ def each_readable(items: Iterable[Item], read: Callable[[Item], Read], skip: boo
             problems.append(error)
     if not problems:
         return held
+    listed = "\n".join(f"- {problem}" for problem in problems)
     if skip:
-        warnings.warn(f"{len(problems)} {kind} cannot be read and are left out:\n{_listed(problems)}", stacklevel=4)
+        warnings.warn(f"{len(problems)} {kind} cannot be read and are left out:\n{listed}", stacklevel=4)
         return held
     error = FileNotFoundError if isinstance(problems[0], FileNotFoundError) else ValueError
-    message = f"{len(problems)} {kind} cannot be read:\n{_listed(problems)}" if problems[1:] else str(problems[0])
+    message = f"{len(problems)} {kind} cannot be read:\n{listed}" if problems[1:] else str(problems[0])
     raise error(f"{message}\n(skip_unreadable=True goes on with the other {len(held)} {kind})") from problems[0]
-
-
-def _listed(problems: list[Exception]) -> str:
-    return "\n".join(f"- {problem}" for problem in problems)
 
 
 def refuse_twice(tasks: Iterable[Task], source: str | Path) -> None:

@@ -109,16 +109,13 @@ def profile(name: str) -> Profile:
     a, b, t = fits.position_effect()
     tpr, fpr = fits.judge_rates()
     window = int(fits.points("context_window", fits.MODELS["context_window"][size])[0][1])
+    beyond = _beyond_data("noticing", curve, size, window) + _beyond_data("obeying", fits.OBEY_CURVE, size, math.inf)
     return Profile(
-        name=size if source == SOURCES[0] else name,
-        notice=fits.fit(curve, fits.MODELS[curve][size]),
-        hop=ASSUMPTIONS.hop_scale * fits.hop_factor(),
-        obey=fits.fit(fits.OBEY_CURVE, fits.MODELS[fits.OBEY_CURVE][size]),
+        name=size if source == SOURCES[0] else name, notice=fits.fit(curve, fits.MODELS[curve][size]),
+        hop=ASSUMPTIONS.hop_scale * fits.hop_factor(), tpr=tpr, fpr=fpr, rewrite=fits.rewrite_retention(),
+        obey=fits.fit(fits.OBEY_CURVE, fits.MODELS[fits.OBEY_CURVE][size]), context_window=window, extrapolated=beyond,
         position=(ASSUMPTIONS.position_scale * a, ASSUMPTIONS.position_scale * b, t, t),
-        tpr=tpr, fpr=fpr, rewrite=fits.rewrite_retention(), context_window=window,
-        extrapolated=(*_beyond_data("noticing", curve, size, window),
-                      *_beyond_data("obeying", fits.OBEY_CURVE, size, math.inf)),
-    )
+    )  # fmt: skip
 
 
 def _beyond_data(what: str, curve: str, size: str, limit: float) -> tuple[str, ...]:

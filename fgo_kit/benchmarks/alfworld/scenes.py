@@ -57,10 +57,8 @@ def game_content(scenes: Scenes, game_id: str) -> dict:
     return {
         "pddl_domain": logic["pddl_domain"],
         "grammar": logic["grammar"].replace("UNKNOWN GOAL", game["goal"].removesuffix(".")),
-        "pddl_problem": _problem(scenes, game),
-        "solvable": True,
-        "walkthrough": game["walkthrough"],
-    }
+        "pddl_problem": _problem(scenes, game), "solvable": True, "walkthrough": game["walkthrough"],
+    }  # fmt: skip
 
 
 def _problem(scenes: Scenes, game: dict) -> str:

@@ -199,7 +199,8 @@ def load(
     if not shipped and not show:
         tasks = [replace(task, private=True) for task in tasks]
     tasks = [task for task in tasks if task.meta["level"] in kept]
-    train, gate, test = _given(tasks) if shipped else _dealt(tasks, split_seed)
+    given = ([task for task in tasks if task.meta.get("split") == name] for name in SPLITS)
+    train, gate, test = given if shipped else _dealt(tasks, split_seed)
     name = "GAIA-like" if shipped else "GAIA"
     train, told = training_set(train, n_train, split_seed), _told(tasks, files)
     return GAIA(name, train, tuple(gate), tuple(test), files, web, unsafe, told, world)
@@ -234,10 +235,6 @@ def _own(path: str | Path | bool, skip_unreadable: bool) -> Loaded:
         more, more_files = read_folder(beside, skip_unreadable)
         return more + tasks, more_files | files
     return tasks, files
-
-
-def _given(tasks: list[Task]) -> tuple[list[Task], ...]:
-    return tuple([task for task in tasks if task.meta.get("split") == name] for name in SPLITS)
 
 
 def _dealt(tasks: list[Task], split_seed: int) -> tuple[list[Task], ...]:

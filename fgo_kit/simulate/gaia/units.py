@@ -20,12 +20,8 @@ _TABLE = {
               "keur k€ teur thousand thousands thousand~eur thousand~euro eur~thousand eur~thousands": 1000,
               "eur~k k~eur eur~000 1000~eur": 1000},
 }  # fmt: skip
-UNITS = {
-    unit.replace("~", " "): (kind, size)
-    for kind, sizes in _TABLE.items()
-    for names, size in sizes.items()
-    for unit in names.split()
-}
+UNITS = {unit.replace("~", " "): (kind, size)
+         for kind, sizes in _TABLE.items() for names, size in sizes.items() for unit in names.split()}  # fmt: skip
 """Every unit known: (what it measures, its size). Of temperatures the size only tells the scales apart."""
 _ENDING = re.compile(
     r"[_ ](?:in[_ ])?(mi|km|m|kg|g|lb|lbs|oz|min|minutes|h|hours|sec|s|seconds|wh|kwh|f|c|ha|acres?|keur|eur|litres?|"
