@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -20,3 +21,10 @@ def sleep_until(moment: Callable[[], float], check: Callable[[], None]) -> None:
     while (left := moment() - now()) > 0:
         check()
         time.sleep(min(TICK, left))
+
+
+def held_lock() -> threading.Lock:
+    """A lock that is taken: who acquires it waits until another thread releases it. An Event takes longer."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock

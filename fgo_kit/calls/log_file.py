@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from ..records.showing import storable
 from . import log_sql as sql
+from .clock import TICK, held_lock
 from .log_errors import BUSY_SECONDS, LogNotWritten, NotACallLog, explained
 from .requests import Response
 
@@ -36,10 +37,13 @@ _OWED: dict[Path | None, list[tuple[str, tuple]]] = {}  # paid for and not writt
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """What one thread wants to write, and how many rows the last statement changed once it is."""
+    """What one thread wants to write, and how many rows the last statement changed once it is. left: the thread waits
+    no longer, it was interrupted; who writes next writes this too."""
 
     statements: list[tuple[str, tuple]]
     changed: int | None = None
+    left: bool = False
+    woken: threading.Lock = field(default_factory=held_lock)
 
 
 class LogFile:
@@ -54,9 +58,9 @@ class LogFile:
         self._file = self.path and self.path.resolve()
         self.read_only = False
         self._lock = threading.Lock()
-        self._turns = threading.Condition(threading.Lock())
-        self._waiting: list[_Waiting] = []
-        self._writing = False
+        self._lining_up = threading.Lock()
+        self._line: list[_Waiting] = []
+        self._leader: _Waiting | None = None  # of those in line: the one whose thread writes for all
         with explained(self.path):
             self._db = self._open()
 
@@ -97,24 +101,31 @@ class LogFile:
         if self.read_only:
             raise LogNotWritten(f"{self.path} is read-only: it can be replayed, not added to; give another path")
         mine = _Waiting(list(statements))
-        with self._turns:
-            self._waiting.append(mine)
-            self._turns.wait_for(lambda: mine.changed is not None or not self._writing)
-            if mine.changed is not None:
-                return mine.changed
-            together, self._waiting, self._writing = self._waiting, [], True
         try:
-            self._commit_for(mine, together)
+            with self._lining_up:
+                self._line.append(mine)
+                self._leader = self._leader or mine
+            while self._leader is not mine and mine.changed is None:
+                mine.woken.acquire(timeout=TICK)
+            if mine.changed is None:
+                self._commit_for(mine, self._line[:])
+            return mine.changed or 0
         except BaseException:
-            if keep:
-                _OWED.setdefault(self._file, []).extend(mine.statements)
+            mine.left = True
+            if self._leader is mine and mine.changed is None:
+                self._line.remove(mine)
+                if keep:
+                    _OWED.setdefault(self._file, []).extend(mine.statements)
             raise
         finally:
-            with self._turns:
-                self._waiting += [each for each in together if each.changed is None and each is not mine]
-                self._writing = False
-                self._turns.notify_all()
-        return mine.changed or 0
+            if self._leader is mine:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        with self._lining_up:
+            self._leader = following = next((each for each in self._line if not each.left), None)
+        if following is not None:
+            following.woken.release()
 
     def _commit_for(self, mine: _Waiting, together: list[_Waiting]) -> None:
         """Commit all, or else one's own: each of the others tries it in its own thread then."""
@@ -140,6 +151,9 @@ class LogFile:
             raise
         for each, changed in zip(together, changes, strict=True):
             each.changed = changed
+            self._line.remove(each)
+            if each is not self._leader:
+                each.woken.release()
 
     def _check_there(self) -> None:
         """Raise LogNotWritten for a file that was deleted or replaced while in use; a deleted one is saved again."""
@@ -287,14 +301,14 @@ def _version(db: sqlite3.Connection) -> int:
 
 @contextmanager
 def _alone(db: sqlite3.Connection):
-    db.execute("BEGIN IMMEDIATE")
     try:
+        db.execute("BEGIN IMMEDIATE")
         yield
+        db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:  # a full disk has ended it already
             db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 def text_checksum(text: str | None) -> str:

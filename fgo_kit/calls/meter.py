@@ -21,21 +21,9 @@ from .protocol import LLM, BudgetExceeded, CallFailed, Cancelled, ContextOverflo
 from .reply_text import thought_apart
 from .requests import Asked, Place, Response, asked
 from .served import Served
-from .workers import SIDE_BY_SIDE, Pool, within
+from .workers import SIDE_BY_SIDE, Awaited, Pool, within
 
 __all__ = ["Meter", "Place"]
-
-
-class _Flight:
-    """A call on its way; identical calls meanwhile wait for it instead of paying again."""
-
-    __slots__ = ("error", "landed", "response")
-
-    def __init__(self):
-        self.error: BaseException | None = None
-        self.response: Response | None = None
-        self.landed = threading.Lock()
-        self.landed.acquire()
 
 
 class Meter:
@@ -58,7 +46,7 @@ class Meter:
         self._limiter = Limiter(limits, sample)
         self._outcomes = Outcomes(log, run_id, limits.max_failures)
         self._leases = log.leases() if log.path else None  # what is in memory nobody else has
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, Awaited] = {}  # identical calls meanwhile wait for one instead of paying again
         self._others: dict[int, Meter] = {}
         self._lock = threading.Lock()
 
@@ -173,28 +161,28 @@ class Meter:
             with self._lock:
                 flight = self._flights.get(request.key)
                 if flight is None:
-                    mine = self._flights[request.key] = _Flight()
+                    mine = self._flights[request.key] = Awaited()
                     break
-            while not flight.landed.acquire(timeout=TICK):
+            while not flight.here.acquire(timeout=TICK):
                 self.pool.check()
-            flight.landed.release()
-            if flight.response is not None:
-                return flight.response, False
+            flight.here.release()
+            if flight.answer is not None:
+                return flight.answer, False
             if flight.error and not isinstance(flight.error, (Cancelled, KeyboardInterrupt)):
                 raise flight.error
         try:
-            mine.response = self._found(request.key)
-            if mine.response is not None:
-                return mine.response, False
-            mine.response = self._pay(request, messages, options, place)
-            return mine.response, True
+            mine.answer = self._found(request.key)
+            if mine.answer is not None:
+                return mine.answer, False
+            mine.answer = self._pay(request, messages, options, place)
+            return mine.answer, True
         except BaseException as error:
             mine.error = error
             raise
         finally:
             with self._lock:
                 del self._flights[request.key]
-            mine.landed.release()
+            mine.here.release()
 
     def _found(self, key: str) -> Response | None:
         """The logged answer, also when it is another holder of the log who is getting it; None to get it oneself.

@@ -11,13 +11,12 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .clock import TICK
+from .clock import TICK, held_lock
 from .protocol import Cancelled
 
 AWAY = 16
@@ -213,25 +212,43 @@ class Pool:
             group.run(index, job)
 
 
+class Awaited:
+    """An answer, or an error, that another thread brings: `here` is held until then. A Future takes much longer."""
+
+    __slots__ = ("answer", "error", "here")
+
+    def __init__(self):
+        self.answer: Any = None
+        self.error: BaseException | None = None
+        self.here = held_lock()
+
+
 def within(seconds: float, fn: Callable[[], Any]) -> Any:
     """`fn()`, in another thread that is left behind with a TimeoutError when it takes longer.
 
     A thread that is done waits a while for its next call: to start one takes longer than all the rest.
     """
-    done: Future = Future()
+    awaited = Awaited()
     try:
         calls = _IDLE.pop()
     except IndexError:
         calls = SimpleQueue()
         threading.Thread(target=_make_calls, args=(calls,), daemon=True, name="fgo call").start()
-    calls.put((fn, done))
-    return done.result(seconds)
+    calls.put((fn, awaited))
+    try:
+        if not awaited.here.acquire(timeout=seconds):
+            raise TimeoutError(f"no answer within {seconds:g} s")
+        if awaited.error is not None:
+            raise awaited.error
+        return awaited.answer
+    finally:
+        del awaited  # an error, its traceback, and this frame in it would keep each other alive
 
 
 def _make_calls(calls: SimpleQueue) -> None:
     while True:
         try:
-            fn, done = calls.get(timeout=IDLE_SECONDS)
+            fn, awaited = calls.get(timeout=IDLE_SECONDS)
         except Empty:
             try:
                 _IDLE.remove(calls)
@@ -239,9 +256,9 @@ def _make_calls(calls: SimpleQueue) -> None:
             except ValueError:  # a call is on its way here
                 continue
         try:
-            answer = partial(done.set_result, fn())
+            awaited.answer = fn()
         except BaseException as error:  # raised where the result is awaited
-            answer = partial(done.set_exception, error)
+            awaited.error = error
         _IDLE.append(calls)
-        answer()
-        del fn, done, answer
+        awaited.here.release()
+        del fn, awaited
