@@ -32,6 +32,8 @@ HEADER = 100
 """Bytes that every SQLite file begins with."""
 JUST_BEGUN = 0.2
 """A file that is still empty after so many seconds is none that another process begins at this moment."""
+SETTINGS = """PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA cache_size = -64000; PRAGMA trusted_schema = OFF"""
 _OWED: dict[Path | None, list[tuple[str, tuple]]] = {}  # paid for and not written yet, by file
 
 
@@ -119,13 +121,10 @@ class LogFile:
             raise
         finally:
             if self._leader is mine:
-                self._hand_over()
-
-    def _hand_over(self) -> None:
-        with self._lining_up:
-            self._leader = following = next((each for each in self._line if not each.left), None)
-        if following is not None:
-            following.woken.release()
+                with self._lining_up:
+                    self._leader = following = next((each for each in self._line if not each.left), None)
+                if following:
+                    following.woken.release()
 
     def _commit_for(self, mine: _Waiting, together: list[_Waiting]) -> None:
         """Commit all, or else one's own: each of the others tries it in its own thread then."""
@@ -233,9 +232,7 @@ def check_header(path: Path) -> None:
     try:
         with closing(sqlite3.connect(f"file:{where}?mode=ro&immutable=1", uri=True)) as look:
             tables = look.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            application, version = (
-                look.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-            )
+            application, version = _marks(look)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_NOTADB:  # so nothing of ours is open there
@@ -261,12 +258,8 @@ def _prepared(db: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
     try:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             _create(db)
-        _check(path, *(db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")))
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA wal_autocheckpoint = 4000")
-        db.execute("PRAGMA cache_size = -64000")
-        db.execute("PRAGMA trusted_schema = OFF")
+        _check(path, *_marks(db))
+        db.executescript(SETTINGS)
         _upgrade(db)
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if missing := sorted(sql.NAMES - tables):
@@ -285,18 +278,19 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
-    if _version(db) == sql.VERSION:
+    if _marks(db)[1] == sql.VERSION:
         return
     db.create_function("checksum", 1 + len(sql.RESPONSE_COLUMNS), lambda key, *row: Response(*row).checksum(key))
     db.create_function("text_checksum", 1, text_checksum)
     with _alone(db):
-        for version in range(_version(db), sql.VERSION):
+        for version in range(_marks(db)[1], sql.VERSION):
             for statement in (*sql.UPGRADES[version], f"PRAGMA user_version = {version + 1}"):
                 db.execute(statement)
 
 
-def _version(db: sqlite3.Connection) -> int:
-    return db.execute("PRAGMA user_version").fetchone()[0]
+def _marks(db: sqlite3.Connection) -> tuple[int, int]:
+    """The application that a database is of, and the version of its format."""
+    return db.execute("SELECT * FROM pragma_application_id, pragma_user_version").fetchone()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 from ..records.showing import storable
@@ -255,13 +256,9 @@ class Meter:
         if self._no_credit:  # nor is there any for this call
             raise self._no_credit
         began = now()
-
-        def call() -> Reply:
-            reply = self.llm.complete(messages, tools=tools, response_schema=schema, sample=self.sample, **sender)
-            return thought_apart(reply)
-
+        call = partial(self.llm.complete, messages, tools=tools, response_schema=schema, sample=self.sample, **sender)
         try:
-            reply = call() if self.llm.simulated or sender else within(self.limits.patience, call)
+            reply = thought_apart(call() if self.llm.simulated or sender else within(self.limits.patience, call))
         except TimeoutError:
             raise Unreachable(f"{self.llm.name}: no whole answer within {self.limits.patience:g} s") from None
         except ContextOverflow as error:

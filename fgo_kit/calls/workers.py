@@ -235,14 +235,11 @@ def within(seconds: float, fn: Callable[[], Any]) -> Any:
         calls = SimpleQueue()
         threading.Thread(target=_make_calls, args=(calls,), daemon=True, name="fgo call").start()
     calls.put((fn, awaited))
-    try:
-        if not awaited.here.acquire(timeout=seconds):
-            raise TimeoutError(f"no answer within {seconds:g} s")
-        if awaited.error is not None:
-            raise awaited.error
-        return awaited.answer
-    finally:
-        del awaited  # an error, its traceback, and this frame in it would keep each other alive
+    if not awaited.here.acquire(timeout=seconds):
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    if awaited.error is not None:
+        raise awaited.error
+    return awaited.answer
 
 
 def _make_calls(calls: SimpleQueue) -> None:
@@ -250,11 +247,10 @@ def _make_calls(calls: SimpleQueue) -> None:
         try:
             fn, awaited = calls.get(timeout=IDLE_SECONDS)
         except Empty:
-            try:
+            with suppress(ValueError):  # where a call is on its way here
                 _IDLE.remove(calls)
                 return
-            except ValueError:  # a call is on its way here
-                continue
+            continue
         try:
             awaited.answer = fn()
         except BaseException as error:  # raised where the result is awaited
