@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..calls.protocol import LLM
-from ..report.drawing import across, draw_points, finish, looks, new_figure
-from ..report.figures import along_calls, best_title
+from ..report.drawing import across
+from ..report.figures import draw_waiting
 from ..report.summary import cells, numbers, summary
 from ..report.verdicts import highest
 from ..runs.variants import VARIANTS
@@ -75,17 +75,9 @@ def show_plane(table: pd.DataFrame) -> pd.DataFrame:
 
 def plot_plane(table: pd.DataFrame) -> Figure:
     """Score against critical path (log scale): a line a width, along it the depths from left to right."""
-    widths = {width: f"width {width}" for width in sorted(set(table["width"]))}
-    look, panels = looks(widths.values()), table.groupby("llm", sort=False)
-    title, wide = f"{table['benchmark'].iloc[0]}: score by width × depth", 1.3 + 2.2 * across(len(panels))
-    figure, axes = new_figure(len(panels), 2.6, title, wide, sharey=True)
-    for ax, (llm, part) in zip(axes, panels, strict=True):
-        for width, label in widths.items():
-            line = part[part["width"] == width].sort_values("depth")
-            style = {"linestyle": "-", "label": label, **look[label]}
-            draw_points(ax, line, "score", line["chain"], upright=True, **style)
-        along_calls(ax, f"{llm}\n{best_title(part)}")
-    return finish(figure, table["constants"])
+    lines = table.sort_values(["width", "depth"]).assign(line=lambda table: "width " + table["width"].astype(str))
+    title, width = f"{table['benchmark'].iloc[0]}: score by width × depth", 1.3 + 2.2 * across(table["llm"].nunique())
+    return draw_waiting(lines, ("llm", "line"), title, width, "-")
 
 
 def best_points(table: pd.DataFrame) -> dict[str, str]:

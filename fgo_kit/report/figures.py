@@ -100,25 +100,27 @@ def plot_waiting(table: pd.DataFrame, title: str = "") -> Figure:
 
     table: a summary with the column chain, mean calls a run; a row without calls is no point. Bars: 95 % intervals.
     """
-    table = table[table["chain"] > 0]
-    look = looks(table["method"])
-    figure, axes = new_figure(table["benchmark"].nunique(), 2.6, title, width=7.5, sharey=True)
-    for ax, (name, part) in zip(axes, table.groupby("benchmark", sort=False), strict=True):
-        for method, style in look.items():
-            own = part[part["method"] == method]
-            draw_points(ax, own, "score", own["chain"], upright=True, **style, label=method)
-        along_calls(ax, str(name))
+    return draw_waiting(table[table["chain"] > 0], ("benchmark", "method"), title, 7.5)
+
+
+def draw_waiting(table: pd.DataFrame, columns: tuple[str, str], title: str, width: float, line: str = "") -> Figure:
+    """`plot_waiting` with a panel for every value of the first column, and the points of each value of the second
+    joined by a line in their order, where it has a style; panels then name the highest mean in them."""
+    panel, series = columns
+    look, panels = looks(table[series]), table.groupby(panel, sort=False)
+    figure, axes = new_figure(len(panels), 2.6, title, width, sharey=True)
+    for ax, (name, part) in zip(axes, panels, strict=True):
+        for label, style in look.items():
+            own = part[part[series] == label]
+            draw_points(ax, own, "score", own["chain"], upright=True, label=label, linestyle=line, **style)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter("")
+        score = SHARES["score"] if ax.get_subplotspec().is_first_col() else ""
+        found = f"{name}\n{best_title(part)}" if line else str(name)
+        tidy(ax, found, "calls that wait for each other, a run", score, "both")
     return finish(figure, table["constants"])
-
-
-def along_calls(ax: Axes, title: str) -> None:
-    """Scores up, and the critical path across, in plain numbers on a log scale."""
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter("")
-    score = SHARES["score"] if ax.get_subplotspec().is_first_col() else ""
-    tidy(ax, title, "calls that wait for each other, a run", score, "both")
 
 
 def _from_zero(ax: Axes) -> None:

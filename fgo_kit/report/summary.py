@@ -232,19 +232,18 @@ def by_method(table: pd.DataFrame) -> pd.DataFrame:
 
 def show_groups(table: pd.DataFrame) -> pd.DataFrame:
     """A `by_group` table for reading: a row a method, a column a group, percentages with intervals."""
-    wide = table.assign(cell=_with_unanswered(table)).pivot(index=["llm", "method"], columns="group", values="cell")
     tasks = table.drop_duplicates("group").set_index("group")["tasks"]
-    order = list(dict.fromkeys(zip(table["llm"], table["method"], strict=True)))
-    wide = wide.loc[order, list(tasks.index)]
-    wide = wide.droplevel("llm") if table["llm"].nunique() == 1 else wide
     titles = {group: f"{group} ({count})" for group, count in tasks.items()}
-    return wide.rename(columns=titles).rename_axis(columns=None)
+    wide = show_grid(table, ["llm", "method"], "group").rename(columns=titles)
+    return wide.droplevel("llm") if table["llm"].nunique() == 1 else wide
 
 
-def show_grid(table: pd.DataFrame, down: str, across: str, value: str = "score") -> pd.DataFrame:
-    """A table for reading: a row for every value of one column, a column for every value of another, in per cent."""
+def show_grid(table: pd.DataFrame, down: str | list[str], across: str, value: str = "score") -> pd.DataFrame:
+    """A table for reading: a row for every value of one column, or of several together, a column for every value of
+    another, in per cent."""
     wide = table.assign(cell=_with_unanswered(table, value)).pivot(index=down, columns=across, values="cell").fillna("")
-    return wide.loc[list(dict.fromkeys(table[down])), list(dict.fromkeys(table[across]))].rename_axis(columns=None)
+    rows = table.drop_duplicates(down).set_index(down).index
+    return wide.loc[rows, list(dict.fromkeys(table[across]))].rename_axis(columns=None)
 
 
 def _with_unanswered(table: pd.DataFrame, value: str = "score") -> list[str]:
