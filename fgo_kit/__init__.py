@@ -55,8 +55,6 @@ LAZY = {
     "estimate_notebooks": ".experiments.forecast", "preset": ".experiments.presets",
 }  # fmt: skip
 """Names that are imported when first used, and the modules that hold them."""
-BY_NAME = ("start",)
-"""Those whose benchmark may be a name."""
 
 
 def __getattr__(name: str) -> Any:
@@ -65,7 +63,7 @@ def __getattr__(name: str) -> Any:
     module = import_module(LAZY[name], __name__)
     if LAZY[name] == f".{name}":
         return module
-    return _by_name(getattr(module, name)) if name in BY_NAME else getattr(module, name)
+    return _by_name(getattr(module, name)) if name == "start" else getattr(module, name)
 
 
 def __dir__() -> list[str]:
