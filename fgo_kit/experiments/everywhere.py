@@ -18,7 +18,7 @@ from ..report.verdicts import MARGIN, Verdict, counted
 from ..runs.variants import VARIANTS
 from ..simulate.varied import varied
 from .presets import preset
-from .sets import Grid, documents
+from .sets import Grid, in_worlds
 
 SEQUENTIAL = ("bootstrapping + counts", "bootstrapping + counts + review")
 """With the switches of fgo+. Which of them is best is read off the scores it is compared with, in their favour."""
@@ -40,7 +40,7 @@ def grids(name: str, log: str) -> dict[str, Grid]:
     generated documents alone."""
     chosen = preset(name)
     if name != "full":
-        return {"logisticsqa everywhere": documents(chosen, METHODS, log)}
+        return {"logisticsqa everywhere": in_worlds("logisticsqa", chosen, METHODS, log)}
     found = {}
     for benchmark, (n_train, worlds, seeds, every) in DRAWN.items():
         data = tuple({"n_train": n_train, "world": FIRST_WORLD + world} for world in range(worlds))

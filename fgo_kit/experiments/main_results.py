@@ -20,7 +20,7 @@ from ..runs.result import Run
 from ..runs.variants import PAPER, VARIANTS
 from ..stats import over_seeds
 from .presets import preset
-from .sets import MAIN_LOG, PEERS, SETS, Grid, documents, peers, played, three_sets
+from .sets import MAIN_LOG, PEERS, SETS, Grid, in_worlds, peers, three_sets
 
 CHANGES = {
     "+ random subsets": ("divide",), "+ one merge of all": ("merge",), "+ review": ("review",),
@@ -50,9 +50,7 @@ def grids(name: str) -> dict[str, Grid]:
     if name == "full":
         own, few = {"path": True, "test_split": "valid_seen"}, {method: VARIANTS[method] for method in OFFICIAL}
         found["official games"] = Grid("alfworld", (own,), few, chosen.seeds[:1], MAIN_LOG)
-    return found | {
-        "logisticsqa steps": documents(chosen, steps, MAIN_LOG), "gaia steps": played("gaia", chosen, steps, MAIN_LOG)
-    }  # fmt: skip
+    return found | {f"{played} steps": in_worlds(played, chosen, steps, MAIN_LOG) for played in ("logisticsqa", "gaia")}
 
 
 def waiting_title(table: pd.DataFrame, method: str = "fgo+", other: str = "bootstrapping") -> str:

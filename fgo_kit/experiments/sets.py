@@ -70,35 +70,24 @@ class Grid:
         return [replace(bench, test=bench.test[first::step]) for bench in benches], ""
 
 
-def _over_worlds(benchmark: str, preset: Preset, n_train: int) -> tuple[tuple[dict, ...], tuple[int, ...]]:
-    """(options of `load`, seeds): of a single world all seeds; of many fewer each, since a new world says more of what
-    holds elsewhere than one more seed in an old one."""
-    worlds = preset.worlds if benchmark == "logisticsqa" else preset.worlds[:WORLDS_PLAYED]
-    data = tuple({"n_train": n_train, "world": world} for world in worlds)
-    return data, preset.seeds if len(data) == 1 else preset.seeds[: SEEDS_A_WORLD[benchmark]]
+def in_worlds(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
+    """A generated set in the worlds of a preset; those whose tasks are played turn by turn in some of them.
 
-
-def documents(preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
-    """Generated documents (LogisticsQA-gen) of all worlds of a preset."""
-    data, seeds = _over_worlds("logisticsqa", preset, preset.n_train)
-    return Grid("logisticsqa", data, methods, seeds, log, total_usd=preset.total_usd)
-
-
-def played(benchmark: str, preset: Preset, methods: Mapping[str, dict], log: str | None = None) -> Grid:
-    """A set whose tasks are played turn by turn, in some worlds of a preset.
-
-    A game takes ten times as long as a question: fewer are trained on.
+    Of a single world all seeds; of many fewer each, since a new world says more of what holds elsewhere than one more
+    seed in an old one. A game takes ten times as long as a question: fewer are trained on.
     """
-    n_train, n_subsets, every = preset.games if benchmark == "alfworld" else preset.questions
-    (data, seeds), test = _over_worlds(benchmark, preset, n_train), (min(1, every - 1), every)
-    return Grid(benchmark, data, methods, seeds, log, {"n_subsets": n_subsets}, test, total_usd=preset.total_usd)
+    sizes = {"logisticsqa": (preset.n_train, None, 1), "alfworld": preset.games, "gaia": preset.questions}
+    n_train, n_subsets, every = sizes[benchmark]
+    worlds = preset.worlds[:WORLDS_PLAYED] if n_subsets else preset.worlds
+    data = tuple({"n_train": n_train, "world": world} for world in worlds)
+    seeds = preset.seeds if len(data) == 1 else preset.seeds[: SEEDS_A_WORLD[benchmark]]
+    choices, test = {"n_subsets": n_subsets} if n_subsets else {}, (min(1, every - 1), every)
+    return Grid(benchmark, data, methods, seeds, log, choices, test, total_usd=preset.total_usd)
 
 
 def three_sets(preset: Preset, methods: Mapping[str, dict], log: str) -> dict[str, Grid]:
-    """`documents`, and each set that is `played`, by name."""
-    return {"logisticsqa": documents(preset, methods, log)} | {
-        benchmark: played(benchmark, preset, methods, log) for benchmark in ("alfworld", "gaia")
-    }  # fmt: skip
+    """Each generated set by name (see `in_worlds`)."""
+    return {benchmark: in_worlds(benchmark, preset, methods, log) for benchmark in SETS}
 
 
 def in_paper_s_setting(methods: Mapping[str, dict]) -> dict[str, dict]:

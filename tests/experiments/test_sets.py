@@ -16,8 +16,8 @@ def test_what_cannot_be_loaded_comes_with_its_reason(monkeypatch):
     with pytest.raises(ValueError, match="benchmark='nowhere' is unknown; use one of"):
         sets.Grid("nowhere", ({},), {}, (0,)).load()
     monkeypatch.setattr(alfworld_engine, "missing", lambda: "no compiler")
-    assert sets.played("alfworld", fast, {}).load() == ([], "no compiler")
-    assert sets.played("alfworld", full, {}).choices == {"n_subsets": 8}
+    assert sets.in_worlds("alfworld", fast, {}).load() == ([], "no compiler")
+    assert sets.in_worlds("alfworld", full, {}).choices == {"n_subsets": 8}
     table = sets.not_run("alfworld", ["base", "fgo"], "no compiler")
     assert table["status"].tolist() == ["not run: no compiler"] * 2 and set(table["benchmark"]) == {"ALFWorld-gen"}
 
