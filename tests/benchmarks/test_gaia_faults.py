@@ -233,7 +233,7 @@ def opened(tmp_path, page):
     return call(Desk({"pages/a.html": folder / "a.html"}), "open_page", {"name": "a"})
 
 
-@pytest.mark.parametrize("part", ["<script ", "<!--", "<", "<br ", "<style>", "</script "])
+@pytest.mark.parametrize("part", ["<script ", "<!--", "<", "<br ", "<style>", "</script ", "<b>"])
 def test_pages_made_to_take_for_ever_do_not(tmp_path, part):
     began = time.perf_counter()
     opened(tmp_path, "<html>" + part * (400_000 // len(part)))
@@ -246,6 +246,11 @@ def test_what_is_not_seen_of_a_page_is_left_out(tmp_path):
     assert opened(tmp_path, page) == "bce"  # a script that never ends is none of the page's text
     assert opened(tmp_path, "<html><title>Oslo &amp; co</title><p>A city<p>in Norway<!-- x") == "Oslo & co\nA city\nin Norway"
     assert opened(tmp_path, "<html") == "(empty)"
+
+
+def test_a_page_that_is_nested_too_deep_says_so(tmp_path):
+    assert opened(tmp_path, "<html>" + "<div>" * 1_000 + "deep") == "deep"
+    assert "nested too deep" in opened(tmp_path, "<html>" + "<div>" * 3_000 + "deep")
 
 
 def test_a_pdf_that_takes_long_is_given_up_between_pages(tmp_path, monkeypatch):

@@ -82,8 +82,10 @@ def _plain(text: str) -> str:
         return text
     if len(text) > MAX_PAGE:
         return f"(a page of {len(text):,} characters, which is over the limit of {MAX_PAGE:,}; use read_file)"
-    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
     page = html.document_fromstring(b"<html>" + text.encode("utf-8", "replace"), parser)  # it is never empty
+    if parser.error_log.filter_from_fatals():
+        return "(a page with elements nested too deep to be read; use read_file)"
     etree.strip_elements(page, "script", "style", with_tail=False)
     for node in page.iter(*_BREAKS):
         node.tail = f"\n{node.tail or ''}"
