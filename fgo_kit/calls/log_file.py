@@ -32,7 +32,7 @@ HEADER = 100
 """Bytes that every SQLite file begins with."""
 JUST_BEGUN = 0.2
 """A file that is still empty after so many seconds is none that another process begins at this moment."""
-SETTINGS = """PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;
+SETTINGS = """PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 8000;
     PRAGMA cache_size = -64000; PRAGMA trusted_schema = OFF"""
 _OWED: dict[Path | None, list[tuple[str, tuple]]] = {}  # paid for and not written yet, by file
 
