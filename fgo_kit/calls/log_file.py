@@ -113,7 +113,8 @@ class LogFile:
                 self._commit_for(mine, self._line[:])
             return mine.changed or 0
         except BaseException:
-            mine.left = True
+            with self._lining_up:
+                mine.left = True
             if self._leader is mine and mine.changed is None:
                 self._line.remove(mine)
                 if keep:
