@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from ..calls.log import Place
@@ -36,19 +37,21 @@ def optimize(ctx: Context, module: Module, tasks: Sequence[Task], subset: str) -
 
     Epochs count on from pass to pass: the second pass of two epochs has epochs 3 and 4.
     """
-    before = (ctx.pass_number - 1) * ctx.settings.epochs
-    for epoch in range(before + 1, before + ctx.settings.epochs + 1):
-        module = epoch_pass(ctx, module, tasks, Place("rollout", subset=subset, epoch=epoch))
+    last = ctx.pass_number * ctx.settings.epochs
+    for epoch in range(last - ctx.settings.epochs + 1, last + 1):
+        module = epoch_pass(ctx, module, tasks, Place("rollout", subset=subset, epoch=epoch), epoch == last)
     return module
 
 
-def epoch_pass(ctx: Context, module: Module, tasks: Sequence[Task], place: Place) -> Module:
-    """One explore-evaluate-propose pass."""
+def epoch_pass(ctx: Context, module: Module, tasks: Sequence[Task], place: Place, last: bool = False) -> Module:
+    """One explore-evaluate-propose pass. last: no rollout waits for the proposal, those of other subsets go first."""
     lines = explore(ctx, module, tasks, place)
     judged = [(task, trajectory, comment) for task, trajectory, comment in lines if comment is not None]
     if ctx.settings.counts:
         module = count_uses(ctx, module, [replace(played, score=comment.score) for _, played, comment in judged])
-    return propose(ctx, module, judged, replace(place, phase="propose"))
+    ask, places = partial(propose, ctx, module, judged), [replace(place, phase="propose")]
+    [proposed] = ctx.meter.map(ask, places) if last else map(ask, places)
+    return proposed
 
 
 def explore(

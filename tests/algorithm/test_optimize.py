@@ -1,6 +1,7 @@
 """Optimise: edits applied by hand-worked example, malformed answers, overflow, rewriting."""
 
 import json
+import time
 from dataclasses import replace
 from threading import Barrier, Event
 
@@ -377,3 +378,20 @@ def test_gates_of_candidate_and_children_are_played_side_by_side():
     ctx = context(ScriptedLLM(reply), TinyBench(gate=tasks(1)), workers=3)
     modules = {name: module(Rule(name, name, ())) for name in ("m1", "m1<s1", "m1<s2")}
     assert [scores.tolist() for scores in gate_scores(ctx, modules)] == [[0.0]] * 3
+
+
+def test_proposals_that_no_rollout_waits_for_let_rollouts_go_first():
+    """The last epoch's: workers are busy to its end, and then the proposals of all subsets are made side by side."""
+
+    def slow(messages):
+        time.sleep(0.005)
+        edits = [{"op": "add", "text": f"rule {len(messages[1]['content'])}"}]
+        return json.dumps({"edits": edits}) if job_of(messages) == "propose" else "some answer"
+
+    llm, dealt = ScriptedLLM(slow), tasks(24)
+    ctx = context(llm, workers=2, epochs=2)
+    ctx.meter.together([lambda at=at: optimize(ctx, module(), dealt[at : at + 8], f"s{at}") for at in (0, 8, 16)])
+    jobs = [job_of(messages) for messages in llm.asked]
+    proposed = [at for at, job in enumerate(jobs) if job == "propose"]
+    assert len(proposed) == 6 and "act" in jobs[proposed[0] :]  # those of the first epoch are waited for
+    assert jobs[proposed[3] :].count("act") < 2  # one may have been on its way
