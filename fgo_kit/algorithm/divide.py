@@ -173,11 +173,9 @@ def trajectory_tokens(tasks: Sequence[Task], ctx: Context | None) -> int:
     if ctx.bench.trajectory_tokens is not None:
         return ctx.bench.trajectory_tokens
     sample = tasks[:: -(-len(tasks) // SAMPLE)]
-    sizes = [
-        estimate(prompts.trajectory_text(task, trajectory, feedback)) - estimate(task.text)
-        for task, (trajectory, feedback) in zip(sample, survey(ctx, sample, "sample"), strict=True)
-        if trajectory.ok
-    ]
+    sizes = [estimate(prompts.trajectory_text(task, trajectory, feedback)) - estimate(task.text)
+             for task, (trajectory, feedback) in zip(sample, survey(ctx, sample, "sample"), strict=True)
+             if trajectory.ok]  # fmt: skip
     return max(TRAJECTORY_TOKENS, round(float(np.mean(sizes)))) if sizes else TRAJECTORY_TOKENS
 
 

@@ -24,12 +24,8 @@ def rewritten(module: Module, text: str, prefix: str, origin: str) -> Module:
     written = _lines_by_component(module, text[start + len("<module>") : end])
     known = {rule.text: rule for rule in module.rules}
     numbers = {line: number for number, line in enumerate((line for lines in written.values() for line in lines), 1)}
-    rules = {
-        name: tuple(
-            known.get(line) or Rule(f"{prefix}.{numbers[line]}", line, (), (), f"rewrite {origin}") for line in lines
-        )
-        for name, lines in written.items()
-    }
+    rules = {name: tuple(known.get(line) or Rule(f"{prefix}.{numbers[line]}", line, (), (), f"rewrite {origin}")
+                         for line in lines) for name, lines in written.items()}  # fmt: skip
     if module.rules and not any(rules.values()):
         raise ValueError("the rewritten module is empty")
     return module.with_rules(rules)
