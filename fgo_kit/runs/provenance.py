@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import marshal
+import ast
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from opcode import opmap
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, run
-from types import CodeType
+from threading import Lock
 
 from ..algorithm.benchmark import Benchmark
 from ..calls.providers import PROVIDERS
@@ -19,8 +18,7 @@ from .places import CHECKOUT, PACKAGE
 GROUND = ("records", "stats.py", "calls", "algorithm", "runs")
 """What every run rests on; to that come its benchmark, its provider and, where that is simulated, the simulator."""
 
-_NOTHING = bytes([opmap["NOP"], 0])
-"""The instruction that is left of a text below a constant."""
+_PARSER = Lock()  # in Python 3.11 threads must not parse at the same time
 
 
 def manifest() -> dict:
@@ -43,7 +41,7 @@ def code_version(bench: Benchmark, llm: str, package: Path = PACKAGE) -> str:
     """A hash of the code that decides a run by the LLM of a name: an edit makes a new run, whose logged calls are free.
 
     Comments, docstrings and layout do not count, nor does what only shows finished runs, another benchmark or another
-    provider. Python's version does: the code is compared as it is compiled, which is twice as fast as by its syntax.
+    provider.
     """
     module = type(bench).__module__.split(".")
     folder = module[2] if module[:2] == ["fgo_kit", "benchmarks"] and len(module) > 2 else ""
@@ -53,7 +51,7 @@ def code_version(bench: Benchmark, llm: str, package: Path = PACKAGE) -> str:
 @cache
 def _hash_of(package: Path, folder: str, provider: str, tools: bool) -> str:
     files = _deciding(package, folder, provider, tools)
-    return digest([[file.relative_to(package).as_posix(), _compiled(file)] for file in files])
+    return digest([[file.relative_to(package).as_posix(), _bare(file)] for file in files])
 
 
 def _deciding(package: Path, folder: str, provider: str, tools: bool) -> list[Path]:
@@ -79,16 +77,19 @@ def _provider_file(package: Path, name: str) -> Path | None:
     return file if file.is_relative_to(package) and file.is_file() else None
 
 
-def _compiled(file: Path) -> str:
-    code = compile(file.read_bytes(), "", "exec", dont_inherit=True, optimize=2)  # without docstrings
-    return marshal.dumps(_bare(code), 2).hex()  # later formats tell what is shared in memory
+def _bare(file: Path) -> str:
+    """The code of a file without comments, docstrings and layout."""
+    with _PARSER:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            body[:] = [line for line in body if not _is_text(line)] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
-def _bare(code: CodeType) -> CodeType:
-    """The same instructions, of the functions in it too, wherever they stand in which file."""
-    constants = tuple(_bare(value) if isinstance(value, CodeType) else value for value in code.co_consts)
-    instructions = code.co_code.replace(_NOTHING, b"")
-    return code.replace(co_filename="", co_firstlineno=0, co_linetable=b"", co_code=instructions, co_consts=constants)
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
 
 
 @cache

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from helpers import TinyBench
@@ -61,16 +58,8 @@ def test_an_edit_of_anything_else_does_not(package, bench, name):
 def test_comments_docstrings_and_blank_lines_decide_nothing(package, bench):
     llm, copy = fgo.load_llm("simulated").name, edited(package, "algorithm/merge.py", "\n\n# said\n\'\'\'told\'\'\'\n")
     file = copy / "algorithm" / "gates.py"
-    changed = file.read_text().replace("Every candidate is taken.", "Whatever comes is taken.")
-    file.write_text(changed.replace("\n\n\n", "\n\'\'\'Told of a constant.\'\'\'\n\n\n\n"))
+    file.write_text(file.read_text().replace("Every candidate is taken.", "Whatever comes is taken."))
     assert code_version(bench, llm, copy) == code_version(bench, llm, package)
-
-
-def test_a_run_is_the_same_in_every_process():
-    """Sets of words have another order in each."""
-    code = "import fgo_kit as fgo; print(fgo.run(fgo.load_benchmark('logisticsqa', n_train=2), method='base').id)"
-    ids = {subprocess.check_output([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}) for seed in "12"}
-    assert len(ids) == 1
 
 
 @pytest.mark.parametrize("spec, own, other", [
