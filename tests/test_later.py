@@ -1,4 +1,4 @@
-"""What takes long to import is imported when it is used."""
+"""What takes long to import is imported when it is used, or in the background of a run."""
 
 import ast
 import subprocess
@@ -24,6 +24,16 @@ def test_a_module_that_is_imported_later_is_that_module():
     assert Later("json").dumps is json.dumps
     with pytest.raises(AttributeError, match="no_such_name"):
         Later("json").no_such_name  # noqa: B018
+
+
+def test_what_a_run_will_need_is_imported_while_it_goes_on():
+    code = (
+        "import sys, threading; from fgo_kit.records.later import import_soon\n"
+        "import_soon('pandas'); print('pandas.plotting' in sys.modules)\n"
+        "[t.join() for t in threading.enumerate() if t.name == 'fgo imports']; print('pandas.plotting' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_one_module_is_imported_after_the_other_whoever_asks(tmp_path, monkeypatch):

@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..records import MergeNode, Module, Rule
+from ..records.later import Later
 from .context import Context
 from .gates import gate_scores, mean_score
 from .lineage import MergedRule, pooled, unite
 from .merge import Plan, tasks_of, total_support
 from .registry import merging, tree_of_merges
-from .words import halved, joined, tf_idf
+from .words import halved, tf_idf
+
+_HIERARCHY = Later("scipy.cluster.hierarchy")
 
 CLUSTERED_AT_ONCE = 512
 """More modules than this are halved first, likes together."""
@@ -50,19 +53,19 @@ def _related_first(vectors: Any, numbers: np.ndarray, fan_in: int) -> Plan:
     if len(numbers) > CLUSTERED_AT_ONCE:
         left = halved(vectors[numbers], len(numbers) // 2, np.random.default_rng(0))
         return tuple(_related_first(vectors, half, fan_in) for half in (numbers[left], numbers[~left]))
-    n, pairs = len(numbers), joined(vectors[numbers].toarray())
+    root = _HIERARCHY.to_tree(_HIERARCHY.linkage(vectors[numbers].toarray(), "complete"))
 
-    def plan(cluster: int) -> Plan:
-        if cluster < n:
-            return int(numbers[cluster])
-        children = list(pairs[cluster - n][1:])
-        while len(children) < fan_in and max(children) >= n:
-            inner = [at for at, child in enumerate(children) if child >= n]
-            at = max(inner, key=lambda at: pairs[children[at] - n][0])
-            children[at : at + 1] = pairs[children[at] - n][1:]
+    def plan(cluster) -> Plan:
+        if cluster.is_leaf():
+            return int(numbers[cluster.id])
+        children = [cluster.left, cluster.right]
+        while len(children) < fan_in and any(not child.is_leaf() for child in children):
+            inner = [at for at, child in enumerate(children) if not child.is_leaf()]
+            at = max(inner, key=lambda at: children[at].dist)
+            children[at : at + 1] = [children[at].left, children[at].right]
         return tuple(plan(child) for child in children)
 
-    return plan(n + len(pairs) - 1)
+    return plan(root)
 
 
 @merging(merges=tree_of_merges)

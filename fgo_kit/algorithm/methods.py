@@ -21,6 +21,7 @@ import numpy as np
 
 from ..calls.log import Place
 from ..records import Division, MergeNode, Module, Task
+from ..records.later import import_soon
 from .context import Context
 from .divide import divide
 from .merge import finished, merge
@@ -79,6 +80,7 @@ def fgo(ctx: Context) -> Outcome:
     With `rounds` the tasks are dealt into so many parts, and each part's subsets start from the module merged before.
     With `passes` all is repeated from the last merged module, and learns from what is still wrong.
     """
+    import_soon("scipy.cluster.hierarchy")  # which orders the merges
     return _on_plane(ctx, _rounds(ctx, ctx.settings.divide))
 
 

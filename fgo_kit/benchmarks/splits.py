@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 SPLITS, SHARES = ("train", "gate", "test"), (0.5, 0.15, 0.35)  # of all tasks, where nobody has split them
-_SPARSE = Later("scipy.sparse")
+_SPARSE, _GRAPHS = Later("scipy.sparse"), Later("scipy.sparse.csgraph")
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,7 @@ def near_duplicates(texts: list[str], threshold: float = 0.9, masked: bool = Tru
     telling = _telling(vectors, threshold)
     parts = (slice(at, at + 100) for at in range(0, len(texts), 100))
     close = _SPARSE.vstack([_close(vectors[part], vectors, telling[part] @ telling.T, threshold) for part in parts])
-    (rows, columns), groups = close.nonzero(), np.arange(len(texts))
-    while (lower := groups[columns] < groups[rows]).any():
-        np.minimum.at(groups, rows[lower], groups[columns[lower]])
-        groups = groups[groups]
-    return np.unique(groups, return_inverse=True)[1].tolist()
+    return _GRAPHS.connected_components(close, directed=False)[1].tolist()
 
 
 def _words_and_pairs(text: str) -> list[str]:

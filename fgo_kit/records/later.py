@@ -1,4 +1,4 @@
-"""Libraries that take long to import, imported when something of them is first used."""
+"""Libraries that take long to import: when first used, or in the background while a run waits for its first calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from threading import RLock
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 _IMPORTING = RLock()
@@ -53,3 +53,8 @@ if TYPE_CHECKING:
     import pandas as pandas
 else:
     pandas = Later("pandas")
+
+
+def import_soon(name: str) -> None:
+    """Import in the background what a run will need, while its first calls are under way."""
+    Thread(target=_imported, args=(name,), name="fgo imports").start()

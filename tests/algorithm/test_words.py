@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import pdist
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from fgo_kit.algorithm.words import KINDS, WORDS, joined, tf_idf
+from fgo_kit.algorithm.words import KINDS, WORDS, tf_idf
 from fgo_kit.benchmarks.splits import near_duplicates
 
 
@@ -27,19 +25,6 @@ def test_likeness_is_that_of_scikit_learn(words, pattern, texts):
 def test_texts_without_words_have_no_direction():
     assert tf_idf(["", "?"]).shape == (2, 0)
     assert not tf_idf(["", "word"]).toarray()[0].any()
-
-
-@given(st.integers(2, 12).flatmap(lambda n: st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=n, max_size=n)))
-def test_rows_are_joined_as_scipy_joins_them(rows):
-    """Ties too: small numbers have many, and no rounding."""
-    theirs = linkage(pdist(np.array(rows, float)), "complete")[:, :3].tolist()
-    assert joined(np.array(rows, float)) == [(distance, left, right) for left, right, distance in theirs]
-
-
-def test_many_rows_are_joined_as_scipy_joins_them():
-    rows = np.random.default_rng(0).random((200, 50)).round(2)
-    theirs = linkage(pdist(rows), "complete")[:, :3].tolist()
-    assert [pair[1:] for pair in joined(rows)] == [(left, right) for left, right, _ in theirs]
 
 
 @pytest.mark.parametrize("masked", [True, False])
