@@ -68,8 +68,13 @@ class Hub(Door):
         super().__init__(host, tls, log.path)
 
     def enter(self, wire: Any) -> None:
-        """One connection of a run elsewhere."""
-        guest = self.guest(wire.read(NAME))
+        """One connection of a run elsewhere, which is the same guest whichever of its connections asks."""
+        name = wire.read(NAME)
+        with self._lock:
+            guest = self._guests.get(name)
+            if guest is None and self.is_closing:
+                return
+            guest = self._guests[name] = guest or _Guest(self)
         try:
             while not guest.is_gone:
                 answer(wire, guest)
@@ -77,12 +82,6 @@ class Hub(Door):
             pass
         finally:
             guest.leave()
-
-    def guest(self, name: bytes) -> _Guest:
-        """The run of a name, whichever of its connections asks."""
-        with self._lock:
-            guest = self._guests[name] = self._guests.get(name) or _Guest(self)
-            return guest
 
     def close(self) -> None:
         """No call is begun any more. The answers of those under way are taken until their runs have left."""
