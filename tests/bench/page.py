@@ -32,7 +32,10 @@ server sees it: it cannot know what waits for what, so calls that queue for work
 learnt from one example. LogisticsQA-gen is answered by the simulated LLM (`large`); prompts of others are put into the
 form that it reads: the same documents, right answers and rules. What it cannot use: examples without right answers, such as
 MIPROv2's descriptions of the program, and tips. Its evaluator, which this toolkit asks as it asks any model, names what marks a
-right answer; the peers' metric, as in their documentation, states the right answer."""
+right answer; the peers' metric, as in their documentation, states the right answer.
+
+Every call of a conversation holds all turns before it, so what is hashed and counted grows faster than the turns; a rollout
+has at most 50."""
 
 
 def medians(learning: pd.DataFrame) -> pd.DataFrame:
