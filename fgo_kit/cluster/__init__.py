@@ -1,1 +1,1 @@
-"""Runs on other machines, which share log, leases, limiter and budget with the process that began them."""
+"""Runs, or what one run plays, on other machines; log, leases, limiter and budget stay where they were begun."""

@@ -116,10 +116,10 @@ def answer(wire: Any, who: Any) -> None:
     try:
         request, arguments = pickle.load(wire)
         try:
-            reply = True, getattr(who, request)(*arguments)
-        except Exception as error:
-            reply = False, _portable(error)
-        wire.write(pickle.dumps(reply))
+            reply = pickle.dumps((True, getattr(who, request)(*arguments)))
+        except Exception as error:  # also for an answer that a pickle cannot hold
+            reply = pickle.dumps((False, _portable(error)))
+        wire.write(reply)
         wire.flush()
     except (EOFError, OSError) as error:
         raise Gone(str(error)) from error

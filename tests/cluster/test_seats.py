@@ -66,6 +66,8 @@ class Counting(Environment):
             raise EnvironmentFailed("this task cannot be played on")
         if action == "odd":
             raise Odd("one", "two")
+        if action == "lock":
+            return threading.Lock(), False
         self.total += int(action)
         if self.total >= 2 and self.worlds.losing.get(self.task.id, 0) > 0:
             self.worlds.losing[self.task.id] -= 1
@@ -153,7 +155,7 @@ def test_a_task_that_goes_otherwise_when_played_again_has_failed():
 
 def test_errors_are_raised_here_and_the_seat_is_used_again():
     with played(CountingBench()) as elsewhere:
-        for action, error in (("wrong", EnvironmentFailed), ("x", ValueError), ("odd", RuntimeError)):
+        for action, error in (("wrong", EnvironmentFailed), ("x", ValueError), ("odd", RuntimeError), ("lock", TypeError)):
             with closing(elsewhere.start(TASKS[0])) as there, pytest.raises(error):
                 there.step(action)
         assert len(seated()) == 1
